@@ -1,0 +1,227 @@
+//! Actions: everything that can be asked of the access model, and the only names that stand in the audit trail.
+//!
+//! Each action is a value of [`Action`] and a type of its own, so that a [`Permit`](../policy) for one cannot be
+//! used where another is needed. The Cedar schema in `policy` groups them; a test there holds the two lists
+//! together.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ResourceKind;
+
+/// What carrying out an action does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Tells something.
+    Read,
+    /// Tells something that is worth a record each time: an export, the audit trail.
+    SensitiveRead,
+    /// Changes content or settings.
+    Write,
+    /// Changes who may do what, or how names resolve: raises the generation under which facts are cached.
+    AccessWrite,
+}
+
+/// A type that names one action.
+pub trait Act: Copy + Send + Sync + 'static {
+    /// The action it names.
+    const ACTION: Action;
+}
+
+/// The text names no action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no action of this name: see docs/access-matrix.txt for the list")]
+pub struct BadAction;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal on [$($kind:ident),+] $effect:ident;)*) => {
+        /// Everything that can be asked of the access model.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action { $($(#[$doc])* $name,)* }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The published name.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The kinds of resource it can be done to.
+            #[must_use]
+            pub fn resources(self) -> &'static [ResourceKind] {
+                match self { $(Self::$name => &[$(ResourceKind::$kind),+],)* }
+            }
+
+            /// What carrying it out does.
+            #[must_use]
+            pub fn effect(self) -> Effect {
+                match self { $(Self::$name => Effect::$effect,)* }
+            }
+        }
+
+        impl FromStr for Action {
+            type Err = BadAction;
+
+            fn from_str(text: &str) -> Result<Self, BadAction> {
+                match text { $($text => Ok(Self::$name),)* _ => Err(BadAction) }
+            }
+        }
+
+        /// A type for each action: what a `Permit` is a permit for.
+        pub mod act {
+            $($(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+
+            impl super::Act for $name {
+                const ACTION: super::Action = super::Action::$name;
+            })*
+        }
+    };
+}
+
+actions! {
+    /// List all users.
+    UserList = "user.list" on [Instance] Read;
+    /// Make a user.
+    UserCreate = "user.create" on [Instance] AccessWrite;
+    /// See a user's public face.
+    UserRead = "user.read" on [User] Read;
+    /// See all of a user's account, as those who manage users do.
+    UserInspect = "user.inspect" on [User] Read;
+    /// Change a user: active or not, staff role, names.
+    UserUpdate = "user.update" on [User] AccessWrite;
+    /// Delete a user.
+    UserDelete = "user.delete" on [User] AccessWrite;
+    /// Read one's own account.
+    AccountRead = "account.read" on [User] Read;
+    /// Change one's own account.
+    AccountUpdate = "account.update" on [User] Write;
+    /// List one's own app passwords and API tokens.
+    CredentialList = "credential.list" on [User] Read;
+    /// Make an app password or API token of one's own.
+    CredentialCreate = "credential.create" on [User] AccessWrite;
+    /// Revoke an app password or API token of one's own.
+    CredentialRevoke = "credential.revoke" on [User] AccessWrite;
+    /// Make a workspace.
+    WorkspaceCreate = "workspace.create" on [Instance] AccessWrite;
+    /// See a workspace.
+    WorkspaceRead = "workspace.read" on [Workspace] Read;
+    /// See a workspace's settings; the group of all that administers it.
+    WorkspaceAdmin = "workspace.admin" on [Workspace] Write;
+    /// Rename or change a workspace.
+    WorkspaceUpdate = "workspace.update" on [Workspace] AccessWrite;
+    /// Delete an empty workspace.
+    WorkspaceDelete = "workspace.delete" on [Workspace] AccessWrite;
+    /// List a workspace's members.
+    MemberList = "member.list" on [Workspace] Read;
+    /// Add a member or change what a member may do.
+    MemberSet = "member.set" on [Workspace] AccessWrite;
+    /// Remove a member, with every grant and group membership in the workspace.
+    MemberRemove = "member.remove" on [Workspace] AccessWrite;
+    /// List groups and their members.
+    GroupRead = "group.read" on [Workspace] Read;
+    /// Make a group.
+    GroupCreate = "group.create" on [Workspace] AccessWrite;
+    /// Change a group.
+    GroupUpdate = "group.update" on [Workspace] AccessWrite;
+    /// Delete a group.
+    GroupDelete = "group.delete" on [Workspace] AccessWrite;
+    /// Add a member to a group.
+    GroupMemberAdd = "group.member-add" on [Workspace] AccessWrite;
+    /// Take a member out of a group.
+    GroupMemberRemove = "group.member-remove" on [Workspace] AccessWrite;
+    /// Make a project.
+    ProjectCreate = "project.create" on [Workspace] AccessWrite;
+    /// See a project.
+    ProjectRead = "project.read" on [Project] Read;
+    /// See a project's settings; the group of all that administers it.
+    ProjectAdmin = "project.admin" on [Project] Write;
+    /// Change a project.
+    ProjectUpdate = "project.update" on [Project] AccessWrite;
+    /// Delete an empty project.
+    ProjectDelete = "project.delete" on [Project] AccessWrite;
+    /// Make a repository in a project.
+    RepositoryCreate = "repository.create" on [Project] AccessWrite;
+    /// Browse a repository; the group of all that reads it.
+    RepositoryRead = "repository.read" on [Repository] Read;
+    /// Clone or fetch a repository.
+    RepositoryClone = "repository.clone" on [Repository] Read;
+    /// Change a repository's content; the group of all that does.
+    RepositoryWrite = "repository.write" on [Repository] Write;
+    /// Begin a push: its refs, old and new values, before git may move them.
+    RepositoryPushIntent = "repository.push-intent" on [Repository] Write;
+    /// Push: what git did with the refs.
+    RepositoryPush = "repository.push" on [Repository] Write;
+    /// Make a branch or tag through the API.
+    RefCreate = "ref.create" on [Repository] Write;
+    /// Delete a branch or tag through the API.
+    RefDelete = "ref.delete" on [Repository] Write;
+    /// Make a commit through the API.
+    CommitCreate = "commit.create" on [Repository] Write;
+    /// See a repository's settings; the group of all that administers it.
+    RepositoryAdmin = "repository.admin" on [Repository] Write;
+    /// Rename or change a repository.
+    RepositoryUpdate = "repository.update" on [Repository] AccessWrite;
+    /// Move a repository to another project or workspace.
+    RepositoryTransfer = "repository.transfer" on [Repository] AccessWrite;
+    /// Delete a repository.
+    RepositoryDelete = "repository.delete" on [Repository] AccessWrite;
+    /// Restore a deleted repository.
+    RepositoryRestore = "repository.restore" on [Repository] AccessWrite;
+    /// List explicit grants.
+    GrantList = "grant.list" on [Project, Repository] Read;
+    /// Grant a permission to a user or group.
+    GrantSet = "grant.set" on [Project, Repository] AccessWrite;
+    /// Take a grant back.
+    GrantRemove = "grant.remove" on [Project, Repository] AccessWrite;
+    /// List access tokens.
+    AccessTokenList = "access-token.list" on [Workspace, Project, Repository] Read;
+    /// Make an access token.
+    AccessTokenCreate = "access-token.create" on [Workspace, Project, Repository] AccessWrite;
+    /// Revoke an access token.
+    AccessTokenRevoke = "access-token.revoke" on [Workspace, Project, Repository] AccessWrite;
+    /// Ask who may do what, and why.
+    AccessRead = "access.read" on [Workspace, Project, Repository] Read;
+    /// Read the audit trail.
+    AuditRead = "audit.read" on [Instance, Workspace] SensitiveRead;
+    /// Upkeep by Bastide itself: sweeps, settling, maintenance.
+    Upkeep = "instance.upkeep" on [Instance, Workspace, Project, Repository, User] Write;
+}
+
+impl Action {
+    /// Whether carrying it out changes anything that must be recorded.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        matches!(self.effect(), Effect::Write | Effect::AccessWrite)
+    }
+
+    /// Whether carrying it out raises the generation of access.
+    #[must_use]
+    pub fn changes_access(self) -> bool {
+        self.effect() == Effect::AccessWrite
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_read_back() {
+        for action in Action::ALL {
+            assert_eq!(action.as_str().parse::<Action>().unwrap(), *action);
+        }
+        assert_eq!(act::RepositoryPush::ACTION, Action::RepositoryPush);
+        assert!("repository.explode".parse::<Action>().is_err());
+    }
+}
