@@ -7,29 +7,43 @@
 pub mod action;
 pub mod audit_event;
 pub mod clock;
+pub mod credential;
 pub mod error;
 pub mod git_ref;
+pub mod grant;
+pub mod group;
 pub mod id;
 pub mod name;
 pub mod permission;
 pub mod principal;
+pub mod project;
 pub mod random;
+pub mod repository;
 pub mod resource;
 pub mod scope;
 pub mod secret;
+pub mod user;
+pub mod workspace;
 
 pub use action::{Act, Action};
 pub use audit_event::{AuditEvent, Outcome};
 pub use clock::{Clock, Timestamp};
+pub use credential::{Credential, Holder};
 pub use error::{Error, FieldErrors, Result};
 pub use git_ref::{ObjectId, RefName};
+pub use grant::Grant;
+pub use group::Group;
 pub use id::{
     CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, UserId, WorkspaceId,
 };
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
 pub use principal::{Principal, Subject};
+pub use project::Project;
 pub use random::Random;
+pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
 pub use scope::{Scope, ScopeSet, Vocabulary};
 pub use secret::{CredentialKind, Secret, SecretHash, Token};
+pub use user::User;
+pub use workspace::{Member, Workspace};
