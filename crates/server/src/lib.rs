@@ -1,1 +1,5 @@
-//! faces
+//! The faces of Bastide: the route table, the REST interfaces, git over HTTPS, the command line. It names neither
+//! `store` nor `git`: what a face does to the house goes through `service`.
+
+pub mod http;
+pub mod route;
