@@ -1,0 +1,104 @@
+//! Bastide under measurement: started on a data directory of its own, with one workspace and one project.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::host::{Create, Host, Kind};
+use super::load;
+use crate::process::{self, Running};
+use crate::{Result, bench::load::Request};
+
+const WORKSPACE: &str = "bench";
+const PROJECT: &str = "BENCH";
+
+/// A data directory with an administrator.
+pub(super) struct Installation {
+    data: PathBuf,
+    program: PathBuf,
+    /// The header that opens REST: `Authorization: Basic …` of the administrator's API token.
+    pub(super) authorization: String,
+}
+
+impl Installation {
+    /// Makes the directory and the administrator.
+    pub(super) fn new(folder: &Path, program: &Path) -> Result<Self> {
+        let data = tempfile::Builder::new().prefix("bastide-").tempdir_in(folder)?.keep();
+        let mut init = Command::new(program);
+        init.args(["admin", "init", "--username", "ann", "--email", "ann@example.com", "--json", "--data"]);
+        let said = process::output(init.arg(&data))?;
+        let said: Value = serde_json::from_str(&said)?;
+        let text = |field: &str| said.get(field).and_then(Value::as_str).unwrap_or_default();
+        let pair = format!("{}:{}", text("email"), text("api_token"));
+        let authorization = format!("Authorization: Basic {}", base64(pair.as_bytes()));
+        Ok(Self { data, program: program.to_owned(), authorization })
+    }
+
+    /// Starts the server, and gives its port. It may not answer yet.
+    pub(super) fn serve(&self) -> Result<(Running, u16)> {
+        let port = process::free_port()?;
+        let log = std::fs::File::create(self.data.with_extension("log"))?;
+        let mut serve = Command::new(&self.program);
+        serve.args(["serve", "--listen"]).arg(format!("127.0.0.1:{port}")).arg("--data").arg(&self.data);
+        serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        Ok((Running::start(&mut serve)?, port))
+    }
+}
+
+/// Starts a fresh one with the workspace and the project.
+pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
+    let installation = Installation::new(folder, program)?;
+    let (mut running, port) = installation.serve()?;
+    running.wait_until(|| load::answers(port))?;
+    let site = format!("http://127.0.0.1:{port}");
+    let authorization = installation.authorization;
+    let post =
+        |path: &str, body: &Value| Request::post(&format!("{site}{path}"), &authorization, body).send();
+    post("/api/workspaces", &json!({"slug": WORKSPACE, "name": "Bench"}))?;
+    post(&format!("/2.0/workspaces/{WORKSPACE}/projects"), &json!({"key": PROJECT, "name": "Bench"}))?;
+    Ok(Host {
+        kind: Kind::Bastide,
+        name: "Bastide",
+        base: format!("{site}/{WORKSPACE}/"),
+        authorization: Some(authorization),
+        running: vec![running],
+        create: Create::Post(format!("{site}/2.0/repositories/{WORKSPACE}/")),
+        folder: folder.to_owned(),
+    })
+}
+
+/// Makes an empty private repository.
+pub(super) fn create_repository(base: &str, authorization: &str, name: &str) -> Result<()> {
+    let body = json!({"scm": "git", "is_private": true, "project": {"key": PROJECT}});
+    Request::post(&format!("{base}{name}"), authorization, &body).send().map(|_| ())
+}
+
+/// RFC 4648, with padding: enough for a header.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4usize {
+            let at = usize::try_from(group >> (18 - 6 * digit) & 63).unwrap_or(0);
+            let shown = if digit > chunk.len() { b'=' } else { DIGITS.get(at).copied().unwrap_or(b'=') };
+            text.push(char::from(shown));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_by_the_examples_of_the_rfc() {
+        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(plain.as_bytes()), text);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! REST: one repository with a token, against a plain axum server that answers the same bytes; and what a decision
+//! of the access model costs by itself.
+
+use std::process::Command;
+
+use super::host::{Create, Kind};
+use super::load::{self, Request};
+use super::report::Finding;
+use super::{Bench, figures};
+use crate::Result;
+use crate::process::{self, Running};
+
+/// The repository by REST.
+pub(super) fn repository(bench: &Bench) -> Result<Finding> {
+    let mut finding = Finding::new(
+        "at least a quarter of the requests per second of a server that only answers the same bytes",
+        &["host", "requests/s", "p50", "p99", "to plain axum"],
+    );
+    let hosts = bench.hosts(&[Kind::Bastide])?;
+    // Without Bastide there are no bytes to answer: a text of the same size tries the baseline out.
+    let mut body = "x".repeat(2000);
+    let mut subjects = Vec::new();
+    for host in &hosts {
+        host.create("one")?;
+        let Create::Post(base) = &host.create else { continue };
+        let authorization = host.authorization.clone().unwrap_or_default();
+        let url = format!("{base}one");
+        body = Request::get(&url, &authorization).send()?;
+        subjects.push((host.name, url, authorization));
+    }
+    let (_plain, url) = plain_axum(bench, &body)?;
+    subjects.push(("plain axum", url, String::new()));
+    let mut latest = Vec::new();
+    let measured = figures::in_turns(3, &subjects, |(name, url, authorization)| {
+        let answers = load::wrk(bench.path(), url, &[authorization], 32, 4)?;
+        latest.push((*name, answers.half.clone(), answers.ninety_nine.clone()));
+        Ok(answers.per_second)
+    })?;
+    let baseline = measured.last().copied().unwrap_or(f64::NAN);
+    for ((name, ..), per_second) in subjects.iter().zip(&measured) {
+        let ratio = figures::times(*per_second, baseline);
+        if *name != "plain axum" {
+            finding.measured(&ratio);
+        }
+        let (_, half, most) = latest.iter().rfind(|(known, ..)| known == name).cloned().unwrap_or_default();
+        finding.row([(*name).to_owned(), format!("{per_second:.0}"), half, most, ratio]);
+    }
+    finding.note("32 connections, one thread of wrk, three rounds in turns.");
+    Ok(finding)
+}
+
+fn plain_axum(bench: &Bench, body: &str) -> Result<(Running, String)> {
+    let build = ["build", "--release", "--package", "xtask", "--example", "plain_axum"];
+    process::run(&mut process::command("cargo", &build))?;
+    let file = bench.path().join("answer.json");
+    std::fs::write(&file, body)?;
+    let port = process::free_port()?;
+    let mut plain = Command::new(super::release_folder().join("examples/plain_axum"));
+    let mut plain = Running::start(plain.arg(port.to_string()).arg(&file))?;
+    plain.wait_until(|| load::answers(port))?;
+    Ok((plain, format!("http://127.0.0.1:{port}/")))
+}
+
+/// The cost of a decision, as the example of `policy` reports it.
+pub(super) fn decision(_bench: &Bench) -> Result<Finding> {
+    let mut finding =
+        Finding::new("at most 25 µs at the 99th percentile, with the full set of policies", &["example"]);
+    let example = ["run", "--quiet", "--release", "--package", "policy", "--example", "decide_cost"];
+    let said = process::output(&mut process::command("cargo", &example))?;
+    finding.measured("as the example of `policy` reports");
+    said.lines()
+        .filter(|line| !line.trim().is_empty())
+        .for_each(|line| finding.row([line.replace('|', "/")]));
+    Ok(finding)
+}
