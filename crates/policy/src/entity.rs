@@ -1,0 +1,243 @@
+//! From facts to Cedar's entities: the principal with what it lies in, the resource with what it lies in, the
+//! roles between them. Built anew for each question, and never by way of text.
+
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
+};
+use model::{Error, GroupId, ProjectId, Resource, Result, ScopeSet, StaffRole, WorkspaceId};
+
+use crate::fact::{GrantFact, PrincipalFacts, PrincipalKind, Question, ResourceFacts};
+use crate::role::{Role, named_by};
+
+/// The schema's entity types, and the entities that there is one of.
+pub(crate) struct Types {
+    user: EntityTypeName,
+    group: EntityTypeName,
+    role: EntityTypeName,
+    account: EntityTypeName,
+    workspace: EntityTypeName,
+    project: EntityTypeName,
+    repository: EntityTypeName,
+    repository_token: EntityTypeName,
+    project_token: EntityTypeName,
+    workspace_token: EntityTypeName,
+    instance: EntityUid,
+    operator: EntityUid,
+    anonymous: EntityUid,
+    administrators: EntityUid,
+    auditors: EntityUid,
+}
+
+fn named(name: &str) -> Result<EntityTypeName> {
+    EntityTypeName::from_str(name).map_err(Error::internal)
+}
+
+fn single(kind: &str, id: &str) -> Result<EntityUid> {
+    Ok(EntityUid::from_type_name_and_id(named(kind)?, EntityId::new(id)))
+}
+
+fn uid(kind: &EntityTypeName, id: uuid::Uuid) -> EntityUid {
+    let mut text = [0; uuid::fmt::Simple::LENGTH];
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(&*id.simple().encode_lower(&mut text)))
+}
+
+fn entity(
+    uid: EntityUid,
+    attributes: impl IntoIterator<Item = (&'static str, RestrictedExpression)>,
+    parents: impl IntoIterator<Item = EntityUid>,
+) -> Result<Entity> {
+    let attributes: HashMap<String, RestrictedExpression> =
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Entity::new(uid, attributes, parents.into_iter().collect()).map_err(Error::internal)
+}
+
+/// A principal or a resource: its id, and the entities that policies may see.
+struct Seen {
+    uid: EntityUid,
+    entities: Vec<Entity>,
+}
+
+impl Types {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            user: named(PrincipalKind::User.as_str())?,
+            group: named("Group")?,
+            role: named("Role")?,
+            account: named("Account")?,
+            workspace: named("Workspace")?,
+            project: named("Project")?,
+            repository: named("Repository")?,
+            repository_token: named(PrincipalKind::RepositoryAccessToken.as_str())?,
+            project_token: named(PrincipalKind::ProjectAccessToken.as_str())?,
+            workspace_token: named(PrincipalKind::WorkspaceAccessToken.as_str())?,
+            instance: single("Instance", "instance")?,
+            operator: single(PrincipalKind::Operator.as_str(), "operator")?,
+            anonymous: single(PrincipalKind::Anonymous.as_str(), "anonymous")?,
+            administrators: single("Role", "administrators")?,
+            auditors: single("Role", "auditors")?,
+        })
+    }
+
+    /// The request and the entities that the policies look at, `action` with the groups it belongs to among them.
+    pub(crate) fn slice(&self, question: &Question<'_>, action: &Entity) -> Result<(Request, Entities)> {
+        let principal = self.principal(question)?;
+        let resource = self.resource(question.resource)?;
+        let context = context(question)?;
+        let request = Request::new(principal.uid, action.uid(), resource.uid, context, None)
+            .map_err(Error::internal)?;
+        let entities = principal.entities.into_iter().chain(resource.entities);
+        let entities = Entities::from_entities(entities.chain([action.clone()]), None);
+        Ok((request, entities.map_err(Error::internal)?))
+    }
+
+    fn principal(&self, question: &Question<'_>) -> Result<Seen> {
+        match question.principal {
+            PrincipalFacts::Anonymous => Ok(Seen { uid: self.anonymous.clone(), entities: Vec::new() }),
+            PrincipalFacts::Operator => Ok(Seen { uid: self.operator.clone(), entities: Vec::new() }),
+            PrincipalFacts::User { id, active, staff } => {
+                let uid = uid(&self.user, id.uuid());
+                let mut entities = Vec::new();
+                let mut parents = self.granted(question.grants, question.resource, &mut entities);
+                match staff {
+                    StaffRole::None => {}
+                    StaffRole::Auditor => parents.push(self.auditors.clone()),
+                    StaffRole::Administrator => parents.push(self.administrators.clone()),
+                }
+                let active = RestrictedExpression::new_bool(*active);
+                entities.push(entity(uid.clone(), [("active", active)], parents)?);
+                Ok(Seen { uid, entities })
+            }
+            PrincipalFacts::AccessToken { id, bound_to } => {
+                let (kind, attribute, bound_to) = match *bound_to {
+                    Resource::Repository(id) => {
+                        (&self.repository_token, "repository", uid(&self.repository, id.uuid()))
+                    }
+                    Resource::Project(id) => (&self.project_token, "project", self.project(id)),
+                    Resource::Workspace(id) => (&self.workspace_token, "workspace", self.workspace(id)),
+                    Resource::Instance | Resource::User(_) => {
+                        return Err(Error::internal(
+                            "an access token is bound to what tokens are not bound to",
+                        ));
+                    }
+                };
+                let uid = uid(kind, id.uuid());
+                let bound_to = RestrictedExpression::new_entity_uid(bound_to);
+                Ok(Seen { uid: uid.clone(), entities: vec![entity(uid, [(attribute, bound_to)], [])?] })
+            }
+        }
+    }
+
+    /// The groups and roles that grants put a user into; adds them, and the roles that those contain, to `entities`.
+    fn granted(
+        &self,
+        grants: &[GrantFact],
+        resource: &ResourceFacts,
+        entities: &mut Vec<Entity>,
+    ) -> Vec<EntityUid> {
+        let mut parents = Vec::new();
+        let mut groups: Vec<(GroupId, HashSet<EntityUid>)> = Vec::new();
+        let mut roles: Vec<Role> = Vec::new();
+        for grant in grants {
+            let Some(role) = Role::granted(grant) else { continue };
+            if !roles.contains(&role) {
+                roles.push(role);
+            }
+            match grant.via {
+                None => parents.push(self.role(role)),
+                Some(group) => match groups.iter_mut().find(|(id, _)| *id == group) {
+                    Some((_, held)) => {
+                        held.insert(self.role(role));
+                    }
+                    None => groups.push((group, HashSet::from([self.role(role)]))),
+                },
+            }
+        }
+        for (group, held) in groups {
+            let group = uid(&self.group, group.uuid());
+            entities.push(Entity::new_no_attrs(group.clone(), held));
+            parents.push(group);
+        }
+        let mut at = 0;
+        while let Some(role) = roles.get(at).copied() {
+            let contained: Vec<Role> = role.contains(resource).collect();
+            // A role that contains no other is known by being lain in.
+            if !contained.is_empty() {
+                let parents = contained.iter().map(|role| self.role(*role)).collect();
+                entities.push(Entity::new_no_attrs(self.role(role), parents));
+            }
+            for role in contained {
+                if !roles.contains(&role) {
+                    roles.push(role);
+                }
+            }
+            at += 1;
+        }
+        parents
+    }
+
+    fn resource(&self, facts: &ResourceFacts) -> Result<Seen> {
+        let roles = named_by(facts)
+            .map(|role| (role.members_are(), RestrictedExpression::new_entity_uid(self.role(role))));
+        let private = |private| [("private", RestrictedExpression::new_bool(private))];
+        let (uid, entities) = match *facts {
+            ResourceFacts::Instance => (self.instance.clone(), Vec::new()),
+            ResourceFacts::User { id } => {
+                let account = uid(&self.account, id.uuid());
+                let owner = RestrictedExpression::new_entity_uid(uid(&self.user, id.uuid()));
+                (account.clone(), vec![entity(account, [("owner", owner)], [])?])
+            }
+            ResourceFacts::Workspace { id } => {
+                let uid = self.workspace(id);
+                (uid.clone(), vec![entity(uid, roles, [])?])
+            }
+            ResourceFacts::Project { id, workspace, private: hidden } => {
+                let uid = self.project(id);
+                let parent = self.workspace(workspace);
+                (uid.clone(), vec![entity(uid, roles.chain(private(hidden)), [parent])?])
+            }
+            ResourceFacts::Repository { id, project, workspace, private: hidden } => {
+                let uid = uid(&self.repository, id.uuid());
+                let project = self.project(project);
+                let between =
+                    Entity::new_no_attrs(project.clone(), HashSet::from([self.workspace(workspace)]));
+                let itself = entity(uid.clone(), roles.chain(private(hidden)), [project])?;
+                (uid, vec![itself, between])
+            }
+        };
+        Ok(Seen { uid, entities })
+    }
+
+    fn workspace(&self, id: WorkspaceId) -> EntityUid {
+        uid(&self.workspace, id.uuid())
+    }
+
+    fn project(&self, id: ProjectId) -> EntityUid {
+        uid(&self.project, id.uuid())
+    }
+
+    fn role(&self, role: Role) -> EntityUid {
+        let mut text = [0; uuid::fmt::Simple::LENGTH];
+        let on = &*role.on.uuid().simple().encode_lower(&mut text);
+        let id = [role.on.kind().as_str(), "/", on, "/", role.permission.as_str()].concat();
+        EntityUid::from_type_name_and_id(self.role.clone(), EntityId::new(id))
+    }
+}
+
+fn context(question: &Question<'_>) -> Result<Context> {
+    let texts = |set: ScopeSet| {
+        RestrictedExpression::new_set(
+            set.iter().map(|scope| RestrictedExpression::new_string(scope.as_str().to_owned())),
+        )
+    };
+    // Scopes that the call does not require change no decision, and a session holds all there are.
+    let held = question.required.iter().filter(|scope| question.held.contains(*scope)).collect();
+    let own = question.principal.kind().and_then(PrincipalKind::own_credential);
+    let credential = own
+        .or(question.credential)
+        .map(|kind| ("credential".to_owned(), RestrictedExpression::new_string(kind.name().to_owned())));
+    let scopes = [("scopes".to_owned(), texts(held)), ("required".to_owned(), texts(question.required))];
+    Context::from_pairs(scopes.into_iter().chain(credential)).map_err(Error::internal)
+}

@@ -1,0 +1,399 @@
+//! The access model once more, written down as plain and slow code, and held against the Cedar policies over random
+//! questions. Catches a policy that does not say what was meant, a mistake in how facts become entities, and one in
+//! how policies are sorted by question.
+
+#![expect(clippy::unwrap_used, reason = "what a test is built from fails the test")]
+
+use model::{
+    Action, CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random,
+    RepositoryId, RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, WorkspaceId,
+    WorkspacePermission,
+};
+use policy::{AccessModel, GrantFact, PrincipalFacts, Question, Reason, ResourceFacts};
+use proptest::prelude::*;
+
+/// What may be done, decided without Cedar.
+fn reference(question: &Question<'_>) -> bool {
+    let kind = question.resource.kind();
+    question.action.resources().contains(&kind) && !restrained(question) && permitted(question)
+}
+
+fn restrained(question: &Question<'_>) -> bool {
+    use Action as A;
+
+    let token = matches!(question.principal, PrincipalFacts::AccessToken { .. });
+    let nobody = matches!(question.principal, PrincipalFacts::Anonymous | PrincipalFacts::Operator);
+    let inactive = matches!(question.principal, PrincipalFacts::User { active: false, .. });
+    let lacking = !nobody && !question.held.contains_all(question.required);
+    let unlisted = (token || question.credential.is_some())
+        && question.required.is_empty()
+        && !matches!(question.action, A::UserRead | A::WorkspaceRead);
+    let people_only = matches!(
+        question.action,
+        A::GrantList
+            | A::GrantSet
+            | A::GrantRemove
+            | A::MemberSet
+            | A::MemberRemove
+            | A::GroupCreate
+            | A::GroupUpdate
+            | A::GroupDelete
+            | A::GroupMemberAdd
+            | A::GroupMemberRemove
+            | A::AccessTokenList
+            | A::AccessTokenCreate
+            | A::AccessTokenRevoke
+            | A::AccessRead
+            | A::AuditRead
+            | A::CredentialList
+            | A::CredentialCreate
+            | A::CredentialRevoke
+            | A::RepositoryTransfer
+            | A::RepositoryRestore
+    );
+    let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
+    inactive || lacking || unlisted || (people_only && (token || nameless))
+}
+
+/// What an action needs at the resource, in words of one ladder per kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Need {
+    Read,
+    Write,
+    Admin,
+    Delete,
+    Make,
+    Member,
+    Nothing,
+}
+
+fn need(action: Action, resource: &ResourceFacts) -> Need {
+    use Action as A;
+
+    match resource {
+        ResourceFacts::Repository { .. } => match action {
+            A::RepositoryRead | A::RepositoryClone => Need::Read,
+            A::RepositoryWrite
+            | A::RepositoryPushIntent
+            | A::RepositoryPush
+            | A::RefCreate
+            | A::RefDelete
+            | A::CommitCreate => Need::Write,
+            A::RepositoryDelete => Need::Delete,
+            A::Upkeep => Need::Nothing,
+            _ => Need::Admin,
+        },
+        ResourceFacts::Project { .. } => match action {
+            A::ProjectRead => Need::Read,
+            A::RepositoryCreate => Need::Make,
+            A::Upkeep => Need::Nothing,
+            _ => Need::Admin,
+        },
+        ResourceFacts::Workspace { .. } => match action {
+            A::WorkspaceRead | A::MemberList | A::GroupRead => Need::Member,
+            A::ProjectCreate => Need::Make,
+            A::Upkeep => Need::Nothing,
+            _ => Need::Admin,
+        },
+        ResourceFacts::Instance | ResourceFacts::User { .. } => Need::Nothing,
+    }
+}
+
+fn permitted(question: &Question<'_>) -> bool {
+    let need = need(question.action, question.resource);
+    let public = match question.resource {
+        ResourceFacts::Repository { private, .. } | ResourceFacts::Project { private, .. } => {
+            !private && need == Need::Read
+        }
+        _ => false,
+    };
+    match question.principal {
+        PrincipalFacts::Anonymous => public,
+        PrincipalFacts::Operator => operator(question.action),
+        PrincipalFacts::AccessToken { bound_to, .. } => token(*bound_to, question.resource, need),
+        PrincipalFacts::User { id, staff, .. } => {
+            public || staff_or_own(question, *id, *staff) || granted(question, need)
+        }
+    }
+}
+
+fn operator(action: Action) -> bool {
+    use Action as A;
+
+    matches!(
+        action,
+        A::UserList
+            | A::UserCreate
+            | A::UserRead
+            | A::UserInspect
+            | A::UserUpdate
+            | A::UserDelete
+            | A::WorkspaceCreate
+            | A::WorkspaceRead
+            | A::WorkspaceUpdate
+            | A::WorkspaceDelete
+            | A::MemberList
+            | A::MemberSet
+            | A::MemberRemove
+            | A::GroupRead
+            | A::AccessTokenList
+            | A::AccessTokenRevoke
+            | A::AccessRead
+            | A::AuditRead
+    )
+}
+
+fn token(bound_to: Resource, resource: &ResourceFacts, need: Need) -> bool {
+    let itself = resource.resource() == bound_to;
+    let around = [
+        resource.workspace().map(Resource::Workspace),
+        resource.project().map(Resource::Project),
+        resource.repository().map(Resource::Repository),
+    ];
+    if !around.contains(&Some(bound_to)) {
+        return false;
+    }
+    match resource {
+        ResourceFacts::Workspace { .. } => itself && matches!(need, Need::Member | Need::Make),
+        _ => need != Need::Nothing,
+    }
+}
+
+fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
+    use Action as A;
+
+    match question.action {
+        A::UserList | A::UserCreate | A::UserInspect | A::UserUpdate | A::UserDelete => {
+            staff == StaffRole::Administrator
+        }
+        A::AuditRead => staff != StaffRole::None,
+        A::WorkspaceCreate | A::UserRead => true,
+        A::AccountRead | A::AccountUpdate | A::CredentialList | A::CredentialCreate | A::CredentialRevoke => {
+            question.resource.resource() == Resource::User(id)
+        }
+        _ => false,
+    }
+}
+
+fn granted(question: &Question<'_>, need: Need) -> bool {
+    let on = |at: Option<Resource>| {
+        question.grants.iter().filter(move |grant| Some(grant.on) == at).map(|grant| grant.permission)
+    };
+    let workspace = on(question.resource.workspace().map(Resource::Workspace))
+        .filter_map(|level| match level {
+            Permission::Workspace(level) => Some(level),
+            _ => None,
+        })
+        .max();
+    let project = on(question.resource.project().map(Resource::Project))
+        .filter_map(|level| match level {
+            Permission::Project(level) => Some(level),
+            _ => None,
+        })
+        .chain((workspace == Some(WorkspacePermission::Owner)).then_some(ProjectPermission::Admin))
+        .max();
+    let repository = on(question.resource.repository().map(Resource::Repository))
+        .filter_map(|level| match level {
+            Permission::Repository(level) => Some(level),
+            _ => None,
+        })
+        .chain(project.map(|level| match level {
+            ProjectPermission::Read => RepositoryPermission::Read,
+            ProjectPermission::Write | ProjectPermission::CreateRepo => RepositoryPermission::Write,
+            ProjectPermission::Admin => RepositoryPermission::Admin,
+        }))
+        .max();
+    match question.resource {
+        ResourceFacts::Repository { .. } => match need {
+            Need::Read => repository.is_some(),
+            Need::Write => repository >= Some(RepositoryPermission::Write),
+            Need::Admin | Need::Delete => repository == Some(RepositoryPermission::Admin),
+            _ => false,
+        },
+        ResourceFacts::Project { .. } => match need {
+            Need::Read => project.is_some(),
+            Need::Make => project >= Some(ProjectPermission::CreateRepo),
+            Need::Admin => project == Some(ProjectPermission::Admin),
+            _ => false,
+        },
+        ResourceFacts::Workspace { .. } => match need {
+            Need::Member => workspace.is_some(),
+            Need::Make => workspace >= Some(WorkspacePermission::CreateProject),
+            Need::Admin => workspace == Some(WorkspacePermission::Owner),
+            _ => false,
+        },
+        ResourceFacts::Instance | ResourceFacts::User { .. } => false,
+    }
+}
+
+/// A question with everything that it borrows.
+#[derive(Clone, Debug)]
+struct Asked {
+    action: Action,
+    principal: PrincipalFacts,
+    resource: ResourceFacts,
+    grants: Vec<GrantFact>,
+    held: ScopeSet,
+    required: ScopeSet,
+    credential: Option<CredentialKind>,
+}
+
+impl Asked {
+    fn question(&self) -> Question<'_> {
+        Question {
+            action: self.action,
+            principal: &self.principal,
+            resource: &self.resource,
+            grants: &self.grants,
+            held: self.held,
+            required: self.required,
+            credential: self.credential,
+        }
+    }
+}
+
+// Two of each, so that the wrong one is asked about as often as the right one.
+
+fn two<T: Clone + std::fmt::Debug + 'static>(make: fn(&Random) -> T) -> impl Strategy<Value = T> + Clone {
+    let random = Random::seeded(7);
+    prop::sample::select(vec![make(&random), make(&random)])
+}
+
+fn resource() -> impl Strategy<Value = ResourceFacts> {
+    let ids = (two(WorkspaceId::new), two(ProjectId::new), two(RepositoryId::new), two(UserId::new));
+    (0..9, ids, any::<bool>()).prop_map(
+        |(kind, (workspace, project, repository, user), private)| match kind {
+            0 => ResourceFacts::Instance,
+            1 => ResourceFacts::User { id: user },
+            2 => ResourceFacts::Workspace { id: workspace },
+            3 | 4 => ResourceFacts::Project { id: project, workspace, private },
+            _ => ResourceFacts::Repository { id: repository, project, workspace, private },
+        },
+    )
+}
+
+fn chain() -> impl Strategy<Value = Resource> {
+    prop_oneof![
+        two(WorkspaceId::new).prop_map(Resource::Workspace),
+        two(ProjectId::new).prop_map(Resource::Project),
+        two(RepositoryId::new).prop_map(Resource::Repository),
+    ]
+}
+
+fn principal() -> impl Strategy<Value = PrincipalFacts> {
+    let user = (two(UserId::new), prop::bool::weighted(0.9), prop::sample::select(StaffRole::ALL.to_vec()))
+        .prop_map(|(id, active, staff)| PrincipalFacts::User { id, active, staff });
+    let token = (two(CredentialId::new), chain())
+        .prop_map(|(id, bound_to)| PrincipalFacts::AccessToken { id, bound_to });
+    prop_oneof![
+        6 => user,
+        4 => token,
+        1 => Just(PrincipalFacts::Anonymous),
+        1 => Just(PrincipalFacts::Operator),
+    ]
+}
+
+fn grant() -> impl Strategy<Value = GrantFact> {
+    let levels: Vec<Permission> = WorkspacePermission::ALL
+        .iter()
+        .map(|level| Permission::Workspace(*level))
+        .chain(ProjectPermission::ALL.iter().map(|level| Permission::Project(*level)))
+        .chain(RepositoryPermission::ALL.iter().map(|level| Permission::Repository(*level)))
+        .collect();
+    (chain(), prop::sample::select(levels), prop::option::of(two(GroupId::new)))
+        .prop_map(|(on, permission, via)| GrantFact { on, permission, via })
+}
+
+fn scopes() -> impl Strategy<Value = ScopeSet> {
+    let some: Vec<Scope> = Scope::all().step_by(20).collect();
+    prop::sample::subsequence(some.clone(), 0..=some.len())
+        .prop_map(|scopes| scopes.into_iter().collect::<ScopeSet>())
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let held = prop_oneof![3 => Just(ScopeSet::everything()), 1 => scopes()];
+    let credential = prop::option::weighted(0.3, prop::sample::select(CredentialKind::ALL.to_vec()));
+    let fitting = resource().prop_flat_map(|resource| {
+        let fits = |action: &&Action| action.resources().contains(&resource.kind());
+        let actions: Vec<Action> = Action::ALL.iter().filter(fits).copied().collect();
+        let actions = prop_oneof![
+            20 => prop::sample::select(actions),
+            1 => prop::sample::select(Action::ALL.to_vec()),
+        ];
+        (Just(resource), actions)
+    });
+    (fitting, principal(), prop::collection::vec(grant(), 0..5), held, scopes(), credential).prop_map(
+        |((resource, action), principal, grants, held, required, credential)| Asked {
+            action,
+            principal,
+            resource,
+            grants,
+            held,
+            required,
+            credential,
+        },
+    )
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 6_000, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+thread_local! {
+    static MODEL: AccessModel = AccessModel::load().unwrap();
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_policies_decide_as_the_reference_does(asked in asked()) {
+        let decision = MODEL.with(|model| model.decide(&asked.question()));
+        prop_assert_eq!(decision.allowed, reference(&asked.question()), "{:?}", decision);
+        prop_assert!(!decision.reasons.is_empty());
+        prop_assert!(decision.reasons.iter().all(|reason| reason.policy != Reason::UNDECIDED));
+        prop_assert!(decision.reasons.iter().all(|reason| reason.text.ends_with('.')));
+    }
+
+    #[test]
+    fn a_restraint_outvotes_every_permit_and_without_a_rule_all_is_denied(asked in asked()) {
+        let decision = MODEL.with(|model| model.decide(&asked.question()));
+        let restrained = decision.reasons.iter().any(|reason| reason.policy.starts_with("restraint-"));
+        let unruled = [Reason::NO_PERMIT, Reason::NO_SUCH_QUESTION];
+        let unruled = decision.reasons.iter().any(|reason| unruled.contains(&reason.policy.as_str()));
+        prop_assert_eq!(!decision.allowed, restrained || unruled, "{:?}", decision);
+    }
+
+    #[test]
+    fn taking_a_grant_away_never_allows_more(fewer in asked(), taken in grant()) {
+        let mut asked = fewer.clone();
+        asked.grants.push(taken);
+        let (before, after) = MODEL.with(|model| {
+            (model.decide(&asked.question()).allowed, model.decide(&fewer.question()).allowed)
+        });
+        prop_assert!(before || !after);
+    }
+
+    #[test]
+    fn fewer_scopes_never_allow_more(asked in asked(), held in scopes()) {
+        let mut fewer = asked.clone();
+        fewer.held = asked.held.iter().filter(|scope| held.contains(*scope)).collect();
+        let (before, after) = MODEL.with(|model| {
+            (model.decide(&asked.question()).allowed, model.decide(&fewer.question()).allowed)
+        });
+        prop_assert!(before || !after);
+    }
+}
+
+#[test]
+fn the_random_questions_are_answered_both_ways() {
+    use proptest::strategy::ValueTree;
+
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut allowed = 0;
+    for _ in 0..2_000 {
+        let asked = asked().new_tree(&mut runner).unwrap().current();
+        allowed += usize::from(reference(&asked.question()));
+    }
+    assert!((200..1_800).contains(&allowed), "{allowed} of 2000 are allowed");
+}
