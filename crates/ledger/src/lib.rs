@@ -3,7 +3,7 @@
 //!
 //! Whoever keeps a signed [`Checkpoint`] can later see whether an event was removed, altered or moved. What is
 //! here: the bytes of an [`Entry`], the tree's hashes ([`Frontier`], [`proof`], [`tile`]), the signed text
-//! ([`Note`], [`Checkpoint`]) and the audit of a whole log ([`verify`]). What is not: any storage, any private key
+//! ([`Note`], [`Checkpoint`]) and the audit of a whole log ([`mod@verify`]). What is not: any storage, any private key
 //! (a signature is asked of a closure), any decision when to sequence or sign.
 //!
 //! Functions that need hashes of a large tree name the half-open range of leaves and ask a closure for its hash:
