@@ -1,8 +1,8 @@
 //! Access tokens, app passwords and API tokens. Only the hash of a secret is kept.
 
 use model::{
-    Credential, CredentialId, CredentialKind, Error, Holder, Resource, ResourceKind, Result, SecretHash, Timestamp, UserId,
-    WorkspaceId,
+    Credential, CredentialId, CredentialKind, Error, Holder, Resource, ResourceKind, Result, SecretHash,
+    Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -13,13 +13,15 @@ const COLUMNS: &str = "id, kind, name, scopes, user_id, resource_kind, resource_
 
 fn from_row(row: &Row) -> Result<Credential> {
     let kind: String = row.get("kind")?;
-    let kind = CredentialKind::from_letters(&kind).ok_or_else(|| Error::internal("a credential of an unknown kind"))?;
+    let kind = CredentialKind::from_letters(&kind)
+        .ok_or_else(|| Error::internal("a credential of an unknown kind"))?;
     let user: Option<Uuid> = row.get("user_id")?;
     let holder = match user {
         Some(user) => Holder::User(UserId::from_uuid(user)),
         None => {
             let on: String = row.get("resource_kind")?;
-            let on = ResourceKind::parse(&on).ok_or_else(|| Error::internal("a resource of an unknown kind"))?;
+            let on =
+                ResourceKind::parse(&on).ok_or_else(|| Error::internal("a resource of an unknown kind"))?;
             let workspace = WorkspaceId::from_uuid(row.get("workspace_id")?);
             Holder::Resource(Resource::from_parts(on, row.get("resource_id")?), workspace)
         }

@@ -1,7 +1,8 @@
 //! Grants, and the facts about one principal that a decision needs.
 
 use model::{
-    Error, Grant, GroupId, Permission, Resource, ResourceKind, Result, Subject, Timestamp, UserId, WorkspaceId,
+    Error, Grant, GroupId, Permission, Resource, ResourceKind, Result, Subject, Timestamp, UserId,
+    WorkspaceId,
 };
 use policy::GrantFact;
 use uuid::Uuid;
@@ -10,7 +11,8 @@ use crate::{Reader, Row, Writer};
 
 fn on(row: &Row) -> Result<(Resource, Permission)> {
     let kind: String = row.get("resource_kind")?;
-    let kind = ResourceKind::parse(&kind).ok_or_else(|| Error::internal("a grant on an unknown kind of resource"))?;
+    let kind = ResourceKind::parse(&kind)
+        .ok_or_else(|| Error::internal("a grant on an unknown kind of resource"))?;
     let permission: String = row.get("permission")?;
     let permission = Permission::parse(kind, &permission).map_err(Error::internal)?;
     Ok((Resource::from_parts(kind, row.get("resource_id")?), permission))

@@ -4,7 +4,8 @@ use model::{Error, Group, GroupId, GroupSlug, Result, User, UserId, WorkspaceId}
 
 use crate::{Query, Reader, Row, Writer, user};
 
-const COLUMNS: &str = "id, workspace_id, slug, name, auto_add, default_permission, email_forwarding_disabled, created_on";
+const COLUMNS: &str =
+    "id, workspace_id, slug, name, auto_add, default_permission, email_forwarding_disabled, created_on";
 
 fn from_row(row: &Row) -> Result<Group> {
     Ok(Group {
@@ -13,7 +14,7 @@ fn from_row(row: &Row) -> Result<Group> {
         slug: row.parse("slug")?,
         name: row.parse("name")?,
         auto_add: row.get("auto_add")?,
-        default_permission: row.parse_optional("default_permission")?,
+        default_permission: row.parse_some("default_permission")?,
         email_forwarding_disabled: row.get("email_forwarding_disabled")?,
         created_on: row.get("created_on")?,
     })
@@ -36,13 +37,19 @@ pub fn list(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<Vec<Group
 
 /// The groups that new repositories of a workspace grant something by themselves.
 pub fn added_to_new_repositories(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<Vec<Group>> {
-    Ok(list(reader, workspace)?.into_iter().filter(|group| group.auto_add && group.default_permission.is_some()).collect())
+    Ok(list(reader, workspace)?
+        .into_iter()
+        .filter(|group| group.auto_add && group.default_permission.is_some())
+        .collect())
 }
 
 /// Adds a group; a slug that is in use is a conflict.
 pub fn insert(writer: &mut Writer<'_>, group: &Group) -> Result<()> {
     if find(writer, group.workspace, &group.slug)?.is_some() {
-        return Err(Error::Conflict(format!("the workspace has a group `{}`: choose another name", group.slug)));
+        return Err(Error::Conflict(format!(
+            "the workspace has a group `{}`: choose another name",
+            group.slug
+        )));
     }
     writer
         .execute(
@@ -115,7 +122,9 @@ pub fn add_member(writer: &mut Writer<'_>, id: GroupId, user: UserId) -> Result<
 
 /// Takes a member out; whether it was in.
 pub fn remove_member(writer: &mut Writer<'_>, id: GroupId, user: UserId) -> Result<bool> {
-    let gone = writer
-        .execute("DELETE FROM group_member WHERE group_id = $1 AND user_id = $2", &[id.into(), user.into()])?;
+    let gone = writer.execute(
+        "DELETE FROM group_member WHERE group_id = $1 AND user_id = $2",
+        &[id.into(), user.into()],
+    )?;
     Ok(gone > 0)
 }

@@ -1,1 +1,34 @@
-//! placeholder
+//! The store: SQLite and PostgreSQL behind one SQL text per query, and the record that no write goes without.
+//!
+//! What is here: the engines and their threads, the four kinds of transaction ([`Reader`], [`Writer`],
+//! [`Bookkeeping`], and the recorder behind [`Store::record`]), migrations, and one file per noun with the queries
+//! on it. What is not: any decision about who may do what (a [`Writer`] needs a `policy::Permit`), any key that opens
+//! what is sealed here.
+
+pub mod audit;
+mod bookkeeping;
+pub mod count;
+pub mod credential;
+mod engine;
+pub mod filter;
+pub mod grant;
+pub mod group;
+pub mod project;
+pub mod push;
+mod reader;
+mod redirect;
+pub mod repository;
+mod schema;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod user;
+pub mod visibility;
+pub mod workspace;
+mod writer;
+
+pub use bookkeeping::{Bookkeeping, Table};
+pub use engine::{Dialect, FromValue, OrConflict, Query, Row, Value};
+pub use reader::Reader;
+pub use store::{Database, Store};
+pub use writer::Writer;

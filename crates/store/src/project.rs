@@ -1,8 +1,12 @@
 //! Projects.
 
-use model::{Error, Project, ProjectId, ProjectKey, Result, Timestamp, WorkspaceId};
+use model::{Error, Principal, Project, ProjectId, ProjectKey, Result, Timestamp, WorkspaceId};
 
-use crate::{Query, Reader, Row, Value, Writer, redirect};
+use wire::query::{FieldKind, Typed};
+use wire::sort::Sort;
+
+use crate::filter::Column;
+use crate::{Query, Reader, Row, Value, Writer, filter, redirect, visibility};
 
 pub(crate) const COLUMNS: &str =
     "p.id, p.workspace_id, p.key, p.name, p.description, p.private, p.created_on, p.updated_on";
@@ -36,7 +40,10 @@ fn one(
     value: Value,
 ) -> Result<Option<Project>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ").bind(workspace);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ")
+        .bind(workspace);
     query.sql(" AND ").sql(condition).sql(" = ").bind(value);
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
@@ -49,7 +56,11 @@ pub fn find(reader: &mut Reader<'_>, id: ProjectId) -> Result<Option<Project>> {
 }
 
 /// By key or id within a workspace; a former key leads to the project, unless it has been given anew.
-pub fn resolve(reader: &mut Reader<'_>, workspace: WorkspaceId, name: &ProjectName) -> Result<Option<Project>> {
+pub fn resolve(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    name: &ProjectName,
+) -> Result<Option<Project>> {
     match name {
         ProjectName::Id(id) => one(reader, workspace, "p.id", (*id).into()),
         ProjectName::Key(key) => {
@@ -67,7 +78,10 @@ pub fn resolve(reader: &mut Reader<'_>, workspace: WorkspaceId, name: &ProjectNa
 /// The project that was made first: where a repository goes when its request names none.
 pub fn oldest(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<Option<Project>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ").bind(workspace);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ")
+        .bind(workspace);
     query.sql(" ORDER BY p.created_on, p.id LIMIT 1");
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
@@ -150,11 +164,57 @@ pub fn delete(writer: &mut Writer<'_>, id: ProjectId, now: Timestamp) -> Result<
     if repositories > 0 {
         return Err(Error::forbidden("the project still holds repositories: delete or move them first"));
     }
-    writer.execute("DELETE FROM access_grant WHERE resource_kind = 'project' AND resource_id = $1", &[id.into()])?;
+    writer.execute(
+        "DELETE FROM access_grant WHERE resource_kind = 'project' AND resource_id = $1",
+        &[id.into()],
+    )?;
     writer.execute(
         "UPDATE credential SET revoked_on = $2
          WHERE resource_kind = 'project' AND resource_id = $1 AND revoked_on IS NULL",
         &[id.into(), now.into()],
     )?;
     writer.execute("UPDATE project SET deleted_on = $2 WHERE id = $1", &[id.into(), now.into()]).map(drop)
+}
+
+/// The fields that a list of projects can be filtered and sorted by.
+pub const FIELDS: &[Column] = &[
+    Column { field: "uuid", kind: FieldKind::Uuid, sql: "p.id", folded: "p.id" },
+    Column { field: "key", kind: FieldKind::Text, sql: "p.key", folded: "lower(p.key)" },
+    Column { field: "name", kind: FieldKind::Text, sql: "p.name", folded: "p.name_folded" },
+    Column { field: "is_private", kind: FieldKind::Bool, sql: "p.private", folded: "p.private" },
+    Column { field: "created_on", kind: FieldKind::Time, sql: "p.created_on", folded: "p.created_on" },
+    Column { field: "updated_on", kind: FieldKind::Time, sql: "p.updated_on", folded: "p.updated_on" },
+];
+
+/// The projects of a workspace that a viewer may see, and how many there are.
+pub fn list(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    viewer: Principal,
+    filter: Option<&Typed>,
+    sort: Option<Sort>,
+    (limit, offset): (i64, i64),
+) -> Result<(Vec<Project>, i64)> {
+    let narrow = |query: &mut Query| -> Result<()> {
+        query
+            .sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ")
+            .bind(workspace)
+            .sql(" AND ");
+        visibility::projects(query, viewer);
+        if let Some(filter) = filter {
+            query.sql(" AND ");
+            filter::push(query, filter, FIELDS)?;
+        }
+        Ok(())
+    };
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS);
+    narrow(&mut query)?;
+    filter::order(&mut query, sort, FIELDS, "p.name_folded", "p.id")?;
+    query.sql(" LIMIT ").bind(limit).sql(" OFFSET ").bind(offset);
+    let found = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
+    let mut query = Query::new("SELECT count(*) AS n");
+    narrow(&mut query)?;
+    let size = reader.query_one(&query)?.map_or(Ok(0), |row| row.get("n"))?;
+    Ok((found, size))
 }

@@ -50,7 +50,13 @@ pub fn begin(writer: &mut Writer<'_>, push: &OpenPush) -> Result<()> {
     writer
         .execute(
             "INSERT INTO push (id, repository_id, begun_on, origin, refs) VALUES ($1, $2, $3, $4, $5)",
-            &[push.id.into(), push.repository.into(), push.begun_on.into(), push.origin.clone().into(), refs.into()],
+            &[
+                push.id.into(),
+                push.repository.into(),
+                push.begun_on.into(),
+                push.origin.clone().into(),
+                refs.into(),
+            ],
         )
         .map(drop)
 }

@@ -1,7 +1,9 @@
 //! Where old names lead. A living name always wins, so a redirect is only asked when nothing living was found, and is
 //! forgotten when its name is given anew.
 
-use model::{ProjectId, ProjectKey, RepositoryId, RepositorySlug, Result, Timestamp, WorkspaceId, WorkspaceSlug};
+use model::{
+    ProjectId, ProjectKey, RepositoryId, RepositorySlug, Result, Timestamp, WorkspaceId, WorkspaceSlug,
+};
 use uuid::Uuid;
 
 use crate::{Reader, Value, Writer};
@@ -57,7 +59,11 @@ pub(crate) fn forget_workspace(writer: &mut Writer<'_>, slug: &WorkspaceSlug) ->
     forget(writer, "workspace", Uuid::nil(), slug.as_str())
 }
 
-pub(crate) fn project(reader: &mut Reader<'_>, scope: WorkspaceId, key: &ProjectKey) -> Result<Option<ProjectId>> {
+pub(crate) fn project(
+    reader: &mut Reader<'_>,
+    scope: WorkspaceId,
+    key: &ProjectKey,
+) -> Result<Option<ProjectId>> {
     Ok(find(reader, "project", scope.uuid(), key.as_str())?.map(ProjectId::from_uuid))
 }
 
@@ -93,6 +99,10 @@ pub(crate) fn remember_repository(
     remember(writer, "repository", scope.uuid(), slug.as_str(), target.into(), now)
 }
 
-pub(crate) fn forget_repository(writer: &mut Writer<'_>, scope: WorkspaceId, slug: &RepositorySlug) -> Result<()> {
+pub(crate) fn forget_repository(
+    writer: &mut Writer<'_>,
+    scope: WorkspaceId,
+    slug: &RepositorySlug,
+) -> Result<()> {
     forget(writer, "repository", scope.uuid(), slug.as_str())
 }

@@ -1,12 +1,19 @@
 //! Repositories: their rows. The content lies with `git`.
 
 use model::{
-    Error, ForkPolicy, Project, ProjectId, Repository, RepositoryId, RepositorySlug, Resource, Result, Timestamp, Workspace,
-    WorkspaceId,
+    Error, ForkPolicy, Principal, Project, ProjectId, Repository, RepositoryId, RepositorySlug, Resource,
+    Result, Timestamp, Workspace, WorkspaceId,
 };
 
+use wire::query::{FieldKind, Typed};
+use wire::sort::Sort;
+
+use crate::filter::Column;
+use crate::visibility::AtLeast;
 use crate::workspace::WorkspaceName;
-use crate::{Query, Reader, Row, Writer, credential, grant, project, redirect, workspace};
+use crate::{
+    Query, Reader, Row, Writer, credential, filter, grant, project, redirect, visibility, workspace,
+};
 
 pub(crate) const COLUMNS: &str = "r.id, r.workspace_id, r.project_id, r.slug, r.name, r.description, r.private, \
      r.fork_policy, r.language, r.has_issues, r.has_wiki, r.default_branch, r.size_bytes, r.created_on, r.updated_on, \
@@ -42,7 +49,8 @@ pub(crate) fn from_row(row: &Row) -> Result<Repository> {
         name: row.parse("name")?,
         description: row.get("description")?,
         private: row.get("private")?,
-        fork_policy: ForkPolicy::parse(&fork_policy).ok_or_else(|| Error::internal("an unknown fork policy"))?,
+        fork_policy: ForkPolicy::parse(&fork_policy)
+            .ok_or_else(|| Error::internal("an unknown fork policy"))?,
         language: row.get("language")?,
         has_issues: row.get("has_issues")?,
         has_wiki: row.get("has_wiki")?,
@@ -61,9 +69,16 @@ pub fn find(reader: &mut Reader<'_>, id: RepositoryId) -> Result<Option<Reposito
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
 
-fn living(reader: &mut Reader<'_>, workspace: WorkspaceId, name: &RepositoryName) -> Result<Option<Repository>> {
+fn living(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    name: &RepositoryName,
+) -> Result<Option<Repository>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM repository r WHERE r.deleted_on IS NULL AND r.workspace_id = ").bind(workspace);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM repository r WHERE r.deleted_on IS NULL AND r.workspace_id = ")
+        .bind(workspace);
     match name {
         RepositoryName::Slug(slug) => query.sql(" AND r.slug = ").bind(slug.as_str()),
         RepositoryName::Id(id) => query.sql(" AND r.id = ").bind(*id),
@@ -78,7 +93,10 @@ pub fn deleted(
     name: &RepositoryName,
 ) -> Result<Option<Repository>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM repository r WHERE r.deleted_on IS NOT NULL AND r.workspace_id = ").bind(workspace);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM repository r WHERE r.deleted_on IS NOT NULL AND r.workspace_id = ")
+        .bind(workspace);
     match name {
         RepositoryName::Slug(slug) => query.sql(" AND r.slug = ").bind(slug.as_str()),
         RepositoryName::Id(id) => query.sql(" AND r.id = ").bind(*id),
@@ -126,7 +144,11 @@ pub fn resolve(
     }
 }
 
-fn locate_in(reader: &mut Reader<'_>, repository: Repository, workspace: Workspace) -> Result<Option<Located>> {
+fn locate_in(
+    reader: &mut Reader<'_>,
+    repository: Repository,
+    workspace: Workspace,
+) -> Result<Option<Located>> {
     let project = project::find(reader, repository.project)?;
     Ok(project.map(|project| Located { repository, project, workspace }))
 }
@@ -139,9 +161,10 @@ pub fn locate(reader: &mut Reader<'_>, repository: Repository) -> Result<Option<
 
 fn slug_is_free(writer: &mut Writer<'_>, repository: &Repository) -> Result<()> {
     match living(writer, repository.workspace, &RepositoryName::Slug(repository.slug.clone()))? {
-        Some(other) if other.id != repository.id => {
-            Err(Error::Conflict(format!("the workspace has a repository `{}`: choose another slug", repository.slug)))
-        }
+        Some(other) if other.id != repository.id => Err(Error::Conflict(format!(
+            "the workspace has a repository `{}`: choose another slug",
+            repository.slug
+        ))),
         _ => Ok(()),
     }
 }
@@ -252,7 +275,10 @@ pub fn restore(writer: &mut Writer<'_>, repository: &Repository) -> Result<()> {
 /// Repositories that were deleted before `before`: the sweep's work.
 pub fn deleted_before(reader: &mut Reader<'_>, before: Timestamp, limit: i64) -> Result<Vec<Repository>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM repository r WHERE r.deleted_on IS NOT NULL AND r.deleted_on < ").bind(before);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM repository r WHERE r.deleted_on IS NOT NULL AND r.deleted_on < ")
+        .bind(before);
     query.sql(" ORDER BY r.deleted_on LIMIT ").bind(limit);
     reader.query(&query)?.iter().map(from_row).collect()
 }
@@ -267,4 +293,101 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
         writer.execute(sql, &[id.into()])?;
     }
     Ok(())
+}
+
+/// The fields that a list of repositories can be filtered and sorted by.
+pub const FIELDS: &[Column] = &[
+    Column { field: "uuid", kind: FieldKind::Uuid, sql: "r.id", folded: "r.id" },
+    Column { field: "name", kind: FieldKind::Text, sql: "r.name", folded: "r.name_folded" },
+    Column { field: "slug", kind: FieldKind::Text, sql: "r.slug", folded: "r.slug" },
+    Column {
+        field: "full_name",
+        kind: FieldKind::Text,
+        sql: "(w.slug || '/' || r.slug)",
+        folded: "(w.slug || '/' || r.slug)",
+    },
+    Column {
+        field: "description",
+        kind: FieldKind::Text,
+        sql: "r.description",
+        folded: "r.description_folded",
+    },
+    Column { field: "is_private", kind: FieldKind::Bool, sql: "r.private", folded: "r.private" },
+    Column { field: "language", kind: FieldKind::Text, sql: "r.language", folded: "lower(r.language)" },
+    Column { field: "size", kind: FieldKind::Number, sql: "r.size_bytes", folded: "r.size_bytes" },
+    Column { field: "has_issues", kind: FieldKind::Bool, sql: "r.has_issues", folded: "r.has_issues" },
+    Column { field: "has_wiki", kind: FieldKind::Bool, sql: "r.has_wiki", folded: "r.has_wiki" },
+    Column { field: "fork_policy", kind: FieldKind::Text, sql: "r.fork_policy", folded: "r.fork_policy" },
+    Column {
+        field: "mainbranch.name",
+        kind: FieldKind::Text,
+        sql: "r.default_branch",
+        folded: "lower(r.default_branch)",
+    },
+    Column { field: "created_on", kind: FieldKind::Time, sql: "r.created_on", folded: "r.created_on" },
+    Column { field: "updated_on", kind: FieldKind::Time, sql: "r.updated_on", folded: "r.updated_on" },
+    Column { field: "project.key", kind: FieldKind::Text, sql: "p.key", folded: "lower(p.key)" },
+    Column { field: "project.uuid", kind: FieldKind::Uuid, sql: "p.id", folded: "p.id" },
+    Column { field: "project.name", kind: FieldKind::Text, sql: "p.name", folded: "p.name_folded" },
+    Column { field: "workspace.slug", kind: FieldKind::Text, sql: "w.slug", folded: "w.slug" },
+    Column { field: "workspace.uuid", kind: FieldKind::Uuid, sql: "w.id", folded: "w.id" },
+];
+
+/// Which repositories a list asks for.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Who looks.
+    pub viewer: Principal,
+    /// In which workspace; all of them without one.
+    pub workspace: Option<WorkspaceId>,
+    /// In which project.
+    pub project: Option<ProjectId>,
+    /// With at least which level.
+    pub at_least: AtLeast,
+    /// A filter over [`FIELDS`].
+    pub filter: Option<Typed>,
+    /// An order over [`FIELDS`]; by slug without one.
+    pub sort: Option<Sort>,
+    /// At most so many.
+    pub limit: i64,
+    /// After so many.
+    pub offset: i64,
+}
+
+/// The repositories that a viewer may see, and how many there are.
+pub fn list(reader: &mut Reader<'_>, request: &ListRequest) -> Result<(Vec<Located>, i64)> {
+    let narrow = |query: &mut Query| -> Result<()> {
+        query.sql(
+            " FROM repository r JOIN project p ON p.id = r.project_id JOIN workspace w ON w.id = r.workspace_id
+             WHERE r.deleted_on IS NULL AND w.deleted_on IS NULL",
+        );
+        if let Some(workspace) = request.workspace {
+            query.sql(" AND r.workspace_id = ").bind(workspace);
+        }
+        if let Some(project) = request.project {
+            query.sql(" AND r.project_id = ").bind(project);
+        }
+        query.sql(" AND ");
+        visibility::repositories(query, request.viewer, request.at_least);
+        if let Some(filter) = &request.filter {
+            query.sql(" AND ");
+            filter::push(query, filter, FIELDS)?;
+        }
+        Ok(())
+    };
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS);
+    narrow(&mut query)?;
+    filter::order(&mut query, request.sort, FIELDS, "r.slug", "r.id")?;
+    query.sql(" LIMIT ").bind(request.limit).sql(" OFFSET ").bind(request.offset);
+    let rows = reader.query(&query)?;
+    let found = rows.iter().map(from_row).collect::<Result<Vec<_>>>()?;
+    let mut located = Vec::with_capacity(found.len());
+    for repository in found {
+        located.extend(locate(reader, repository)?);
+    }
+    let mut query = Query::new("SELECT count(*) AS n");
+    narrow(&mut query)?;
+    let size = reader.query_one(&query)?.map_or(Ok(0), |row| row.get("n"))?;
+    Ok((located, size))
 }

@@ -21,7 +21,12 @@ pub(crate) fn from_row(row: &Row) -> Result<User> {
 
 fn one(reader: &mut Reader<'_>, condition: &'static str, value: Value) -> Result<Option<User>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM user_account WHERE deleted_on IS NULL AND ").sql(condition).sql(" = ").bind(value);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM user_account WHERE deleted_on IS NULL AND ")
+        .sql(condition)
+        .sql(" = ")
+        .bind(value);
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
 
@@ -42,7 +47,8 @@ pub fn find_by_email(reader: &mut Reader<'_>, email: &Email) -> Result<Option<Us
 
 /// The password's hash in PHC form, where the account has a password.
 pub fn password_hash(reader: &mut Reader<'_>, id: UserId) -> Result<Option<String>> {
-    let row = reader.one("SELECT password_hash FROM user_account WHERE id = $1 AND deleted_on IS NULL", &[id.into()])?;
+    let row = reader
+        .one("SELECT password_hash FROM user_account WHERE id = $1 AND deleted_on IS NULL", &[id.into()])?;
     row.map(|row| row.get("password_hash")).transpose().map(Option::flatten)
 }
 
@@ -73,7 +79,10 @@ pub fn insert(writer: &mut Writer<'_>, user: &User, password_hash: Option<&str>)
         &[user.username.folded().into()],
     )?;
     if taken.is_some() {
-        return Err(Error::Conflict(format!("the username `{}` is, or was, somebody's: choose another", user.username)));
+        return Err(Error::Conflict(format!(
+            "the username `{}` is, or was, somebody's: choose another",
+            user.username
+        )));
     }
     email_is_free(writer, user)?;
     writer
@@ -130,13 +139,16 @@ pub fn update(writer: &mut Writer<'_>, user: &User) -> Result<()> {
 
 /// Sets or clears the password's hash.
 pub fn set_password_hash(writer: &mut Writer<'_>, id: UserId, hash: Option<&str>) -> Result<()> {
-    writer.execute("UPDATE user_account SET password_hash = $2 WHERE id = $1", &[id.into(), hash.into()]).map(drop)
+    writer
+        .execute("UPDATE user_account SET password_hash = $2 WHERE id = $1", &[id.into(), hash.into()])
+        .map(drop)
 }
 
 /// Leaves a tombstone that keeps the username, and nothing else that says who it was.
 pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()> {
     writer.execute("DELETE FROM group_member WHERE user_id = $1", &[id.into()])?;
-    writer.execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;
+    writer
+        .execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;
     writer.execute(
         "UPDATE credential SET revoked_on = $2 WHERE user_id = $1 AND revoked_on IS NULL",
         &[id.into(), now.into()],

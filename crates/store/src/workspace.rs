@@ -1,6 +1,9 @@
 //! Workspaces and their members.
 
-use model::{Error, Member, Result, Timestamp, User, UserId, Workspace, WorkspaceId, WorkspacePermission, WorkspaceSlug};
+use model::{
+    Error, Member, Result, Timestamp, User, UserId, Workspace, WorkspaceId, WorkspacePermission,
+    WorkspaceSlug,
+};
 
 use crate::{Query, Reader, Row, Value, Writer, redirect, user};
 
@@ -28,7 +31,12 @@ pub(crate) fn from_row(row: &Row) -> Result<Workspace> {
 
 fn one(reader: &mut Reader<'_>, condition: &'static str, value: Value) -> Result<Option<Workspace>> {
     let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM workspace w WHERE w.deleted_on IS NULL AND ").sql(condition).sql(" = ").bind(value);
+    query
+        .sql(COLUMNS)
+        .sql(" FROM workspace w WHERE w.deleted_on IS NULL AND ")
+        .sql(condition)
+        .sql(" = ")
+        .bind(value);
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
 
@@ -137,7 +145,9 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         &[id.into()],
     )?;
     if projects > 0 {
-        return Err(Error::Conflict("the workspace still holds projects: delete or move them first".to_owned()));
+        return Err(Error::Conflict(
+            "the workspace still holds projects: delete or move them first".to_owned(),
+        ));
     }
     for sql in [
         "DELETE FROM access_grant WHERE workspace_id = $1",
@@ -154,7 +164,11 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
 }
 
 /// What a user is in a workspace.
-pub fn membership(reader: &mut Reader<'_>, id: WorkspaceId, user: UserId) -> Result<Option<WorkspacePermission>> {
+pub fn membership(
+    reader: &mut Reader<'_>,
+    id: WorkspaceId,
+    user: UserId,
+) -> Result<Option<WorkspacePermission>> {
     let row = reader.one(
         "SELECT permission FROM access_grant
          WHERE resource_kind = 'workspace' AND resource_id = $1 AND subject_kind = 'user' AND subject_id = $2",
@@ -164,7 +178,12 @@ pub fn membership(reader: &mut Reader<'_>, id: WorkspaceId, user: UserId) -> Res
 }
 
 /// A workspace's members by username, and how many there are.
-pub fn members(reader: &mut Reader<'_>, id: WorkspaceId, limit: i64, offset: i64) -> Result<(Vec<Member>, i64)> {
+pub fn members(
+    reader: &mut Reader<'_>,
+    id: WorkspaceId,
+    limit: i64,
+    offset: i64,
+) -> Result<(Vec<Member>, i64)> {
     let rows = reader.all(
         "SELECT u.id, u.username, u.email, u.display_name, u.active, u.staff_role, u.second_step, u.created_on,
                 g.permission, g.granted_on
