@@ -13,7 +13,9 @@
 mod access_model;
 mod decision;
 mod entity;
+pub mod explain;
 mod fact;
+pub mod matrix;
 mod permit;
 mod role;
 pub mod text;

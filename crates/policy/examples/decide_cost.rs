@@ -1,0 +1,99 @@
+//! What a decision costs: nanoseconds per question, the entities built anew each time. Run with `--release`.
+
+use std::hint::black_box;
+use std::io::Write as _;
+use std::time::Instant;
+
+use model::{
+    Action, CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random,
+    RepositoryId, RepositoryPermission, ScopeSet, StaffRole, UserId, WorkspaceId, WorkspacePermission,
+};
+use policy::{AccessModel, GrantFact, PrincipalFacts, Question, ResourceFacts};
+
+const ROUNDS: u32 = 20_000;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let started = Instant::now();
+    let model = AccessModel::load()?;
+    let loaded = started.elapsed();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "load {:>33} ms", loaded.as_millis())?;
+
+    let random = Random::seeded(1);
+    let (workspace, project) = (WorkspaceId::new(&random), ProjectId::new(&random));
+    let id = RepositoryId::new(&random);
+    let repository = ResourceFacts::Repository { id, project, workspace, private: true };
+    let public = ResourceFacts::Repository { id, project, workspace, private: false };
+    let user = PrincipalFacts::User { id: UserId::new(&random), active: true, staff: StaffRole::None };
+    let token = PrincipalFacts::AccessToken { id: CredentialId::new(&random), bound_to: id.into() };
+    let via = Some(GroupId::new(&random));
+    let member = GrantFact {
+        on: workspace.into(),
+        permission: Permission::Workspace(WorkspacePermission::Member),
+        via: None,
+    };
+    let write = GrantFact {
+        on: id.into(),
+        permission: Permission::Repository(RepositoryPermission::Write),
+        via: None,
+    };
+    let by_project =
+        GrantFact { on: project.into(), permission: Permission::Project(ProjectPermission::Write), via };
+    let owner = GrantFact {
+        on: workspace.into(),
+        permission: Permission::Workspace(WorkspacePermission::Owner),
+        via: None,
+    };
+    let (read_scope, write_scope): (ScopeSet, ScopeSet) =
+        ("repository".parse()?, "repository:write".parse()?);
+    let everything = ScopeSet::everything();
+    let (clone, push) = (Action::RepositoryClone, Action::RepositoryPush);
+    let nobody = PrincipalFacts::Anonymous;
+    let (own, group) = ([member, write], [member, by_project]);
+    let (owns, all) = ([owner], [member, write, by_project, owner]);
+    let cases: [(&str, Question<'_>); 7] = [
+        ("anonymous clones, public", ask(clone, &nobody, &public, &[], ScopeSet::NONE, read_scope, None)),
+        ("user pushes, own grant", ask(push, &user, &repository, &own, everything, write_scope, None)),
+        (
+            "user pushes, group on project",
+            ask(push, &user, &repository, &group, everything, write_scope, None),
+        ),
+        ("owner of the workspace reads", ask(clone, &user, &repository, &owns, everything, read_scope, None)),
+        ("all four grants", ask(push, &user, &repository, &all, everything, write_scope, None)),
+        (
+            "repository token pushes",
+            ask(
+                push,
+                &token,
+                &repository,
+                &[],
+                write_scope.closed(),
+                write_scope,
+                Some(CredentialKind::RepositoryAccessToken),
+            ),
+        ),
+        ("user without a grant, denied", ask(push, &user, &repository, &[], everything, write_scope, None)),
+    ];
+    for (name, question) in cases {
+        let mut allowed = 0_u32;
+        let started = Instant::now();
+        for _ in 0..ROUNDS {
+            allowed += u32::from(model.decide(black_box(&question)).allowed);
+        }
+        let each = started.elapsed().as_nanos() / u128::from(ROUNDS);
+        writeln!(out, "{name:<30} {each:>7} ns  {}", if allowed > 0 { "allowed" } else { "denied" })?;
+    }
+    Ok(())
+}
+
+fn ask<'a>(
+    action: Action,
+    principal: &'a PrincipalFacts,
+    resource: &'a ResourceFacts,
+    grants: &'a [GrantFact],
+    held: ScopeSet,
+    required: ScopeSet,
+    credential: Option<CredentialKind>,
+) -> Question<'a> {
+    Question { action, principal, resource, grants, held, required, credential }
+}
