@@ -1,0 +1,195 @@
+//! Bookkeeping: changes to neither access nor content, without a permit and without an event of their own.
+//!
+//! It is typed to a list of tables. What stands in the list is a way around the record, so each has its reason.
+
+use std::ops::{Deref, DerefMut};
+
+use model::{Error, Result};
+
+use crate::engine::{Query, Row, Value};
+use crate::reader::Reader;
+
+/// The tables that bookkeeping may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Background work that waits or runs.
+    Job,
+    /// Who does what only one process may do.
+    Lease,
+    /// What was used, by day.
+    DailyCount,
+    /// Refusals of the unauthenticated, by minute.
+    RefusalCount,
+    /// The time of a credential's last use: one column of one table, by one statement.
+    CredentialUse,
+    /// Events on their way into the ledger; each was recorded with its own write.
+    LedgerPending,
+    /// The ledger.
+    LedgerEntry,
+    /// The ledger's right edge.
+    LedgerFrontier,
+    /// The ledger's signed checkpoints.
+    LedgerCheckpoint,
+    /// Wrapped keys: they come before the first event, whose code is made with one.
+    DataKey,
+    /// Wrapped signing keys.
+    SigningKey,
+}
+
+/// The one statement that bookkeeping may run on credentials.
+pub(crate) const NOTE_USE: &str =
+    "UPDATE credential SET last_used_on = $2 WHERE id = $1 AND (last_used_on IS NULL OR last_used_on < $2)";
+
+impl Table {
+    /// Every table in the list.
+    pub const ALL: &'static [Self] = &[
+        Self::Job,
+        Self::Lease,
+        Self::DailyCount,
+        Self::RefusalCount,
+        Self::CredentialUse,
+        Self::LedgerPending,
+        Self::LedgerEntry,
+        Self::LedgerFrontier,
+        Self::LedgerCheckpoint,
+        Self::DataKey,
+        Self::SigningKey,
+    ];
+
+    /// Its name in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Job => "job",
+            Self::Lease => "lease",
+            Self::DailyCount => "daily_count",
+            Self::RefusalCount => "refusal_count",
+            Self::CredentialUse => "credential",
+            Self::LedgerPending => "ledger_pending",
+            Self::LedgerEntry => "ledger_entry",
+            Self::LedgerFrontier => "ledger_frontier",
+            Self::LedgerCheckpoint => "ledger_checkpoint",
+            Self::DataKey => "data_key",
+            Self::SigningKey => "signing_key",
+        }
+    }
+
+    /// Whether a statement changes this table and no other. Looked at each time a statement runs: it is what the
+    /// type promises.
+    fn admits(self, sql: &str) -> bool {
+        if self == Self::CredentialUse {
+            return sql == NOTE_USE;
+        }
+        let mut words = sql.split_ascii_whitespace();
+        let begins = match words.next() {
+            Some("INSERT") => words.next() == Some("INTO"),
+            Some("DELETE") => words.next() == Some("FROM"),
+            Some("UPDATE") => true,
+            _ => false,
+        };
+        // One verb at the beginning and none later, so that no clause or second statement names another table;
+        // `DO UPDATE SET` names none.
+        begins
+            && words.next() == Some(self.name())
+            && !sql.contains(';')
+            && !{
+                let mut before = "";
+                words.any(|word| {
+                    let verb = word.trim_matches(|c: char| !c.is_ascii_alphabetic()).to_ascii_uppercase();
+                    let changes = matches!(
+                        verb.as_str(),
+                        "INSERT" | "DELETE" | "TRUNCATE" | "DROP" | "ALTER" | "CREATE"
+                    ) || (verb == "UPDATE" && !matches!(before, "DO" | "FOR"));
+                    before = word;
+                    changes
+                })
+            }
+    }
+}
+
+/// A transaction that keeps the books. `Store::keep` makes one, and a [`Writer`](crate::Writer) lends one.
+pub struct Bookkeeping<'c> {
+    reader: Reader<'c>,
+}
+
+impl<'c> Deref for Bookkeeping<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}
+
+impl DerefMut for Bookkeeping<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.reader
+    }
+}
+
+impl<'c> Bookkeeping<'c> {
+    pub(crate) fn new(reader: Reader<'c>) -> Self {
+        Self { reader }
+    }
+
+    /// Runs a statement that changes `table` alone and tells how many rows it changed.
+    pub fn execute(&mut self, table: Table, sql: &'static str, params: &[Value]) -> Result<u64> {
+        check(table, sql)?;
+        self.reader.execute(sql, params)
+    }
+
+    /// Runs a query that changes `table` alone and tells how many rows it changed.
+    pub fn execute_query(&mut self, table: Table, query: &Query) -> Result<u64> {
+        check(table, query.text())?;
+        self.reader.execute(query.text(), query.params())
+    }
+
+    /// Runs a query that changes `table` alone and answers rows with `RETURNING`.
+    pub fn returning(&mut self, table: Table, query: &Query) -> Result<Vec<Row>> {
+        check(table, query.text())?;
+        self.reader.rows(query.text(), query.params())
+    }
+}
+
+fn check(table: Table, sql: &str) -> Result<()> {
+    if table.admits(sql) {
+        return Ok(());
+    }
+    Err(Error::internal(format_args!("bookkeeping on `{}` may not run: {sql}", table.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_on_its_table_is_admitted() {
+        for sql in [
+            "INSERT INTO job (id) VALUES ($1) ON CONFLICT (kind, key) DO UPDATE SET run_after = excluded.run_after",
+            "UPDATE job SET attempts = 1 WHERE id = (SELECT id FROM job LIMIT 1 FOR UPDATE SKIP LOCKED)",
+            "DELETE FROM job WHERE id = $1",
+        ] {
+            assert!(Table::Job.admits(sql), "{sql}");
+            assert!(!Table::Lease.admits(sql), "{sql}");
+        }
+        assert!(Table::CredentialUse.admits(NOTE_USE));
+    }
+
+    #[test]
+    fn a_statement_that_changes_anything_else_is_not() {
+        for sql in [
+            "UPDATE user_account SET staff_role = 'administrator'",
+            "SELECT 1",
+            "DELETE FROM job WHERE TRUE; DELETE FROM audit_event",
+            "WITH gone AS (DELETE FROM access_grant RETURNING 1) DELETE FROM job",
+            "DELETE FROM job WHERE id IN (DELETE FROM access_grant RETURNING 1)",
+            "INSERT INTO job SELECT (insert into access_grant DEFAULT VALUES)",
+            "UPDATE jobs SET x = 1",
+            "",
+        ] {
+            for table in Table::ALL {
+                assert!(!table.admits(sql), "{table:?}: {sql}");
+            }
+        }
+        assert!(!Table::CredentialUse.admits("UPDATE credential SET revoked_on = NULL WHERE id = $1"));
+    }
+}

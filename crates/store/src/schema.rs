@@ -1,0 +1,38 @@
+//! The list of migrations. A file that was ever released is never changed; a new one goes to the end.
+
+use crate::engine::migrate::Migration;
+
+macro_rules! migrations {
+    ($($number:literal $name:literal;)*) => {
+        &[$(Migration {
+            number: $number,
+            name: $name,
+            text: include_str!(concat!("../migrations/", $name, ".sql")),
+        }),*]
+    };
+}
+
+/// Every migration, in order.
+pub(crate) const MIGRATIONS: &[Migration] = migrations! {
+    1 "0001_foundation";
+    2 "0002_record";
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_no_gaps_and_stand_in_the_names() {
+        for (at, migration) in (1..).zip(MIGRATIONS) {
+            assert_eq!(migration.number, at);
+            assert!(migration.name.starts_with(&format!("{at:04}_")));
+        }
+    }
+
+    #[test]
+    fn every_file_is_in_the_list() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
+        assert_eq!(files, MIGRATIONS.len());
+    }
+}

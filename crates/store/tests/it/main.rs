@@ -1,0 +1,3 @@
+//! The store from outside its crate, each test on both engines.
+
+mod write;
