@@ -239,6 +239,9 @@ mod tests {
         assert!(verify_inclusion(Hash::empty(), 0, 0, &[], Hash::empty()).is_err());
         assert!(verify_consistency(0, Hash::leaf(b""), 1, Hash::empty(), &[]).is_err());
         assert!(verify_consistency(0, Hash::empty(), 0, Hash::leaf(b""), &[]).is_err());
+        // Two histories of one length: no proof is needed to see it, and none can hide it.
+        assert!(verify_consistency(3, Hash::leaf(b"one"), 3, Hash::leaf(b"two"), &[]).is_err());
+        assert!(verify_consistency(3, Hash::empty(), 3, Hash::empty(), &[Hash::empty()]).is_err());
     }
 
     proptest! {

@@ -191,6 +191,9 @@ pub(crate) mod tests {
         bytes.extend(MAX_SIZE.to_be_bytes());
         bytes.resize(9 + 63 * 32, 7);
         assert_eq!(Frontier::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+        assert!(Frontier::from_bytes(&[&bytes[..], &[7; 32]].concat()).is_err());
+        assert!(Frontier::from_bytes(&bytes[..bytes.len() - 32]).is_err());
+        assert!(Frontier::from_bytes(&bytes[..bytes.len() - 1]).is_err());
         bytes[1] = 0x80;
         assert!(Frontier::from_bytes(&bytes).is_err());
     }
