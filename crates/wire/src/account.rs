@@ -4,6 +4,7 @@ use model::{CredentialId, CredentialKind, UserId, WorkspaceId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::format::typed;
 use crate::{Base, Braced, DateTime, Link};
 
 /// Whoever may stand where the contract has an account.
@@ -39,6 +40,7 @@ pub struct AccountLinks {
 /// A person.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "user")]
+#[schemars(transform = typed("user"))]
 pub struct User {
     /// Its id.
     pub uuid: Braced,
@@ -94,6 +96,7 @@ pub fn status(active: bool) -> &'static str {
 /// An access token, which acts for itself. It has no nickname.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "app_user")]
+#[schemars(transform = typed("app_user"))]
 pub struct AppUser {
     /// Its id.
     pub uuid: Braced,
@@ -130,6 +133,7 @@ impl AppUser {
 /// A workspace as the owner of a repository or project.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "team")]
+#[schemars(transform = typed("team"))]
 pub struct Team {
     /// The workspace's id.
     pub uuid: Braced,
@@ -158,6 +162,7 @@ impl Team {
 /// One of a user's e-mail addresses.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "email")]
+#[schemars(transform = typed("email"))]
 pub struct EmailAddress {
     /// The address.
     pub email: String,

@@ -1,1 +1,18 @@
-//! placeholder
+//! The shapes of `/api`: what Bitbucket's API has no words for. Same pages, same errors; but bodies with fields that
+//! are not known are refused, because a mistyped field of ours should not pass in silence.
+
+pub mod access;
+pub mod audit_event;
+pub mod credential;
+pub mod member;
+pub mod repository;
+pub mod user;
+pub mod workspace;
+
+pub use access::{Explanation, Reason, WhoCan};
+pub use audit_event::AuditEvent;
+pub use credential::{Credential, CredentialCreate, CredentialCreated};
+pub use member::{Member, MemberSet};
+pub use repository::Transfer;
+pub use user::{User, UserCreate, UserUpdate};
+pub use workspace::{Workspace, WorkspaceCreate, WorkspaceUpdate};

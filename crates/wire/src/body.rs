@@ -49,7 +49,10 @@ fn quoted_after<'a>(message: &'a str, lead: &str) -> Option<&'a str> {
 
 /// Takes a text into a [`Secret`] at once.
 pub(crate) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::new))
+    // serde's own message would repeat what stands there.
+    let text =
+        Option::<String>::deserialize(deserializer).map_err(|_| serde::de::Error::custom("use a text"))?;
+    Ok(text.map(Secret::new))
 }
 
 /// Tells a field that is `null` (`Some(None)`) from one that is absent (`None`, by `#[serde(default)]`).

@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::Account;
-use crate::format::escape_html;
+use crate::format::{escape_html, typed};
 use crate::repository::Repository;
 use crate::{Base, DateTime, Link};
 
 /// A commit.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "commit")]
+#[schemars(transform = typed("commit"))]
 pub struct Commit {
     /// Its name.
     pub hash: String,
@@ -72,6 +73,7 @@ pub struct CommitLinks {
 /// Who wrote a commit or made a tag.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "author")]
+#[schemars(transform = typed("author"))]
 pub struct Author {
     /// As the commit has it: `Ann Lee <ann@example.com>`.
     pub raw: String,
@@ -83,6 +85,7 @@ pub struct Author {
 /// Who brought a commit in.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "committer")]
+#[schemars(transform = typed("committer"))]
 pub struct Committer {
     /// As the commit has it.
     pub raw: String,
@@ -94,6 +97,7 @@ pub struct Committer {
 /// A text and its HTML.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "rendered")]
+#[schemars(transform = typed("rendered"))]
 pub struct Rendered {
     /// As it was written.
     pub raw: String,

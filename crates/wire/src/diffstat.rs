@@ -3,11 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::format::typed;
 use crate::source::CommitFile;
 
 /// One file's part in a diff.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "diffstat")]
+#[schemars(transform = typed("diffstat"))]
 pub struct Diffstat {
     /// What became of the file.
     pub status: Status,

@@ -5,9 +5,12 @@ use model::{Error, RequestId};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::format::typed;
+
 /// The body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "error")]
+#[schemars(transform = typed("error"))]
 pub struct Envelope {
     /// What went wrong.
     pub error: Body,

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use model::{
     CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp, UserId, WorkspaceId,
 };
+use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
+use serde_json::json;
 
 /// An id as Bitbucket writes it: a UUID in braces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -69,6 +71,23 @@ impl JsonSchema for DateTime {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// Adds to a derived schema the `type` that serde puts in front of a struct's fields, which `schemars` passes over.
+pub(crate) fn typed(name: &'static str) -> impl Transform {
+    move |schema: &mut Schema| {
+        let fixed = json!({ "type": "string", "const": name });
+        if let Some(properties) =
+            schema.ensure_object().entry("properties").or_insert_with(|| json!({})).as_object_mut()
+        {
+            properties.shift_insert(0, "type".to_owned(), fixed);
+        }
+        if let Some(required) =
+            schema.ensure_object().entry("required").or_insert_with(|| json!([])).as_array_mut()
+        {
+            required.insert(0, "type".into());
+        }
     }
 }
 

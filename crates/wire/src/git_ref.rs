@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{Author, Commit};
+use crate::format::typed;
 use crate::{Base, DateTime, Link};
 
 /// A branch.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "branch")]
+#[schemars(transform = typed("branch"))]
 pub struct Branch {
     /// Its name, without `refs/heads/`.
     pub name: String,
@@ -82,6 +84,7 @@ impl Branch {
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "tag")]
+#[schemars(transform = typed("tag"))]
 pub struct Tag {
     /// Its name, without `refs/tags/`.
     pub name: String,
@@ -113,7 +116,7 @@ pub enum Ref {
     /// A branch.
     Branch(Branch),
     /// A tag.
-    Tag(Tag),
+    Tag(Box<Tag>),
 }
 
 /// The body that makes a branch or tag.
@@ -158,7 +161,7 @@ mod tests {
             "https://git.example.com/2.0/repositories/acme/one/refs/branches/feature/x"
         );
         assert!(branch["merge_strategies"].as_array().unwrap().contains(&branch["default_merge_strategy"]));
-        let tag = json!(Ref::Tag(Tag::new(&base, "acme/one", "v1#".to_owned(), commit())));
+        let tag = json!(Ref::Tag(Box::new(Tag::new(&base, "acme/one", "v1#".to_owned(), commit()))));
         assert_eq!(tag["type"], "tag");
         assert_eq!(tag["message"], json!(null));
         assert_eq!(tag["links"]["html"]["href"], "https://git.example.com/acme/one/commits/tag/v1%23");

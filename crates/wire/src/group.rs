@@ -5,12 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::account::{Account, User};
+use crate::format::typed;
 use crate::workspace::Workspace;
 use crate::{Base, Link, Parameters, body};
 
 /// A group in the 2.0 API.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "group")]
+#[schemars(transform = typed("group"))]
 pub struct Group {
     /// The name that people read.
     pub name: String,

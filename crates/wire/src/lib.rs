@@ -29,7 +29,7 @@ pub mod source;
 pub mod workspace;
 
 pub use error::{Envelope, from_error};
-// pub use fields::Selection;
+pub use fields::Selection;
 pub use format::{Braced, DateTime};
 pub use links::{Base, Link};
 pub use page::{Page, PageRequest, Position, Total};

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::account::User;
+use crate::format::typed;
 use crate::group::Group;
 use crate::project::Project;
 use crate::repository::Repository;
@@ -26,6 +27,7 @@ pub struct PermissionLinks {
 /// A user's own permission on a repository.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "repository_user_permission")]
+#[schemars(transform = typed("repository_user_permission"))]
 pub struct RepositoryUserPermission {
     /// `read`, `write`, `admin` or `none`.
     pub permission: &'static str,
@@ -40,6 +42,7 @@ pub struct RepositoryUserPermission {
 /// A group's permission on a repository.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "repository_group_permission")]
+#[schemars(transform = typed("repository_group_permission"))]
 pub struct RepositoryGroupPermission {
     /// `read`, `write`, `admin` or `none`.
     pub permission: &'static str,
@@ -54,6 +57,7 @@ pub struct RepositoryGroupPermission {
 /// A user's own permission on a project.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "project_user_permission")]
+#[schemars(transform = typed("project_user_permission"))]
 pub struct ProjectUserPermission {
     /// `read`, `write`, `create-repo`, `admin` or `none`.
     pub permission: &'static str,
@@ -68,6 +72,7 @@ pub struct ProjectUserPermission {
 /// A group's permission on a project.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "project_group_permission")]
+#[schemars(transform = typed("project_group_permission"))]
 pub struct ProjectGroupPermission {
     /// `read`, `write`, `create-repo`, `admin` or `none`.
     pub permission: &'static str,
@@ -82,6 +87,7 @@ pub struct ProjectGroupPermission {
 /// What a user may do with a repository, all paths taken together.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "repository_permission")]
+#[schemars(transform = typed("repository_permission"))]
 pub struct RepositoryEffectivePermission {
     /// `read`, `write`, `admin` or `none`.
     pub permission: &'static str,

@@ -5,12 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::format::typed;
 use crate::workspace::Workspace;
 use crate::{Base, Braced, DateTime, Link, Parameters};
 
 /// A project.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "project")]
+#[schemars(transform = typed("project"))]
 pub struct Project {
     /// Its id.
     pub uuid: Braced,

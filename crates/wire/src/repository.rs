@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::account::Account;
+use crate::format::typed;
 use crate::git_ref::Branch;
 use crate::project::Project;
 use crate::workspace::Workspace;
@@ -13,6 +14,7 @@ use crate::{Base, Braced, DateTime, Link};
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "repository")]
+#[schemars(transform = typed("repository"))]
 pub struct Repository {
     /// Its id.
     pub uuid: Braced,

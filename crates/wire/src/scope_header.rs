@@ -15,7 +15,7 @@ pub fn write(scopes: ScopeSet) -> String {
     scopes.names().join(", ")
 }
 
-/// Reads such a header. Used by clients of another instance, and by tests.
+/// Reads such a header, as a client does.
 pub fn read(text: &str) -> Result<ScopeSet> {
     text.split(',')
         .map(str::trim)

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commit::Commit;
+use crate::format::typed;
 use crate::{Base, Link};
 
 /// What a directory holds.
@@ -15,12 +16,13 @@ pub enum Entry {
     /// A file, a symbolic link or a submodule.
     File(CommitFile),
     /// A directory.
-    Directory(CommitDirectory),
+    Directory(Box<CommitDirectory>),
 }
 
 /// A file, a symbolic link or a submodule, at a commit.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "commit_file")]
+#[schemars(transform = typed("commit_file"))]
 pub struct CommitFile {
     /// From the repository's root, without a slash in front.
     pub path: String,
@@ -52,6 +54,7 @@ pub struct FileDetail {
 /// A directory at a commit.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "commit_directory")]
+#[schemars(transform = typed("commit_directory"))]
 pub struct CommitDirectory {
     /// From the repository's root, without a slash in front or behind; empty for the root.
     pub path: String,

@@ -5,11 +5,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::Account;
+use crate::format::typed;
 use crate::{Base, Braced, DateTime, Link};
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "workspace")]
+#[schemars(transform = typed("workspace"))]
 pub struct Workspace {
     /// Its id.
     pub uuid: Braced,
@@ -100,6 +102,7 @@ impl Workspace {
 /// A workspace in the shortest form, which has no name.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "workspace_base")]
+#[schemars(transform = typed("workspace_base"))]
 pub struct WorkspaceBase {
     /// Its id.
     pub uuid: Braced,
@@ -124,6 +127,7 @@ pub struct WorkspaceBaseLinks {
 /// A workspace that the caller belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "workspace_access")]
+#[schemars(transform = typed("workspace_access"))]
 pub struct WorkspaceAccess {
     /// Whether the caller administers it.
     pub administrator: bool,
@@ -143,6 +147,7 @@ impl WorkspaceAccess {
 /// A user's membership in a workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "workspace_membership")]
+#[schemars(transform = typed("workspace_membership"))]
 pub struct WorkspaceMembership {
     /// Who.
     pub user: Account,
