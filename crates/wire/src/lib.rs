@@ -4,7 +4,8 @@
 //! What is here: serializable types built from plain values, parsers for `q=`, `sort=`, `fields=` and paging, and
 //! the conversion of the domain error. What is not: any rule about who may see a shape, any input or output, any
 //! record of the store; `server` converts domain values to these types. `docs/` and the OpenAPI document are
-//! generated from the schemas that they derive.
+//! generated from the schemas that they derive; those of answers must be generated for serialization
+//! (`SchemaSettings::for_serialize`), or fields that always stand there would be called optional.
 
 pub mod account;
 pub mod api;
