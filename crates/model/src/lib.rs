@@ -25,7 +25,7 @@ pub mod secret;
 pub mod user;
 pub mod workspace;
 
-pub use action::{Act, Action};
+pub use action::{Act, Action, act};
 pub use audit_event::{AuditEvent, Outcome};
 pub use clock::{Clock, Timestamp};
 pub use credential::{Credential, Holder};

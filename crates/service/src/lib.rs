@@ -1,1 +1,79 @@
-//! placeholder
+//! Use cases: everything that Bastide does, and the only place where access is enforced.
+//!
+//! One file per noun. Every public function takes the [`Caller`] first, finds the resource with its facts, asks
+//! `policy`, and only then reads or, with the permit it got, writes. Faces (`server`) call these functions and know
+//! neither `store` nor `git`.
+
+mod access;
+mod access_question;
+mod access_token;
+mod audit;
+mod authn;
+mod cache;
+mod caller;
+mod git_access;
+mod grant;
+mod group;
+mod jobs;
+mod open;
+mod password;
+mod project;
+mod repository;
+mod source;
+mod throttle;
+mod user;
+mod user_credential;
+mod workspace;
+
+pub use access::RepositoryPath;
+pub use access_question::{Able, Explanation};
+pub use access_token::{Minted, NewCredential, TokenPlace};
+pub use audit::AuditQuery;
+pub use authn::{ACCESS_TOKEN_USER, API_TOKEN_USER, Door, Presented};
+pub use caller::{Caller, Identity, RequiredScopes};
+pub use git_access::{ByteStream, GitService};
+pub use grant::{GrantHolder, GrantPlace, HeldGrant, HolderName};
+pub use group::{GroupChange, GroupWithMembers};
+pub use open::{Service, Settings};
+pub use project::{NewProject, ProjectChange};
+pub use repository::{NewRepository, RepositoryChange, RepositoryQuery};
+pub use user::{NewUser, UserChange};
+pub use workspace::WorkspaceChange;
+
+pub use git::Protocol;
+pub use store::Database;
+pub use store::project::FIELDS as PROJECT_FIELDS;
+pub use store::project::ProjectName;
+pub use store::repository::FIELDS as REPOSITORY_FIELDS;
+pub use store::repository::{Located, RepositoryName};
+pub use store::visibility::AtLeast;
+pub use store::workspace::WorkspaceName;
+
+/// A part of a list: how many, after how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// At most so many.
+    pub limit: i64,
+    /// After so many.
+    pub offset: i64,
+}
+
+/// A part of a list, and how long the whole is where that is known.
+#[derive(Clone, Debug)]
+pub struct Listing<T> {
+    /// The part.
+    pub values: Vec<T>,
+    /// The whole's length.
+    pub size: Option<i64>,
+}
+
+impl<T> Listing<T> {
+    pub(crate) fn new(values: Vec<T>, size: i64) -> Self {
+        Self { values, size: Some(size) }
+    }
+
+    /// The same list in another shape.
+    pub fn map<U>(self, shape: impl FnMut(T) -> U) -> Listing<U> {
+        Listing { values: self.values.into_iter().map(shape).collect(), size: self.size }
+    }
+}

@@ -135,3 +135,14 @@ pub fn revoke_bound_to(writer: &mut Writer<'_>, resource: Resource, now: Timesta
         &[resource.kind().as_str().into(), resource.uuid().into(), now.into()],
     )
 }
+
+/// The living access tokens bound to any of a chain's resources, by name.
+pub fn bound_to(reader: &mut Reader<'_>, chain: &[Uuid], now: Timestamp) -> Result<Vec<Credential>> {
+    let mut query = Query::new("SELECT ");
+    query
+        .sql(COLUMNS)
+        .sql(" FROM credential WHERE revoked_on IS NULL AND user_id IS NULL AND resource_id IN ");
+    query.bind_list(chain.iter().copied()).sql(" AND (expires_on IS NULL OR expires_on > ").bind(now);
+    query.sql(") ORDER BY name, id");
+    reader.query(&query)?.iter().map(from_row).collect()
+}

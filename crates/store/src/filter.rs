@@ -19,6 +19,21 @@ pub struct Column {
     pub folded: &'static str,
 }
 
+/// The declaration by which an expression over these columns is checked.
+#[must_use]
+pub const fn declared<const N: usize>(columns: &[Column; N]) -> [(&'static str, FieldKind); N] {
+    let mut fields = [("", FieldKind::Text); N];
+    let mut at = 0;
+    while at < N {
+        #[expect(clippy::indexing_slicing, reason = "in a constant, and bounded by the loop")]
+        {
+            fields[at] = (columns[at].field, columns[at].kind);
+        }
+        at += 1;
+    }
+    fields
+}
+
 /// Adds the condition to a statement, in parentheses.
 pub(crate) fn push(query: &mut Query, condition: &Typed, columns: &[Column]) -> Result<()> {
     match condition {

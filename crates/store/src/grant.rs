@@ -163,3 +163,19 @@ pub fn remove_all(writer: &mut Writer<'_>, resource: Resource) -> Result<u64> {
         &[resource.kind().as_str().into(), resource.uuid().into()],
     )
 }
+
+/// The grants that a group holds on a chain, as those of somebody who is in it.
+pub fn held_by_group(reader: &mut Reader<'_>, group: GroupId, chain: &[Uuid]) -> Result<Vec<GrantFact>> {
+    let at = |place: usize| chain.get(place).copied().unwrap_or_else(Uuid::nil);
+    let rows = reader.all(
+        "SELECT resource_kind, resource_id, permission FROM access_grant
+         WHERE subject_kind = 'group' AND subject_id = $1 AND resource_id IN ($2, $3, $4)",
+        &[group.into(), at(0).into(), at(1).into(), at(2).into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let (on, permission) = on(row)?;
+            Ok(GrantFact { on, permission, via: Some(group) })
+        })
+        .collect()
+}

@@ -176,8 +176,8 @@ pub fn delete(writer: &mut Writer<'_>, id: ProjectId, now: Timestamp) -> Result<
     writer.execute("UPDATE project SET deleted_on = $2 WHERE id = $1", &[id.into(), now.into()]).map(drop)
 }
 
-/// The fields that a list of projects can be filtered and sorted by.
-pub const FIELDS: &[Column] = &[
+/// The columns that a list of projects can be filtered and sorted by.
+pub(crate) const COLUMNS_BY_FIELD: [Column; 6] = [
     Column { field: "uuid", kind: FieldKind::Uuid, sql: "p.id", folded: "p.id" },
     Column { field: "key", kind: FieldKind::Text, sql: "p.key", folded: "lower(p.key)" },
     Column { field: "name", kind: FieldKind::Text, sql: "p.name", folded: "p.name_folded" },
@@ -185,6 +185,9 @@ pub const FIELDS: &[Column] = &[
     Column { field: "created_on", kind: FieldKind::Time, sql: "p.created_on", folded: "p.created_on" },
     Column { field: "updated_on", kind: FieldKind::Time, sql: "p.updated_on", folded: "p.updated_on" },
 ];
+
+/// The same, as the declaration that expressions are checked by.
+pub static FIELDS: [(&str, FieldKind); 6] = filter::declared(&COLUMNS_BY_FIELD);
 
 /// The projects of a workspace that a viewer may see, and how many there are.
 pub fn list(
@@ -203,14 +206,14 @@ pub fn list(
         visibility::projects(query, viewer);
         if let Some(filter) = filter {
             query.sql(" AND ");
-            filter::push(query, filter, FIELDS)?;
+            filter::push(query, filter, &COLUMNS_BY_FIELD)?;
         }
         Ok(())
     };
     let mut query = Query::new("SELECT ");
     query.sql(COLUMNS);
     narrow(&mut query)?;
-    filter::order(&mut query, sort, FIELDS, "p.name_folded", "p.id")?;
+    filter::order(&mut query, sort, &COLUMNS_BY_FIELD, "p.name_folded", "p.id")?;
     query.sql(" LIMIT ").bind(limit).sql(" OFFSET ").bind(offset);
     let found = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
     let mut query = Query::new("SELECT count(*) AS n");

@@ -1,22 +1,10 @@
 //! Pushes, from intent to outcome. An intent is committed before git may move a ref; it stays open until what git did
 //! is recorded, by the request that pushed or by whoever settles it later.
 
-use model::{ObjectId, PushId, RefName, RepositoryId, Result, Timestamp};
-use serde::{Deserialize, Serialize};
+use model::{PushId, RepositoryId, Result, Timestamp};
 use serde_json::Value as Json;
 
 use crate::{Reader, Row, Writer};
-
-/// What a push asks of one ref. The all-zero name stands for "no such ref".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefUpdate {
-    /// The ref.
-    pub name: RefName,
-    /// Its value before.
-    pub old: ObjectId,
-    /// The value asked for.
-    pub new: ObjectId,
-}
 
 /// An open push.
 #[derive(Clone, Debug)]
@@ -29,24 +17,22 @@ pub struct OpenPush {
     pub begun_on: Timestamp,
     /// The provenance for the outcome's audit event.
     pub origin: Json,
-    /// What was asked.
-    pub refs: Vec<RefUpdate>,
+    /// What was asked, ref by ref.
+    pub refs: Json,
 }
 
 fn from_row(row: &Row) -> Result<OpenPush> {
-    let refs: Json = row.get("refs")?;
     Ok(OpenPush {
         id: PushId::from_uuid(row.get("id")?),
         repository: RepositoryId::from_uuid(row.get("repository_id")?),
         begun_on: row.get("begun_on")?,
         origin: row.get("origin")?,
-        refs: serde_json::from_value(refs).map_err(model::Error::internal)?,
+        refs: row.get("refs")?,
     })
 }
 
 /// Records an intent.
 pub fn begin(writer: &mut Writer<'_>, push: &OpenPush) -> Result<()> {
-    let refs = serde_json::to_value(&push.refs).map_err(model::Error::internal)?;
     writer
         .execute(
             "INSERT INTO push (id, repository_id, begun_on, origin, refs) VALUES ($1, $2, $3, $4, $5)",
@@ -55,7 +41,7 @@ pub fn begin(writer: &mut Writer<'_>, push: &OpenPush) -> Result<()> {
                 push.repository.into(),
                 push.begun_on.into(),
                 push.origin.clone().into(),
-                refs.into(),
+                push.refs.clone().into(),
             ],
         )
         .map(drop)

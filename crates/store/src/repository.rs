@@ -295,8 +295,8 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     Ok(())
 }
 
-/// The fields that a list of repositories can be filtered and sorted by.
-pub const FIELDS: &[Column] = &[
+/// The columns that a list of repositories can be filtered and sorted by.
+pub(crate) const COLUMNS_BY_FIELD: [Column; 19] = [
     Column { field: "uuid", kind: FieldKind::Uuid, sql: "r.id", folded: "r.id" },
     Column { field: "name", kind: FieldKind::Text, sql: "r.name", folded: "r.name_folded" },
     Column { field: "slug", kind: FieldKind::Text, sql: "r.slug", folded: "r.slug" },
@@ -332,6 +332,9 @@ pub const FIELDS: &[Column] = &[
     Column { field: "workspace.slug", kind: FieldKind::Text, sql: "w.slug", folded: "w.slug" },
     Column { field: "workspace.uuid", kind: FieldKind::Uuid, sql: "w.id", folded: "w.id" },
 ];
+
+/// The same, as the declaration that expressions are checked by.
+pub static FIELDS: [(&str, FieldKind); 19] = filter::declared(&COLUMNS_BY_FIELD);
 
 /// Which repositories a list asks for.
 #[derive(Clone, Debug)]
@@ -371,14 +374,14 @@ pub fn list(reader: &mut Reader<'_>, request: &ListRequest) -> Result<(Vec<Locat
         visibility::repositories(query, request.viewer, request.at_least);
         if let Some(filter) = &request.filter {
             query.sql(" AND ");
-            filter::push(query, filter, FIELDS)?;
+            filter::push(query, filter, &COLUMNS_BY_FIELD)?;
         }
         Ok(())
     };
     let mut query = Query::new("SELECT ");
     query.sql(COLUMNS);
     narrow(&mut query)?;
-    filter::order(&mut query, request.sort, FIELDS, "r.slug", "r.id")?;
+    filter::order(&mut query, request.sort, &COLUMNS_BY_FIELD, "r.slug", "r.id")?;
     query.sql(" LIMIT ").bind(request.limit).sql(" OFFSET ").bind(request.offset);
     let rows = reader.query(&query)?;
     let found = rows.iter().map(from_row).collect::<Result<Vec<_>>>()?;

@@ -1,0 +1,409 @@
+//! The one enforcement point: a name becomes a resource with its facts, the access model decides, and a refusal
+//! becomes the error that this caller may see.
+
+use std::sync::Arc;
+
+use model::{
+    Act, Action, Credential, Error, Holder, Project, Resource, ResourceKind, Result, Subject, User, UserId,
+    Workspace,
+};
+use policy::{
+    Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, ResourceFacts, Target,
+};
+use store::Reader;
+use store::project::ProjectName;
+use store::repository::{Located, RepositoryName};
+use store::workspace::WorkspaceName;
+
+use crate::{Caller, Identity, Service};
+
+/// A resource, as found for one caller: with its facts and the grants that this caller holds along its chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Ground<T> {
+    pub(crate) subject: T,
+    pub(crate) facts: ResourceFacts,
+    pub(crate) grants: Vec<GrantFact>,
+    pub(crate) target: Target,
+}
+
+/// How a request names a repository: the contract lets an id stand alone, with empty braces for the workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RepositoryPath {
+    /// The workspace; none where the id alone is given.
+    pub workspace: Option<WorkspaceName>,
+    /// The repository in it.
+    pub repository: RepositoryName,
+}
+
+impl RepositoryPath {
+    /// Reads the two path segments. What cannot be a name does not exist.
+    pub fn parse(workspace: &str, repository: &str) -> Result<Self> {
+        let missing = || unknown(ResourceKind::Repository);
+        let repository = match repository.starts_with('{') {
+            true => RepositoryName::Id(repository.parse().map_err(|_| missing())?),
+            false => RepositoryName::Slug(repository.parse().map_err(|_| missing())?),
+        };
+        let workspace = match workspace {
+            "{}" => None,
+            text => Some(workspace_name(text).ok_or_else(missing)?),
+        };
+        Ok(Self { workspace, repository })
+    }
+}
+
+/// Reads a path segment that names a workspace.
+#[must_use]
+pub fn workspace_name(text: &str) -> Option<WorkspaceName> {
+    match text.starts_with('{') {
+        true => text.parse().ok().map(WorkspaceName::Id),
+        false => text.parse().ok().map(WorkspaceName::Slug),
+    }
+}
+
+/// Reads a path segment that names a project.
+#[must_use]
+pub fn project_name(text: &str) -> Option<ProjectName> {
+    match text.starts_with('{') {
+        true => text.parse().ok().map(ProjectName::Id),
+        false => text.parse().ok().map(ProjectName::Key),
+    }
+}
+
+pub(crate) fn repository_facts(located: &Located) -> ResourceFacts {
+    ResourceFacts::Repository {
+        id: located.repository.id,
+        project: located.project.id,
+        workspace: located.workspace.id,
+        private: located.repository.private,
+    }
+}
+
+pub(crate) fn repository_target(located: &Located) -> Target {
+    Target {
+        resource: Resource::Repository(located.repository.id),
+        label: format!("repository:{}/{}", located.workspace.slug, located.repository.slug),
+        workspace: Some(located.workspace.id),
+    }
+}
+
+pub(crate) fn project_target(workspace: &Workspace, project: &Project) -> Target {
+    Target {
+        resource: Resource::Project(project.id),
+        label: format!("project:{}/{}", workspace.slug, project.key),
+        workspace: Some(workspace.id),
+    }
+}
+
+pub(crate) fn workspace_target(workspace: &Workspace) -> Target {
+    Target {
+        resource: Resource::Workspace(workspace.id),
+        label: format!("workspace:{}", workspace.slug),
+        workspace: Some(workspace.id),
+    }
+}
+
+pub(crate) fn user_target(user: &User) -> Target {
+    Target { resource: Resource::User(user.id), label: format!("user:{}", user.username), workspace: None }
+}
+
+pub(crate) fn credential_label(credential: &Credential) -> String {
+    format!("{}:{}", credential.kind.name(), credential.id.braced())
+}
+
+fn grants(reader: &mut Reader<'_>, user: Option<UserId>, chain: &[uuid::Uuid]) -> Result<Vec<GrantFact>> {
+    match user {
+        Some(user) => store::grant::held_by(reader, user, chain),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A located repository as ground for a user, or for somebody without grants.
+pub(crate) fn repository_ground(
+    reader: &mut Reader<'_>,
+    located: Located,
+    user: Option<UserId>,
+) -> Result<Ground<Located>> {
+    let chain = [located.repository.id.uuid(), located.project.id.uuid(), located.workspace.id.uuid()];
+    let grants = grants(reader, user, &chain)?;
+    Ok(Ground {
+        facts: repository_facts(&located),
+        target: repository_target(&located),
+        grants,
+        subject: located,
+    })
+}
+
+/// A project and its workspace as ground.
+pub(crate) fn project_ground(
+    reader: &mut Reader<'_>,
+    workspace: Workspace,
+    project: Project,
+    user: Option<UserId>,
+) -> Result<Ground<(Workspace, Project)>> {
+    let grants = grants(reader, user, &[project.id.uuid(), workspace.id.uuid()])?;
+    let facts = ResourceFacts::Project { id: project.id, workspace: workspace.id, private: project.private };
+    Ok(Ground { facts, target: project_target(&workspace, &project), grants, subject: (workspace, project) })
+}
+
+/// A workspace as ground.
+pub(crate) fn workspace_ground(
+    reader: &mut Reader<'_>,
+    workspace: Workspace,
+    user: Option<UserId>,
+) -> Result<Ground<Workspace>> {
+    let grants = grants(reader, user, &[workspace.id.uuid()])?;
+    let facts = ResourceFacts::Workspace { id: workspace.id };
+    Ok(Ground { facts, target: workspace_target(&workspace), grants, subject: workspace })
+}
+
+/// The one answer for what does not exist and for what this caller may not know of.
+pub(crate) fn unknown(kind: ResourceKind) -> Error {
+    Error::not_found(format!("the {}", kind.as_str()))
+}
+
+impl Service {
+    /// Nothing of this name exists: said, and for strangers counted, as if it did but were hidden.
+    pub(crate) fn missing(&self, caller: &Caller, kind: ResourceKind) -> Error {
+        if caller.is_anonymous() {
+            self.count_stranger(caller);
+        }
+        unknown(kind)
+    }
+
+    /// Turns away a credential that lacks a scope, before any name is looked up: the answer must not depend on what
+    /// exists. `label` is what was asked for, in the request's own words.
+    pub fn admit(&self, caller: &Caller, action: Action, label: &str) -> Result<()> {
+        if !caller.lacks_scopes() {
+            return Ok(());
+        }
+        let target = Target { resource: Resource::Instance, label: label.to_owned(), workspace: None };
+        self.record_refusal(caller, action, &target, vec!["scopes".to_owned()]);
+        Err(scope_missing(caller))
+    }
+
+    /// The repository of this name, whether or not the caller may know of it: only [`Service::permit`] and
+    /// [`Service::check`] turn it into an answer.
+    pub(crate) async fn repository_ground(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+    ) -> Result<Arc<Ground<Located>>> {
+        let user = caller.as_user().map(|user| user.id);
+        let generation = self.store.generation();
+        let key = (user, path.clone());
+        if let Some(found) = generation.and_then(|generation| self.grounds.get(generation, &key)) {
+            return Ok(found);
+        }
+        let path = path.clone();
+        let found = self
+            .store
+            .read(move |reader| {
+                match store::repository::resolve(reader, path.workspace.as_ref(), &path.repository)? {
+                    Some(located) => repository_ground(reader, located, user).map(Some),
+                    None => Ok(None),
+                }
+            })
+            .await?;
+        let Some(found) = found else {
+            return Err(self.missing(caller, ResourceKind::Repository));
+        };
+        let found = Arc::new(found);
+        if let Some(generation) = generation {
+            self.grounds.put(generation, key, Arc::clone(&found));
+        }
+        Ok(found)
+    }
+
+    pub(crate) async fn project_ground(
+        &self,
+        caller: &Caller,
+        workspace: &str,
+        project: &str,
+    ) -> Result<Ground<(Workspace, Project)>> {
+        let missing = || self.missing(caller, ResourceKind::Project);
+        let workspace_name = workspace_name(workspace).ok_or_else(missing)?;
+        let project_name = project_name(project).ok_or_else(missing)?;
+        let user = caller.as_user().map(|user| user.id);
+        let found = self
+            .store
+            .read(move |reader| {
+                let Some(workspace) = store::workspace::resolve(reader, &workspace_name)? else {
+                    return Ok(None);
+                };
+                let Some(project) = store::project::resolve(reader, workspace.id, &project_name)? else {
+                    return Ok(None);
+                };
+                project_ground(reader, workspace, project, user).map(Some)
+            })
+            .await?;
+        found.ok_or_else(missing)
+    }
+
+    pub(crate) async fn workspace_ground(
+        &self,
+        caller: &Caller,
+        workspace: &str,
+    ) -> Result<Ground<Workspace>> {
+        let missing = || self.missing(caller, ResourceKind::Workspace);
+        let name = workspace_name(workspace).ok_or_else(missing)?;
+        let user = caller.as_user().map(|user| user.id);
+        let found = self
+            .store
+            .read(move |reader| match store::workspace::resolve(reader, &name)? {
+                Some(workspace) => workspace_ground(reader, workspace, user).map(Some),
+                None => Ok(None),
+            })
+            .await?;
+        found.ok_or_else(missing)
+    }
+
+    pub(crate) fn user_ground(&self, user: User) -> Ground<User> {
+        Ground {
+            facts: ResourceFacts::User { id: user.id },
+            grants: Vec::new(),
+            target: user_target(&user),
+            subject: user,
+        }
+    }
+
+    pub(crate) fn instance_ground(&self) -> Ground<()> {
+        let target = Target { resource: Resource::Instance, label: "instance".to_owned(), workspace: None };
+        Ground { subject: (), facts: ResourceFacts::Instance, grants: Vec::new(), target }
+    }
+
+    /// What the access model says, without consequences.
+    pub(crate) fn decide<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Decision {
+        let principal = caller.facts();
+        self.model.decide(&question(caller, &principal, action, ground))
+    }
+
+    /// Lets a read through, or says why not.
+    pub(crate) fn check<A: Act, T>(&self, caller: &Caller, _action: A, ground: &Ground<T>) -> Result<()> {
+        let decision = self.decide(caller, A::ACTION, ground);
+        if !decision.allowed {
+            return Err(self.refuse(caller, A::ACTION, ground, &decision));
+        }
+        self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
+        Ok(())
+    }
+
+    /// A permit for a write, or the reason why not.
+    pub(crate) fn permit<A: Act, T>(
+        &self,
+        caller: &Caller,
+        _action: A,
+        ground: &Ground<T>,
+    ) -> Result<Permit<A>> {
+        let principal = caller.facts();
+        let question = question(caller, &principal, A::ACTION, ground);
+        match self.model.permit::<A>(&question, self.origin(caller), ground.target.clone()) {
+            Ok(permit) => {
+                self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
+                Ok(permit)
+            }
+            Err(decision) => Err(self.refuse(caller, A::ACTION, ground, &decision)),
+        }
+    }
+
+    /// A permit for what Bastide does by itself, for one of the listed reasons.
+    pub(crate) fn internal<A: Act>(
+        &self,
+        reason: InternalReason,
+        request: &Caller,
+        target: Target,
+    ) -> Permit<A> {
+        let origin = Origin {
+            request_id: request.request_id,
+            time: self.clock.now(),
+            actor: "system".to_owned(),
+            actor_id: None,
+            credential: None,
+            address: None,
+        };
+        Permit::internal(reason, origin, target)
+    }
+
+    pub(crate) fn origin(&self, caller: &Caller) -> Origin {
+        let actor_id = match &caller.identity {
+            Identity::User(user) => Some(user.id.to_string()),
+            Identity::AccessToken(token) => Some(token.id.to_string()),
+            Identity::Anonymous | Identity::Operator => None,
+        };
+        Origin {
+            request_id: caller.request_id,
+            time: self.clock.now(),
+            actor: caller.label(),
+            actor_id,
+            credential: caller.credential.as_deref().map(credential_label),
+            address: caller.address,
+        }
+    }
+
+    /// The error that this caller may see, and the record of the refusal.
+    ///
+    /// Who lacks a scope is told which. Who may see the resource is told which rule refused. To everybody else it does
+    /// not exist.
+    fn refuse<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>, decision: &Decision) -> Error {
+        self.count(caller, action, &ground.target, model::Outcome::Refused);
+        self.record_refusal(caller, action, &ground.target, decision.policies());
+        if caller.lacks_scopes() {
+            return scope_missing(caller);
+        }
+        let sight = match ground.target.resource {
+            Resource::Repository(_) => Some(Action::RepositoryRead),
+            Resource::Project(_) => Some(Action::ProjectRead),
+            Resource::Workspace(_) => Some(Action::WorkspaceRead),
+            // An account's existence is no secret to who is signed in, and the instance's is to nobody.
+            Resource::User(_) | Resource::Instance => None,
+        };
+        let seen = sight.is_none_or(|read| read != action && self.decide(caller, read, ground).allowed);
+        if !seen {
+            return unknown(ground.target.resource.kind());
+        }
+        if caller.is_anonymous() {
+            return Error::Unauthenticated;
+        }
+        let because =
+            decision.reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join(" ");
+        Error::Forbidden {
+            message: format!("`{action}` on `{}` is refused: {because}", ground.target.label),
+            reasons: decision.policies(),
+        }
+    }
+}
+
+/// What a caller is told whose credential lacks a scope.
+pub(crate) fn scope_missing(caller: &Caller) -> Error {
+    let granted = caller.credential.as_ref().map(|credential| credential.scopes.names()).unwrap_or_default();
+    Error::ScopeMissing { granted, required: caller.required.names() }
+}
+
+fn question<'a, T>(
+    caller: &Caller,
+    principal: &'a PrincipalFacts,
+    action: Action,
+    ground: &'a Ground<T>,
+) -> Question<'a> {
+    Question {
+        action,
+        principal,
+        resource: &ground.facts,
+        grants: &ground.grants,
+        held: caller.held,
+        required: caller.required,
+        credential: caller.credential_kind(),
+    }
+}
+
+/// The workspace that a credential lives and dies with.
+pub(crate) fn holder_workspace(credential: &Credential) -> Option<model::WorkspaceId> {
+    match credential.holder {
+        Holder::Resource(_, workspace) => Some(workspace),
+        Holder::User(_) => None,
+    }
+}
+
+/// A subject's own word for the audit trail.
+pub(crate) fn subject_label(subject: Subject, name: &str) -> String {
+    format!("{}:{name}", subject.kind())
+}

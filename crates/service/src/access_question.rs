@@ -1,0 +1,376 @@
+//! "Who can do this, and why?": exact answers, from the same facts and policies that decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{
+    Action, Credential, CredentialId, Error, GroupId, GroupSlug, Holder, Resource, ResourceKind, Result,
+    ScopeSet, Subject, User, UserId, Username, act,
+};
+use policy::{Decision, GrantFact, PrincipalFacts, Question};
+use store::Reader;
+use uuid::Uuid;
+
+use crate::access::{Ground, RepositoryPath, unknown};
+use crate::{Caller, RequiredScopes, Service};
+
+/// An answer about one principal.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// Allowed or not, by which policies.
+    pub decision: Decision,
+    /// The path of the permission, in sentences from the principal to the resource; empty when it is denied.
+    pub path: Vec<String>,
+}
+
+/// Somebody who can, and how.
+#[derive(Clone, Debug)]
+pub struct Able {
+    /// As questions name principals: `user:ann`, `access-token:{uuid}`, `anonymous`.
+    pub principal: String,
+    /// The path of the permission.
+    pub path: Vec<String>,
+}
+
+/// What is asked about, without what kind of thing it is.
+struct Place {
+    ground: Ground<()>,
+    chain: Vec<Uuid>,
+    names: BTreeMap<Uuid, String>,
+}
+
+/// Whom is asked about.
+enum Asked {
+    Anonymous,
+    User(User),
+    Group(GroupId, String),
+    Token(Box<Credential>),
+}
+
+/// The scopes with which an action is usually asked for: what a credential has to hold to be any use for it.
+pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
+    let (classic, flat) = match action {
+        Action::RepositoryRead | Action::RepositoryClone => ("repository", "read:repository:bitbucket"),
+        Action::RepositoryWrite
+        | Action::RepositoryPushIntent
+        | Action::RepositoryPush
+        | Action::RefCreate
+        | Action::RefDelete
+        | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
+        Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
+        Action::RepositoryAdmin | Action::RepositoryUpdate | Action::RepositoryCreate => {
+            ("repository:admin", "admin:repository:bitbucket")
+        }
+        Action::GrantList | Action::GrantSet | Action::GrantRemove => {
+            ("repository:admin", "admin:repository:bitbucket")
+        }
+        Action::ProjectRead => ("project", "read:project:bitbucket"),
+        Action::ProjectCreate | Action::ProjectAdmin | Action::ProjectUpdate | Action::ProjectDelete => {
+            ("project:admin", "admin:project:bitbucket")
+        }
+        Action::WorkspaceRead | Action::MemberList | Action::GroupRead => {
+            ("account", "read:workspace:bitbucket")
+        }
+        Action::AccountRead | Action::UserRead => ("account", "read:user:bitbucket"),
+        Action::AccountUpdate => ("account:write", "write:user:bitbucket"),
+        Action::CredentialList
+        | Action::CredentialCreate
+        | Action::CredentialRevoke
+        | Action::AccessTokenList
+        | Action::AccessTokenCreate
+        | Action::AccessTokenRevoke => ("credential:write", "credential:write"),
+        Action::AccessRead => ("access:read", "access:read"),
+        Action::AuditRead => ("audit:read", "audit:read"),
+        Action::UserList
+        | Action::UserCreate
+        | Action::UserInspect
+        | Action::UserUpdate
+        | Action::UserDelete
+        | Action::Upkeep => ("instance:admin", "instance:admin"),
+        Action::WorkspaceCreate
+        | Action::WorkspaceAdmin
+        | Action::WorkspaceUpdate
+        | Action::WorkspaceDelete
+        | Action::MemberSet
+        | Action::MemberRemove
+        | Action::GroupCreate
+        | Action::GroupUpdate
+        | Action::GroupDelete
+        | Action::GroupMemberAdd
+        | Action::GroupMemberRemove
+        | Action::RepositoryTransfer
+        | Action::RepositoryRestore => ("workspace:admin", "workspace:admin"),
+    };
+    RequiredScopes { classic: classic.parse().unwrap_or_default(), flat: flat.parse().unwrap_or_default() }
+}
+
+fn facts_of(asked: &Asked) -> PrincipalFacts {
+    match asked {
+        // A group's own permission is that of a member who has nothing else.
+        Asked::Anonymous => PrincipalFacts::Anonymous,
+        Asked::Group(group, _) => PrincipalFacts::User {
+            id: UserId::from_uuid(group.uuid()),
+            active: true,
+            staff: model::StaffRole::None,
+        },
+        Asked::User(user) => {
+            PrincipalFacts::User { id: user.id, active: user.active, staff: user.staff_role }
+        }
+        Asked::Token(token) => match token.holder {
+            Holder::Resource(bound_to, _) => PrincipalFacts::AccessToken { id: token.id, bound_to },
+            Holder::User(_) => PrincipalFacts::Anonymous,
+        },
+    }
+}
+
+impl Service {
+    /// Whether a principal may do something, by which policies, and by which path of grants.
+    pub async fn explain(
+        &self,
+        caller: &Caller,
+        principal: &str,
+        action: Action,
+        resource: &str,
+    ) -> Result<Explanation> {
+        let place = self.asked_place(caller, resource).await?;
+        self.may_ask(caller, &place)?;
+        let workspace = place.ground.target.workspace;
+        let wanted = principal.to_owned();
+        let chain = place.chain.clone();
+        let (asked, grants, groups) = self
+            .store
+            .read(move |reader| {
+                let asked = asked(reader, &wanted)?;
+                let grants = grants_of(reader, &asked, &chain)?;
+                let groups = match workspace {
+                    Some(workspace) => store::group::list(reader, workspace)?,
+                    None => Vec::new(),
+                };
+                Ok((asked, grants, groups))
+            })
+            .await?;
+        let names = groups.into_iter().map(|group| (group.id, format!("group {}", group.slug))).collect();
+        Ok(self.answer(&place, action, &asked, &grants, &names))
+    }
+
+    /// Everybody who can do something, and how: users, access tokens, and the public.
+    pub async fn who_can(&self, caller: &Caller, action: Action, resource: &str) -> Result<Vec<Able>> {
+        let place = self.asked_place(caller, resource).await?;
+        self.may_ask(caller, &place)?;
+        let Some(workspace) = place.ground.target.workspace else {
+            return Err(Error::invalid_field("resource", "name a workspace, project or repository"));
+        };
+        let chain = place.chain.clone();
+        let now = self.clock.now();
+        let (all, groups) = self
+            .store
+            .read(move |reader| {
+                let groups = store::group::list(reader, workspace)?;
+                let mut all = vec![(Asked::Anonymous, Vec::new())];
+                for user in users_on(reader, &chain)? {
+                    let grants = store::grant::held_by(reader, user.id, &chain)?;
+                    all.push((Asked::User(user), grants));
+                }
+                for token in store::credential::bound_to(reader, &chain, now)? {
+                    all.push((Asked::Token(Box::new(token)), Vec::new()));
+                }
+                Ok((all, groups))
+            })
+            .await?;
+        let names = groups.into_iter().map(|group| (group.id, format!("group {}", group.slug))).collect();
+        Ok(all
+            .iter()
+            .filter_map(|(asked, grants)| {
+                let answer = self.answer(&place, action, asked, grants, &names);
+                answer.decision.allowed.then(|| Able { principal: label(asked), path: answer.path })
+            })
+            .collect())
+    }
+
+    /// Questions about a resource are for those who administer it; about the instance, for those who run it.
+    fn may_ask(&self, caller: &Caller, place: &Place) -> Result<()> {
+        match place.ground.target.resource.kind() {
+            ResourceKind::Workspace | ResourceKind::Project | ResourceKind::Repository => {
+                self.check(caller, act::AccessRead, &place.ground)
+            }
+            ResourceKind::Instance | ResourceKind::User => {
+                self.check(caller, act::UserList, &self.instance_ground())
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        place: &Place,
+        action: Action,
+        asked: &Asked,
+        grants: &[GrantFact],
+        groups: &BTreeMap<GroupId, String>,
+    ) -> Explanation {
+        let principal = facts_of(asked);
+        let (held, credential) = match asked {
+            Asked::Token(token) => (token.scopes.closed(), Some(token.kind)),
+            // A person's scopes are their credential's; the question is about the person.
+            _ => (ScopeSet::everything(), None),
+        };
+        let required = match asked {
+            Asked::Anonymous => ScopeSet::NONE,
+            _ => usual_scopes(action).for_kind(credential),
+        };
+        let question = Question {
+            action,
+            principal: &principal,
+            resource: &place.ground.facts,
+            grants,
+            held,
+            required,
+            credential,
+        };
+        let decision = self.model.decide(&question);
+        let group = |id: GroupId| groups.get(&id).cloned().unwrap_or_else(|| format!("group {id}"));
+        let resource = |resource: Resource| {
+            place.names.get(&resource.uuid()).cloned().unwrap_or_else(|| resource.kind().as_str().to_owned())
+        };
+        let name = label(asked).replacen(':', " ", 1);
+        let labels = policy::explain::Labels { principal: &name, group: &group, resource: &resource };
+        let path = policy::explain::path(&self.model, &question, &labels);
+        Explanation { decision, path }
+    }
+
+    /// Reads `repository:acme/one`, `project:acme/CORE`, `workspace:acme`, `user:ann`, `instance`.
+    async fn asked_place(&self, caller: &Caller, text: &str) -> Result<Place> {
+        let odd = || {
+            Error::invalid_field(
+                "resource",
+                "write `repository:acme/one`, `project:acme/CORE`, `workspace:acme`, `user:ann` or `instance`",
+            )
+        };
+        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+        match ResourceKind::parse(kind).ok_or_else(odd)? {
+            ResourceKind::Repository => {
+                let (workspace, slug) = name.split_once('/').ok_or_else(odd)?;
+                let ground = self.repository_ground(caller, &RepositoryPath::parse(workspace, slug)?).await?;
+                let at = &ground.subject;
+                let chain = [
+                    (at.repository.id.uuid(), format!("repository {}", at.repository.slug)),
+                    (at.project.id.uuid(), format!("project {}", at.project.key)),
+                    (at.workspace.id.uuid(), format!("workspace {}", at.workspace.slug)),
+                ];
+                Ok(place(&ground, &chain))
+            }
+            ResourceKind::Project => {
+                let (workspace, key) = name.split_once('/').ok_or_else(odd)?;
+                let ground = self.project_ground(caller, workspace, key).await?;
+                let (workspace, project) = &ground.subject;
+                let chain = [
+                    (project.id.uuid(), format!("project {}", project.key)),
+                    (workspace.id.uuid(), format!("workspace {}", workspace.slug)),
+                ];
+                Ok(place(&ground, &chain))
+            }
+            ResourceKind::Workspace => {
+                let ground = self.workspace_ground(caller, name).await?;
+                let chain = [(ground.subject.id.uuid(), format!("workspace {}", ground.subject.slug))];
+                Ok(place(&ground, &chain))
+            }
+            ResourceKind::User => {
+                let ground = self.find_user(caller, name).await?;
+                let chain = [(ground.subject.id.uuid(), format!("user {}", ground.subject.username))];
+                Ok(place(&ground, &chain))
+            }
+            ResourceKind::Instance if name.is_empty() => Ok(place(&self.instance_ground(), &[])),
+            ResourceKind::Instance => Err(odd()),
+        }
+    }
+}
+
+fn place<T>(ground: &Ground<T>, chain: &[(Uuid, String)]) -> Place {
+    Place {
+        ground: Ground {
+            subject: (),
+            facts: ground.facts.clone(),
+            grants: ground.grants.clone(),
+            target: ground.target.clone(),
+        },
+        chain: chain.iter().map(|(id, _)| *id).collect(),
+        names: chain.iter().cloned().collect(),
+    }
+}
+
+/// Reads `user:ann`, `group:acme/devs`, `access-token:{uuid}`, `anonymous`.
+fn asked(reader: &mut Reader<'_>, text: &str) -> Result<Asked> {
+    let odd = || {
+        Error::invalid_field(
+            "principal",
+            "write `user:ann`, `group:acme/devs`, `access-token:{uuid}` or `anonymous`",
+        )
+    };
+    let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+    match kind {
+        "anonymous" if name.is_empty() => Ok(Asked::Anonymous),
+        "user" => {
+            let user = match name.parse::<UserId>() {
+                Ok(id) => store::user::find(reader, id)?,
+                Err(_) => {
+                    let username: Username = name.parse().map_err(|_| odd())?;
+                    store::user::find_by_username(reader, &username)?
+                }
+            };
+            user.map(Asked::User).ok_or_else(|| unknown(ResourceKind::User))
+        }
+        "group" => {
+            let (workspace, slug) = name.split_once('/').ok_or_else(odd)?;
+            let workspace = workspace.parse().map_err(|_| odd())?;
+            let slug: GroupSlug = slug.parse().map_err(|_| odd())?;
+            let missing = || Error::not_found("the group");
+            let workspace =
+                store::workspace::resolve(reader, &store::workspace::WorkspaceName::Slug(workspace))?
+                    .ok_or_else(missing)?;
+            let group = store::group::find(reader, workspace.id, &slug)?.ok_or_else(missing)?;
+            Ok(Asked::Group(group.id, format!("group:{}/{}", workspace.slug, group.slug)))
+        }
+        "access-token" => {
+            let id: CredentialId = name.parse().map_err(|_| odd())?;
+            let token = store::credential::find(reader, id)?.filter(|token| token.kind.is_access_token());
+            token.map(Box::new).map(Asked::Token).ok_or_else(|| Error::not_found("the access token"))
+        }
+        _ => Err(odd()),
+    }
+}
+
+fn grants_of(reader: &mut Reader<'_>, asked: &Asked, chain: &[Uuid]) -> Result<Vec<GrantFact>> {
+    match asked {
+        Asked::User(user) => store::grant::held_by(reader, user.id, chain),
+        Asked::Group(group, _) => store::grant::held_by_group(reader, *group, chain),
+        Asked::Anonymous | Asked::Token(_) => Ok(Vec::new()),
+    }
+}
+
+/// Every user with a grant somewhere along the chain, directly or through a group.
+fn users_on(reader: &mut Reader<'_>, chain: &[Uuid]) -> Result<Vec<User>> {
+    let mut ids = BTreeSet::new();
+    for subject in store::grant::subjects_on(reader, chain)? {
+        match subject {
+            Subject::User(id) => {
+                ids.insert(id);
+            }
+            Subject::Group(group) => {
+                ids.extend(store::group::members(reader, group)?.into_iter().map(|user| user.id))
+            }
+        }
+    }
+    let mut users = Vec::with_capacity(ids.len());
+    for id in ids {
+        users.extend(store::user::find(reader, id)?);
+    }
+    users.sort_by(|one, two| one.username.cmp(&two.username));
+    Ok(users)
+}
+
+fn label(asked: &Asked) -> String {
+    match asked {
+        Asked::Anonymous => "anonymous".to_owned(),
+        Asked::User(user) => format!("user:{}", user.username),
+        Asked::Group(_, label) => label.clone(),
+        Asked::Token(token) => format!("access-token:{}", token.id.braced()),
+    }
+}

@@ -1,0 +1,215 @@
+//! Access tokens: made by an administrator of a repository, project or workspace, bound to it, and independent of that
+//! person ever after.
+
+use model::{
+    Credential, CredentialId, CredentialKind, DisplayName, Error, Holder, Resource, Result, Scope, ScopeSet,
+    Timestamp, Token, Workspace, act,
+};
+use serde_json::{Value, json};
+
+use crate::access::{Ground, RepositoryPath};
+use crate::{Caller, Listing, Service, Window};
+
+/// What is needed to make a credential of whatever kind.
+pub struct NewCredential {
+    /// The name to tell it by.
+    pub name: DisplayName,
+    /// The scopes' texts.
+    pub scopes: Vec<String>,
+    /// When it ends by itself.
+    pub expires_on: Option<Timestamp>,
+}
+
+/// A new credential, with the secret that is shown this once.
+pub struct Minted {
+    /// The credential.
+    pub credential: Credential,
+    /// Its secret.
+    pub token: Token,
+}
+
+/// What an access token is bound to.
+#[derive(Clone, Debug)]
+pub enum TokenPlace {
+    /// A repository.
+    Repository(RepositoryPath),
+    /// A project, by its workspace and key or id.
+    Project(String, String),
+    /// A workspace.
+    Workspace(String),
+}
+
+struct Place {
+    ground: Ground<()>,
+    resource: Resource,
+    kind: CredentialKind,
+    workspace: Workspace,
+}
+
+fn place<T>(ground: &Ground<T>, kind: CredentialKind, workspace: &Workspace) -> Place {
+    let resource = ground.target.resource;
+    let ground = Ground {
+        subject: (),
+        facts: ground.facts.clone(),
+        grants: ground.grants.clone(),
+        target: ground.target.clone(),
+    };
+    Place { ground, resource, kind, workspace: workspace.clone() }
+}
+
+/// More credentials than this in one place are a mistake.
+const MOST: i64 = 1_000;
+
+/// The scopes that a request names, which this kind of credential may hold.
+pub(crate) fn scopes(kind: CredentialKind, names: &[String]) -> Result<ScopeSet> {
+    if names.is_empty() {
+        return Err(Error::invalid_field("scopes", "name at least one scope"));
+    }
+    let mut set = ScopeSet::NONE;
+    for name in names.iter().take(200) {
+        let scope: Scope = name
+            .parse()
+            .map_err(|_| Error::invalid_field("scopes", format!("there is no scope `{name}`")))?;
+        if !kind.may_hold().contains(scope) {
+            return Err(Error::invalid_field(
+                "scopes",
+                format!("`{scope}` is not a scope that this kind of credential can hold"),
+            ));
+        }
+        set = set.with([scope].into_iter().collect());
+    }
+    Ok(set)
+}
+
+/// Whether a credential may end then: in the future, and no later than `longest_days` from now where that is given.
+pub(crate) fn expiry(expires_on: Option<Timestamp>, longest_days: Option<i64>, now: Timestamp) -> Result<()> {
+    if expires_on.is_some_and(|end| end <= now) {
+        return Err(Error::invalid_field("expires_on", "choose a time in the future"));
+    }
+    let Some(days) = longest_days else { return Ok(()) };
+    // A day's grace, so that "90 days from now" works however the client counts.
+    let latest = now.plus_seconds((days + 1) * 86_400);
+    match expires_on {
+        Some(end) if end <= latest => Ok(()),
+        Some(_) => {
+            Err(Error::invalid_field("expires_on", format!("this workspace allows at most {days} days")))
+        }
+        None => Err(Error::invalid_field(
+            "expires_on",
+            format!("this workspace asks for an expiry, at most {days} days away"),
+        )),
+    }
+}
+
+/// What the audit trail says of a credential: never its secret, nor the secret's hash.
+pub(crate) fn shown(credential: &Credential) -> Value {
+    json!({
+        "id": credential.id.braced(), "kind": credential.kind.name(), "name": credential.name,
+        "scopes": credential.scopes.names(), "expires_on": credential.expires_on,
+    })
+}
+
+impl Service {
+    async fn token_place(&self, caller: &Caller, on: &TokenPlace) -> Result<Place> {
+        match on {
+            TokenPlace::Repository(path) => {
+                let ground = self.repository_ground(caller, path).await?;
+                Ok(place(&ground, CredentialKind::RepositoryAccessToken, &ground.subject.workspace))
+            }
+            TokenPlace::Project(workspace, project) => {
+                let ground = self.project_ground(caller, workspace, project).await?;
+                Ok(place(&ground, CredentialKind::ProjectAccessToken, &ground.subject.0))
+            }
+            TokenPlace::Workspace(workspace) => {
+                let ground = self.workspace_ground(caller, workspace).await?;
+                Ok(place(&ground, CredentialKind::WorkspaceAccessToken, &ground.subject))
+            }
+        }
+    }
+
+    /// The living access tokens of a resource, newest first.
+    pub async fn access_tokens(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        window: Window,
+    ) -> Result<Listing<Credential>> {
+        let place = self.token_place(caller, on).await?;
+        self.check(caller, act::AccessTokenList, &place.ground)?;
+        let holder = Holder::Resource(place.resource, place.workspace.id);
+        let (values, size) = self
+            .store
+            .read(move |reader| {
+                store::credential::list(reader, holder, place.kind, window.limit, window.offset)
+            })
+            .await?;
+        Ok(Listing::new(values, size))
+    }
+
+    /// Makes an access token. Its secret is in the answer and nowhere else.
+    pub async fn create_access_token(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        new: NewCredential,
+    ) -> Result<Minted> {
+        let place = self.token_place(caller, on).await?;
+        let permit = self.permit(caller, act::AccessTokenCreate, &place.ground)?;
+        let now = self.clock.now();
+        let scopes = scopes(place.kind, &new.scopes)?;
+        expiry(new.expires_on, place.workspace.maximum_token_days, now)?;
+        let id = CredentialId::new(&self.random);
+        let token = Token::new(place.kind, &self.random);
+        let credential = Credential {
+            id,
+            kind: place.kind,
+            name: new.name,
+            scopes,
+            holder: Holder::Resource(place.resource, place.workspace.id),
+            email: Some(format!("{}@bots.{}", id.uuid().simple(), self.settings.host())),
+            created_by: caller.as_user().map(|user| user.id),
+            created_on: now,
+            expires_on: new.expires_on,
+            last_used_on: None,
+            revoked_on: None,
+        };
+        let (made, hash) = (credential.clone(), token.hash());
+        self.store
+            .write(&permit, move |writer| {
+                let (_, living) = store::credential::list(writer, made.holder, made.kind, 1, 0)?;
+                if living >= MOST {
+                    return Err(Error::Conflict(format!(
+                        "there are {MOST} living tokens here: revoke some first"
+                    )));
+                }
+                store::credential::insert(writer, &made, &hash)?;
+                writer.note(Value::Null, shown(&made));
+                Ok(())
+            })
+            .await?;
+        Ok(Minted { credential, token })
+    }
+
+    /// Revokes an access token of this resource, from the next request on.
+    pub async fn revoke_access_token(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        id: CredentialId,
+    ) -> Result<()> {
+        let place = self.token_place(caller, on).await?;
+        let permit = self.permit(caller, act::AccessTokenRevoke, &place.ground)?;
+        let now = self.clock.now();
+        self.store
+            .write(&permit, move |writer| {
+                let holder = Holder::Resource(place.resource, place.workspace.id);
+                let found = store::credential::find(writer, id)?
+                    .filter(|credential| credential.holder == holder && credential.revoked_on.is_none())
+                    .ok_or_else(|| Error::not_found("the access token"))?;
+                store::credential::revoke(writer, id, now)?;
+                writer.note(shown(&found), Value::Null);
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,192 @@
+//! Who asks, with what, from where: made once per request by [`authn`](crate::authn), and the first parameter of
+//! every use case.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use model::{Credential, CredentialKind, Principal, RequestId, ScopeSet, StaffRole, User, Vocabulary};
+use policy::PrincipalFacts;
+
+/// The scopes that an operation requires, in the vocabulary of each kind of credential.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequiredScopes {
+    /// Of access tokens, app passwords and whoever signed in.
+    pub classic: ScopeSet,
+    /// Of API tokens.
+    pub flat: ScopeSet,
+}
+
+impl RequiredScopes {
+    /// The column that binds credentials of this kind.
+    #[must_use]
+    pub fn for_kind(self, kind: Option<CredentialKind>) -> ScopeSet {
+        match kind.map(CredentialKind::vocabulary) {
+            Some(Vocabulary::Flat) => self.flat,
+            _ => self.classic,
+        }
+    }
+}
+
+/// Who is behind a request.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// Nobody known.
+    Anonymous,
+    /// A person.
+    User(Arc<User>),
+    /// An access token, which stands for itself.
+    AccessToken(Arc<Credential>),
+    /// The command line on the server's machine.
+    Operator,
+}
+
+/// Who asks, with what, from where. There is no caller without a set of scopes: what is not known to be held is not
+/// held.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(crate) identity: Identity,
+    pub(crate) credential: Option<Arc<Credential>>,
+    pub(crate) held: ScopeSet,
+    pub(crate) required: ScopeSet,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) request_id: RequestId,
+}
+
+impl Caller {
+    /// Nobody known.
+    #[must_use]
+    pub fn anonymous(address: Option<IpAddr>, request_id: RequestId) -> Self {
+        Self {
+            identity: Identity::Anonymous,
+            credential: None,
+            held: ScopeSet::NONE,
+            required: ScopeSet::NONE,
+            address,
+            request_id,
+        }
+    }
+
+    /// The command line on the server's machine: who reaches it could read the data directory as well.
+    #[must_use]
+    pub fn operator(request_id: RequestId) -> Self {
+        Self {
+            identity: Identity::Operator,
+            credential: None,
+            held: ScopeSet::everything(),
+            required: ScopeSet::NONE,
+            address: None,
+            request_id,
+        }
+    }
+
+    pub(crate) fn user(user: Arc<User>, credential: Option<Arc<Credential>>, from: &Self) -> Self {
+        let held =
+            credential.as_ref().map_or_else(ScopeSet::everything, |credential| credential.scopes.closed());
+        Self { identity: Identity::User(user), credential, held, ..from.clone() }
+    }
+
+    pub(crate) fn access_token(token: Arc<Credential>, from: &Self) -> Self {
+        let held = token.scopes.closed();
+        let credential = Some(Arc::clone(&token));
+        Self { identity: Identity::AccessToken(token), credential, held, ..from.clone() }
+    }
+
+    /// The same caller, bound to what the operation at hand requires. Nobody known holds no credential that could
+    /// have scopes: what is open to them is open without.
+    #[must_use]
+    pub fn requiring(mut self, required: RequiredScopes) -> Self {
+        self.required = match self.identity {
+            Identity::Anonymous => ScopeSet::NONE,
+            _ => required.for_kind(self.credential_kind()),
+        };
+        self
+    }
+
+    /// Who is behind the request.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The person, where it is one.
+    #[must_use]
+    pub fn as_user(&self) -> Option<&Arc<User>> {
+        match &self.identity {
+            Identity::User(user) => Some(user),
+            _ => None,
+        }
+    }
+
+    /// Whether nobody known asks.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        matches!(self.identity, Identity::Anonymous)
+    }
+
+    /// The kind of credential that was used; none for who signed in with a password, and for the operator.
+    #[must_use]
+    pub fn credential_kind(&self) -> Option<CredentialKind> {
+        self.credential.as_ref().map(|credential| credential.kind)
+    }
+
+    /// The credential that was used.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Credential> {
+        self.credential.as_deref()
+    }
+
+    /// The request's id.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// Whether the credential lacks a scope that the operation requires.
+    #[must_use]
+    pub fn lacks_scopes(&self) -> bool {
+        !self.held.contains_all(self.required)
+    }
+
+    /// The caller as the access model sees it.
+    #[must_use]
+    pub fn principal(&self) -> Principal {
+        match &self.identity {
+            Identity::Anonymous => Principal::Anonymous,
+            Identity::User(user) => Principal::User(user.id),
+            Identity::AccessToken(token) => match token.holder {
+                model::Holder::Resource(bound_to, _) => Principal::AccessToken { id: token.id, bound_to },
+                model::Holder::User(user) => Principal::User(user),
+            },
+            Identity::Operator => Principal::Operator,
+        }
+    }
+
+    pub(crate) fn facts(&self) -> PrincipalFacts {
+        match &self.identity {
+            Identity::User(user) => {
+                PrincipalFacts::User { id: user.id, active: user.active, staff: user.staff_role }
+            }
+            _ => match self.principal() {
+                Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
+                Principal::Operator => PrincipalFacts::Operator,
+                Principal::User(id) => PrincipalFacts::User { id, active: false, staff: StaffRole::None },
+                Principal::Anonymous | Principal::System => PrincipalFacts::Anonymous,
+            },
+        }
+    }
+
+    /// The caller as the audit trail names it: `user:ann`, `access-token:{uuid}`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.identity {
+            Identity::User(user) => format!("user:{}", user.username),
+            _ => self.principal().to_string(),
+        }
+    }
+}

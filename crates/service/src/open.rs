@@ -1,0 +1,197 @@
+//! Opening the service: keys, store, access model, repositories, and the background work that goes with them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keyring::{Authenticator, Keyring, MasterKey, SigningKey};
+use model::{Clock, Error, Random, RequestId, Result, SecretHash, UserId};
+use policy::AccessModel;
+use store::repository::Located;
+use store::{Database, Store};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+use crate::access::{Ground, RepositoryPath};
+use crate::authn::Known;
+use crate::cache::Cache;
+use crate::password::Passwords;
+use crate::throttle::Throttle;
+
+/// What the operator decides.
+pub struct Settings {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The database; `bastide.db` in the data directory without one.
+    pub database: Option<Database>,
+    /// The base of every address that is handed out, without a final slash.
+    pub base_url: String,
+    /// The program that git's hooks are: this one.
+    pub program: PathBuf,
+    /// For how many days a deleted repository can be restored.
+    pub restore_days: i64,
+    /// The master key's text, where it comes from the environment rather than the data directory.
+    pub master_key: Option<model::Secret>,
+}
+
+impl Settings {
+    /// The host in the base address.
+    pub(crate) fn host(&self) -> &str {
+        let rest = self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest);
+        let authority = rest.split('/').next().unwrap_or(rest);
+        match authority.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or(v6),
+            None => authority.split(':').next().unwrap_or(authority),
+        }
+    }
+}
+
+/// Everything that Bastide does. Clones share it.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+impl std::ops::Deref for Service {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// What the use cases work with.
+pub struct Inner {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) model: AccessModel,
+    pub(crate) git: git::Repositories,
+    pub(crate) hooks: git::Hooks,
+    pub(crate) keyring: Keyring,
+    pub(crate) ledger_key: SigningKey,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    pub(crate) credentials: Cache<SecretHash, Known>,
+    pub(crate) grounds: Cache<(Option<UserId>, RepositoryPath), Arc<Ground<Located>>>,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) background: TaskTracker,
+    pub(crate) stopping: watch::Sender<bool>,
+    /// This process, as leases name it.
+    pub(crate) holder: String,
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::internal(error)
+}
+
+/// The name in front of a data directory's own files.
+const MASTER_KEY: &str = "master.key";
+/// What the ledger's signing key is for, in the store.
+const LEDGER: &str = "ledger";
+/// What events are authenticated for.
+const AUDIT_EVENTS: &str = "audit-event";
+
+impl Service {
+    /// Opens everything in the data directory, which is made when it is missing, and starts the background work.
+    pub async fn open(mut settings: Settings, clock: Clock, random: Random) -> Result<Self> {
+        make_private_directory(&settings.data)?;
+        let database = settings.database.take();
+        let database = database.unwrap_or(Database::Sqlite { path: settings.data.join("bastide.db") });
+        let store = Store::open(database, clock.clone(), random.clone()).await?;
+        let master = master_key(&mut settings, &store, &random).await?;
+        let keyring = keyring_of(&store, &master, &random, &clock).await?;
+        let ledger_key = ledger_key(&store, &keyring, &random, &clock).await?;
+        let authenticator = Arc::new(master.authenticator(AUDIT_EVENTS).map_err(internal)?);
+        let tagger = Arc::clone(&authenticator);
+        store.authenticate_with(Arc::new(move |bytes: &[u8]| tagger.tag(bytes).map_err(internal)))?;
+        let git = git::Repositories::new(&settings.data.join("repositories"), git::Program::default())?;
+        let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
+        let service = Self {
+            inner: Arc::new(Inner {
+                model: AccessModel::load().map_err(internal)?,
+                git,
+                hooks,
+                keyring,
+                ledger_key,
+                authenticator,
+                passwords: Passwords::new(random.clone())?,
+                throttle: Throttle::default(),
+                credentials: Cache::new(),
+                grounds: Cache::new(),
+                background: TaskTracker::new(),
+                stopping: watch::Sender::new(false),
+                holder: RequestId::new(&random).to_string(),
+                store,
+                settings,
+                clock,
+                random,
+            }),
+        };
+        Ok(service)
+    }
+
+    /// The base of every address that is handed out.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.settings.base_url
+    }
+
+    /// Ends the background work, puts what is unsequenced into the ledger, and closes the store.
+    pub async fn close(&self) -> Result<()> {
+        self.stopping.send_replace(true);
+        self.background.close();
+        self.background.wait().await;
+        self.store.flush().await?;
+        self.sequence_ledger().await?;
+        self.store.close().await
+    }
+}
+
+fn make_private_directory(path: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        Error::Internal(format!("the data directory `{}` cannot be made: {error}", path.display()))
+    })
+}
+
+/// A missing file is made for a new store alone: for one that has keys already, it is a lost key.
+async fn master_key(settings: &mut Settings, store: &Store, random: &Random) -> Result<MasterKey> {
+    if let Some(text) = settings.master_key.take() {
+        return MasterKey::from_text(&text, "the environment").map_err(internal);
+    }
+    let path = settings.data.join(MASTER_KEY);
+    let new = store.read(store::key::data_keys).await?.is_empty();
+    let key = if new { MasterKey::read_or_create(&path, random) } else { MasterKey::read(&path) };
+    key.map_err(internal)
+}
+
+async fn keyring_of(store: &Store, master: &MasterKey, random: &Random, clock: &Clock) -> Result<Keyring> {
+    let rows = store.read(store::key::data_keys).await?;
+    if !rows.is_empty() {
+        return Keyring::unlock(master, &rows, random).map_err(internal);
+    }
+    let (keyring, row) = Keyring::create(master, random, clock.now()).map_err(internal)?;
+    // Another process may be first: whoever is, both read the same afterwards.
+    store.keep(move |books| store::key::insert_first_data_key(books, &row)).await?;
+    let rows = store.read(store::key::data_keys).await?;
+    match rows.iter().any(|row| row.id == keyring.active()) {
+        true => Ok(keyring),
+        false => Keyring::unlock(master, &rows, random).map_err(internal),
+    }
+}
+
+async fn ledger_key(store: &Store, keyring: &Keyring, random: &Random, clock: &Clock) -> Result<SigningKey> {
+    if let Some(sealed) = store.read(|reader| store::key::signing_key(reader, LEDGER)).await? {
+        return SigningKey::unseal(keyring, LEDGER, &sealed).map_err(internal);
+    }
+    let key = SigningKey::generate(random).map_err(internal)?;
+    let (sealed, public) = (key.seal(keyring, LEDGER).map_err(internal)?, key.public().map_err(internal)?);
+    let now = clock.now();
+    store
+        .keep(move |books| store::key::insert_first_signing_key(books, LEDGER, &public, &sealed, now))
+        .await?;
+    let sealed = store.read(|reader| store::key::signing_key(reader, LEDGER)).await?;
+    let sealed = sealed.ok_or_else(|| Error::internal("the ledger's key was not kept"))?;
+    SigningKey::unseal(keyring, LEDGER, &sealed).map_err(internal)
+}

@@ -1,0 +1,118 @@
+//! Passwords: hashing and checking, a bounded number at a time.
+//!
+//! Argon2id with 19 MiB and two passes (the OWASP minimum) costs about 23 ms of a core, on purpose. So a password is
+//! only ever checked behind a semaphore as wide as the machine, and whoever has to wait too long is turned away
+//! rather than queued without end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use model::{Error, Random, Result, Secret};
+use tokio::sync::{Semaphore, TryAcquireError};
+
+/// The shortest password that is accepted, in characters; there are no rules of composition.
+pub const SHORTEST: usize = 12;
+/// The longest, in bytes: nobody types more, and hashing is not free.
+pub const LONGEST: usize = 1024;
+
+/// How long a check may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub(crate) struct Passwords {
+    turns: Arc<Semaphore>,
+    random: Random,
+    /// Checked against when there is no such account, so that the answer takes as long.
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    pub(crate) fn new(random: Random) -> Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let nobody = hash_now("no account has this password", random.bytes())?;
+        Ok(Self { turns: Arc::new(Semaphore::new(cores)), random, nobody: nobody.into() })
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let turn = match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(turn) => turn,
+            Err(TryAcquireError::NoPermits) => {
+                let wait = Arc::clone(&self.turns).acquire_owned();
+                match tokio::time::timeout(PATIENCE, wait).await {
+                    Ok(Ok(turn)) => turn,
+                    _ => return Err(Error::Unavailable),
+                }
+            }
+            Err(TryAcquireError::Closed) => return Err(Error::Unavailable),
+        };
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+        .map_err(Error::internal)
+    }
+
+    /// The hash to keep of a new password, in PHC form.
+    pub(crate) async fn hash(&self, password: &Secret) -> Result<String> {
+        let text = password.expose();
+        if text.chars().count() < SHORTEST {
+            return Err(Error::invalid_field("password", format!("use at least {SHORTEST} characters")));
+        }
+        if text.len() > LONGEST {
+            return Err(Error::invalid_field("password", format!("use at most {LONGEST} bytes")));
+        }
+        let (password, salt) = (password.clone(), self.random.bytes());
+        self.in_turn(move || hash_now(password.expose(), salt)).await?
+    }
+
+    /// Whether `password` belongs to `hash`. Without a hash it takes the same time and says no.
+    pub(crate) async fn verify(&self, password: &Secret, hash: Option<String>) -> Result<bool> {
+        if password.expose().len() > LONGEST {
+            return Ok(false);
+        }
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
+        let password = password.clone();
+        let fits = self
+            .in_turn(move || {
+                let hash = PasswordHash::new(&hash).map_err(Error::internal)?;
+                Ok::<_, Error>(Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
+            })
+            .await??;
+        Ok(fits && known)
+    }
+}
+
+fn hash_now(password: &str, salt: [u8; 16]) -> Result<String> {
+    let hash =
+        Argon2::default().hash_password_with_salt(password.as_bytes(), &salt).map_err(Error::internal)?;
+    Ok(hash.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_password_is_checked_against_its_hash_alone() {
+        let passwords = Passwords::new(Random::seeded(1)).unwrap();
+        let hash = passwords.hash(&secret("correct horse battery")).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify(&secret("correct horse battery"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(&secret("correct horse batterz"), Some(hash)).await.unwrap());
+        assert!(!passwords.verify(&secret("no account has this password"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_short_password_is_refused() {
+        let passwords = Passwords::new(Random::seeded(1)).unwrap();
+        assert!(matches!(passwords.hash(&secret("short")).await, Err(Error::Invalid { .. })));
+    }
+}

@@ -1,0 +1,204 @@
+//! Accounts: made and changed by administrators; each person reads their own.
+
+use model::{
+    DisplayName, Email, Error, Resource, ResourceKind, Result, Secret, StaffRole, User, UserId, Username, act,
+};
+use policy::{ResourceFacts, Target};
+use serde_json::{Value, json};
+
+use crate::access::{Ground, unknown};
+use crate::{Caller, Listing, Service, Window};
+
+/// What is needed to make an account.
+pub struct NewUser {
+    /// Never given before.
+    pub username: Username,
+    /// No other account's.
+    pub email: Email,
+    /// The username, where none is given.
+    pub display_name: Option<DisplayName>,
+    /// Without one the account signs in by other means, or not yet.
+    pub password: Option<Secret>,
+}
+
+/// What may be changed about an account; what is absent stays.
+#[derive(Default)]
+pub struct UserChange {
+    /// Whether the account may be used.
+    pub active: Option<bool>,
+    /// Its part in running the instance.
+    pub staff_role: Option<StaffRole>,
+    /// The name that people read.
+    pub display_name: Option<DisplayName>,
+    /// The address.
+    pub email: Option<Email>,
+    /// A new password.
+    pub password: Option<Secret>,
+}
+
+fn shown(user: &User) -> Value {
+    json!({
+        "username": user.username, "email": user.email, "display_name": user.display_name,
+        "active": user.active, "staff_role": user.staff_role,
+    })
+}
+
+impl Service {
+    /// The caller's own account.
+    pub async fn own_account(&self, caller: &Caller) -> Result<User> {
+        let user = caller.as_user().ok_or(Error::Unauthenticated)?;
+        self.check(caller, act::AccountRead, &self.user_ground(User::clone(user)))?;
+        Ok(User::clone(user))
+    }
+
+    /// A user by username or id, as anybody signed in may see.
+    pub async fn user(&self, caller: &Caller, name: &str) -> Result<User> {
+        let ground = self.find_user(caller, name).await?;
+        self.check(caller, act::UserRead, &ground)?;
+        Ok(ground.subject)
+    }
+
+    /// A user with all that those who manage users see.
+    pub async fn inspect_user(&self, caller: &Caller, username: &str) -> Result<User> {
+        let ground = self.find_user(caller, username).await?;
+        self.check(caller, act::UserInspect, &ground)?;
+        Ok(ground.subject)
+    }
+
+    /// Users by username.
+    pub async fn users(&self, caller: &Caller, window: Window) -> Result<Listing<User>> {
+        self.check(caller, act::UserList, &self.instance_ground())?;
+        let (values, size) =
+            self.store.read(move |reader| store::user::list(reader, window.limit, window.offset)).await?;
+        Ok(Listing::new(values, size))
+    }
+
+    /// Makes an account. Who runs the instance may also make the first one, which is an administrator.
+    pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<User> {
+        self.create_user_as(caller, new, StaffRole::None).await
+    }
+
+    pub(crate) async fn create_user_as(
+        &self,
+        caller: &Caller,
+        new: NewUser,
+        staff_role: StaffRole,
+    ) -> Result<User> {
+        let permit = self.permit(caller, act::UserCreate, &self.instance_ground())?;
+        let hash = match &new.password {
+            Some(password) => Some(self.passwords.hash(password).await?),
+            None => None,
+        };
+        let display_name = match new.display_name {
+            Some(name) => name,
+            None => new.username.as_str().parse().map_err(Error::internal)?,
+        };
+        let user = User {
+            id: UserId::new(&self.random),
+            username: new.username,
+            email: new.email,
+            display_name,
+            active: true,
+            staff_role,
+            second_step: false,
+            created_on: self.clock.now(),
+        };
+        let made = user.clone();
+        self.store
+            .write(&permit, move |writer| {
+                store::user::insert(writer, &made, hash.as_deref())?;
+                writer.about(target(&made));
+                writer.note(Value::Null, shown(&made));
+                Ok(())
+            })
+            .await?;
+        Ok(user)
+    }
+
+    /// Changes an account. The last active administrator stays one.
+    pub async fn update_user(&self, caller: &Caller, username: &str, change: UserChange) -> Result<User> {
+        let ground = self.find_user(caller, username).await?;
+        let permit = self.permit(caller, act::UserUpdate, &ground)?;
+        let hash = match &change.password {
+            Some(password) => Some(self.passwords.hash(password).await?),
+            None => None,
+        };
+        let id = ground.subject.id;
+        self.store
+            .write(&permit, move |writer| {
+                let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
+                let mut after = before.clone();
+                after.active = change.active.unwrap_or(before.active);
+                after.staff_role = change.staff_role.unwrap_or(before.staff_role);
+                after.display_name = change.display_name.clone().unwrap_or(after.display_name);
+                after.email = change.email.clone().unwrap_or(after.email);
+                store::user::update(writer, &after)?;
+                if let Some(hash) = &hash {
+                    store::user::set_password_hash(writer, id, Some(hash))?;
+                }
+                keep_an_administrator(writer, &before)?;
+                let mut noted = shown(&after);
+                if hash.is_some() {
+                    noted["password"] = json!("changed");
+                }
+                writer.note(shown(&before), noted);
+                Ok(after)
+            })
+            .await
+    }
+
+    /// Deletes an account with its credentials, memberships and grants. The username stays taken.
+    pub async fn delete_user(&self, caller: &Caller, username: &str) -> Result<()> {
+        let ground = self.find_user(caller, username).await?;
+        let permit = self.permit(caller, act::UserDelete, &ground)?;
+        let (user, now) = (ground.subject, self.clock.now());
+        self.store
+            .write(&permit, move |writer| {
+                store::user::delete(writer, user.id, now)?;
+                keep_an_administrator(writer, &user)?;
+                writer.note(shown(&user), Value::Null);
+                Ok(())
+            })
+            .await
+    }
+
+    pub(crate) async fn find_user(&self, caller: &Caller, name: &str) -> Result<Ground<User>> {
+        let id = name.starts_with('{').then(|| name.parse::<UserId>().ok()).flatten();
+        let username = name.parse::<Username>().ok();
+        let found = self
+            .store
+            .read(move |reader| match (id, username) {
+                (Some(id), _) => store::user::find(reader, id),
+                (None, Some(username)) => store::user::find_by_username(reader, &username),
+                (None, None) => Ok(None),
+            })
+            .await?;
+        match found {
+            // Who may look at users is told that there is none; to a stranger the answer is the same as for any.
+            Some(user) => Ok(self.user_ground(user)),
+            None if caller.is_anonymous() => Err(Error::Unauthenticated),
+            None => Err(self.missing(caller, ResourceKind::User)),
+        }
+    }
+}
+
+fn target(user: &User) -> Target {
+    Target { resource: Resource::User(user.id), label: format!("user:{}", user.username), workspace: None }
+}
+
+/// An instance without an active administrator could not be administered again but from its own machine.
+fn keep_an_administrator(writer: &mut store::Writer<'_>, before: &User) -> Result<()> {
+    let was = before.active && before.staff_role == StaffRole::Administrator;
+    if was && store::user::active_administrators(writer)? == 0 {
+        return Err(Error::Conflict(
+            "this is the last active administrator: make another user administrator first".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// A user's facts as a resource.
+#[must_use]
+pub(crate) fn user_facts(user: &User) -> ResourceFacts {
+    ResourceFacts::User { id: user.id }
+}
