@@ -1,0 +1,400 @@
+//! The invariants of the access model: what no policy may ever break. Each has a twin that sounds much like it and is
+//! false; the twin must be found false, so that the prover is seen to tell the two apart.
+
+use model::{Action, ResourceKind};
+use policy::PrincipalKind;
+
+use crate::claim::{Actions, Claim};
+
+/// One invariant.
+#[derive(Clone, Copy, Debug)]
+pub struct Invariant {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub sentence: &'static str,
+    /// What it claims, all of which must hold.
+    pub claims: &'static [Claim],
+    /// Its false twin.
+    pub twin: Twin,
+}
+
+/// What is false and must be found so.
+#[derive(Clone, Copy, Debug)]
+pub struct Twin {
+    /// What it says.
+    pub sentence: &'static str,
+    /// What it claims.
+    pub claim: Claim,
+    /// Policies that are added to the access model for the twin alone.
+    pub policies: &'static str,
+}
+
+const fn twin(sentence: &'static str, claim: Claim) -> Twin {
+    Twin { sentence, claim, policies: "" }
+}
+
+use PrincipalKind::{
+    Anonymous, Operator, ProjectAccessToken, RepositoryAccessToken, User, WorkspaceAccessToken,
+};
+use ResourceKind::{Instance, Project, Repository, Workspace};
+
+const EVERYBODY: &[PrincipalKind] = PrincipalKind::ALL;
+const TOKENS: &[PrincipalKind] = &[RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken];
+const EVERYTHING: &[ResourceKind] = &[Instance, ResourceKind::User, Workspace, Project, Repository];
+/// What a person does with content, rather than with who may reach it.
+const CONTENT: Actions = Actions::Of(&[
+    "repository.read",
+    "repository.write",
+    "repository.delete",
+    "repository.create",
+    "project.read",
+    "project.create",
+]);
+
+/// Nobody of these kinds is allowed any action on these resources while the condition holds.
+const fn nothing(by: &'static [PrincipalKind], on: &'static [ResourceKind], when: &'static str) -> Claim {
+    Claim::Never { by, what: Actions::All, on, when }
+}
+
+const fn never(
+    by: &'static [PrincipalKind],
+    what: Actions,
+    on: &'static [ResourceKind],
+    when: &'static str,
+) -> Claim {
+    Claim::Never { by, what, on, when }
+}
+
+const fn implies(one: &'static str, other: Action, given: &'static str) -> Claim {
+    Claim::Implies { by: EVERYBODY, one, other, on: Repository, given }
+}
+
+/// Every invariant.
+pub const INVARIANTS: &[Invariant] = &[
+    Invariant {
+        name: "repository-tokens-stay",
+        sentence: "A repository access token never reaches anything but its repository.",
+        claims: &[
+            nothing(&[RepositoryAccessToken], &[Repository], "resource != principal.repository"),
+            nothing(&[RepositoryAccessToken], &[Instance, ResourceKind::User, Workspace, Project], "true"),
+        ],
+        twin: twin(
+            "A repository access token never reaches its repository.",
+            nothing(&[RepositoryAccessToken], &[Repository], "resource == principal.repository"),
+        ),
+    },
+    Invariant {
+        name: "project-tokens-stay",
+        sentence: "A project access token never reaches anything but its project and the repositories in it.",
+        claims: &[
+            nothing(&[ProjectAccessToken], &[Project], "resource != principal.project"),
+            nothing(&[ProjectAccessToken], &[Repository], "!(resource in principal.project)"),
+            nothing(&[ProjectAccessToken], &[Instance, ResourceKind::User, Workspace], "true"),
+        ],
+        twin: twin(
+            "A project access token never reaches a repository.",
+            nothing(&[ProjectAccessToken], &[Repository], "true"),
+        ),
+    },
+    Invariant {
+        name: "workspace-tokens-stay",
+        sentence: "A workspace access token never reaches anything but its workspace and what lies in it.",
+        claims: &[
+            nothing(&[WorkspaceAccessToken], &[Workspace], "resource != principal.workspace"),
+            nothing(&[WorkspaceAccessToken], &[Project, Repository], "!(resource in principal.workspace)"),
+            nothing(&[WorkspaceAccessToken], &[Instance, ResourceKind::User], "true"),
+        ],
+        twin: twin(
+            "A workspace access token never reaches a repository, for none is its workspace.",
+            nothing(&[WorkspaceAccessToken], &[Repository], "true"),
+        ),
+    },
+    Invariant {
+        name: "scopes-bind",
+        sentence: "Whoever uses a credential is never allowed what its scopes do not cover.",
+        claims: &[nothing(
+            &[User, RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken],
+            EVERYTHING,
+            "!context.scopes.containsAll(context.required)",
+        )],
+        twin: twin(
+            "Whoever uses a credential is never allowed anything unless all its scopes are required.",
+            nothing(TOKENS, EVERYTHING, "!context.required.containsAll(context.scopes)"),
+        ),
+    },
+    Invariant {
+        name: "no-call-without-a-scope",
+        sentence: "A credential with scopes never writes, and reads nothing private, by a call that lists no scope.",
+        claims: &[
+            never(TOKENS, Actions::Of(&["scoped"]), EVERYTHING, "context.required.isEmpty()"),
+            never(
+                &[User],
+                Actions::Of(&["scoped"]),
+                EVERYTHING,
+                "context has credential && context.required.isEmpty()",
+            ),
+        ],
+        twin: twin(
+            "A user in a session never writes by a call that lists no scope.",
+            never(
+                &[User],
+                Actions::Of(&["repository.write"]),
+                &[Repository],
+                "!(context has credential) && context.required.isEmpty()",
+            ),
+        ),
+    },
+    Invariant {
+        name: "inactive-users-reach-nothing",
+        sentence: "A user whose account is not active is allowed nothing at all.",
+        claims: &[nothing(&[User], EVERYTHING, "!principal.active")],
+        twin: twin(
+            "A user whose account is active is allowed nothing at all.",
+            nothing(&[User], EVERYTHING, "principal.active"),
+        ),
+    },
+    Invariant {
+        name: "private-repositories-need-a-grant",
+        sentence: "Nobody, staff included, reaches a private repository without a grant or an access token for it.",
+        claims: &[
+            nothing(
+                &[User],
+                &[Repository],
+                "resource.private && !(principal in resource.readers) && \
+                 resource.writers in resource.readers && resource.admins in resource.writers",
+            ),
+            nothing(&[Anonymous], &[Repository], "resource.private"),
+            never(&[Operator], CONTENT, &[Repository], "true"),
+        ],
+        twin: twin(
+            "No user reaches any repository without a grant.",
+            nothing(&[User], &[Repository], "!(principal in resource.readers)"),
+        ),
+    },
+    Invariant {
+        name: "private-projects-need-a-grant",
+        sentence: "Nobody, staff included, reaches a private project without a grant or an access token for it.",
+        claims: &[
+            nothing(
+                &[User],
+                &[Project],
+                "resource.private && !(principal in resource.readers) && \
+                 resource.writers in resource.readers && resource.creators in resource.writers && \
+                 resource.admins in resource.creators",
+            ),
+            nothing(&[Anonymous], &[Project], "resource.private"),
+            never(&[Operator], CONTENT, &[Workspace, Project], "true"),
+        ],
+        twin: twin(
+            "Nobody but with a grant or an access token reaches any project.",
+            nothing(&[Anonymous], &[Project], "true"),
+        ),
+    },
+    Invariant {
+        name: "staff-open-no-content",
+        sentence: "An administrator or auditor without a grant never changes a project or repository, and reads only public ones.",
+        claims: &[
+            never(
+                &[User],
+                Actions::All,
+                &[Repository],
+                "(principal in Role::\"administrators\" || principal in Role::\"auditors\") && resource.private && \
+                 !(principal in resource.readers) && !(principal in resource.writers) && !(principal in resource.admins)",
+            ),
+            never(
+                &[User],
+                Actions::Except(&["repository.read"]),
+                &[Repository],
+                "!(principal in resource.writers) && !(principal in resource.admins)",
+            ),
+            never(
+                &[User],
+                Actions::Except(&["project.read"]),
+                &[Project],
+                "!(principal in resource.creators) && !(principal in resource.admins)",
+            ),
+            never(
+                &[User],
+                Actions::Except(&["audit.read"]),
+                &[Workspace],
+                "!(principal in resource.members) && !(principal in resource.creators) && !(principal in resource.owners)",
+            ),
+        ],
+        twin: twin(
+            "An administrator without a grant reaches nothing of a workspace.",
+            nothing(
+                &[User],
+                &[Workspace],
+                "!(principal in resource.members) && !(principal in resource.creators) && !(principal in resource.owners)",
+            ),
+        ),
+    },
+    Invariant {
+        name: "anonymous-only-reads",
+        sentence: "Without signing in, nobody does anything but read public projects and repositories.",
+        claims: &[
+            never(&[Anonymous], Actions::Except(&["repository.read"]), &[Repository], "true"),
+            never(&[Anonymous], Actions::Except(&["project.read"]), &[Project], "true"),
+            nothing(&[Anonymous], &[Instance, ResourceKind::User, Workspace], "true"),
+        ],
+        twin: twin(
+            "Without signing in, nobody clones a repository.",
+            never(&[Anonymous], Actions::Of(&["repository.clone"]), &[Repository], "true"),
+        ),
+    },
+    Invariant {
+        name: "write-implies-read",
+        sentence: "Whoever may write to a repository might also browse and clone it, the scopes aside.",
+        claims: &[
+            implies("repository.write", Action::RepositoryRead, "resource.writers in resource.readers"),
+            implies("repository.write", Action::RepositoryClone, "resource.writers in resource.readers"),
+        ],
+        twin: twin(
+            "Whoever may read a repository may also push to it.",
+            implies("repository.read", Action::RepositoryPush, "resource.writers in resource.readers"),
+        ),
+    },
+    Invariant {
+        name: "push-in-one-piece",
+        sentence: "Whoever may announce a push may push, and the other way about.",
+        claims: &[
+            implies("repository.push-intent", Action::RepositoryPush, "true"),
+            implies("repository.push", Action::RepositoryPushIntent, "true"),
+        ],
+        twin: twin(
+            "Whoever may push may delete the repository.",
+            implies("repository.push", Action::RepositoryDelete, "resource.admins in resource.writers"),
+        ),
+    },
+    Invariant {
+        name: "deleting-needs-more-than-writing",
+        sentence: "A user without admin permission on a repository never deletes or administers it.",
+        claims: &[never(
+            &[User],
+            Actions::Of(&["repository.delete", "repository.admin"]),
+            &[Repository],
+            "!(principal in resource.admins)",
+        )],
+        twin: twin(
+            "A user with write permission on a repository never deletes it.",
+            never(
+                &[User],
+                Actions::Of(&["repository.delete"]),
+                &[Repository],
+                "principal in resource.writers && resource.admins in resource.writers",
+            ),
+        ),
+    },
+    Invariant {
+        name: "people-only",
+        sentence: "No access token, and nobody who is not known, queries or changes who may do what.",
+        claims: &[
+            never(TOKENS, Actions::Of(&["people-only"]), EVERYTHING, "true"),
+            never(&[Anonymous], Actions::Of(&["people-only"]), EVERYTHING, "true"),
+        ],
+        twin: twin(
+            "No access token administers anything.",
+            never(
+                TOKENS,
+                Actions::Of(&["repository.admin", "project.admin"]),
+                &[Project, Repository],
+                "true",
+            ),
+        ),
+    },
+    Invariant {
+        name: "accounts-are-their-users",
+        sentence: "Nobody but a user reads or changes that user's account and credentials.",
+        claims: &[
+            never(
+                &[User],
+                Actions::Of(&["account.own"]),
+                &[ResourceKind::User],
+                "resource.owner != principal",
+            ),
+            never(
+                &[RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken, Operator, Anonymous],
+                Actions::Of(&["account.own"]),
+                &[ResourceKind::User],
+                "true",
+            ),
+        ],
+        twin: twin(
+            "No user does anything with another's account.",
+            nothing(&[User], &[ResourceKind::User], "resource.owner != principal"),
+        ),
+    },
+    Invariant {
+        name: "administrators-manage-users",
+        sentence: "Nobody but an administrator, or the operator, manages users.",
+        claims: &[
+            never(
+                &[User],
+                Actions::Of(&["user.manage"]),
+                EVERYTHING,
+                "!(principal in Role::\"administrators\")",
+            ),
+            never(TOKENS, Actions::Of(&["user.manage"]), EVERYTHING, "true"),
+            never(&[Anonymous], Actions::Of(&["user.manage"]), EVERYTHING, "true"),
+        ],
+        twin: twin(
+            "Nobody but an auditor, or the operator, manages users.",
+            never(&[User], Actions::Of(&["user.manage"]), EVERYTHING, "!(principal in Role::\"auditors\")"),
+        ),
+    },
+    Invariant {
+        name: "the-trail-is-for-staff-and-owners",
+        sentence: "The audit trail is read by staff and the operator; a workspace's, by its owners too.",
+        claims: &[
+            never(
+                &[User],
+                Actions::Of(&["audit.read"]),
+                &[Instance],
+                "!(principal in Role::\"administrators\") && !(principal in Role::\"auditors\")",
+            ),
+            never(
+                &[User],
+                Actions::Of(&["audit.read"]),
+                &[Workspace],
+                "!(principal in Role::\"administrators\") && !(principal in Role::\"auditors\") && \
+                 !(principal in resource.owners)",
+            ),
+        ],
+        twin: twin(
+            "The audit trail of a workspace is read by its owners alone.",
+            never(&[User], Actions::Of(&["audit.read"]), &[Workspace], "!(principal in resource.owners)"),
+        ),
+    },
+    Invariant {
+        name: "upkeep-is-nobodys",
+        sentence: "No policy permits anybody what Bastide does by itself.",
+        claims: &[never(EVERYBODY, Actions::Of(&["instance.upkeep"]), EVERYTHING, "true")],
+        twin: twin(
+            "No policy permits anybody to make a workspace.",
+            never(EVERYBODY, Actions::Of(&["workspace.create"]), &[Instance], "true"),
+        ),
+    },
+    Invariant {
+        name: "no-policy-errs",
+        sentence: "No policy raises an error in answering any question, so no restraint is ever skipped.",
+        claims: &[Claim::NoErrors],
+        twin: Twin {
+            sentence: "A policy whose arithmetic overflows raises no error.",
+            claim: Claim::NoErrors,
+            policies: "@id(\"overflowing\") forbid (principal is User, action == Action::\"user.read\", resource) \
+                       when { principal.active && 9223372036854775807 + 1 == 0 };",
+        },
+    },
+    Invariant {
+        name: "every-policy-matters",
+        sentence: "Every policy decides some question that would be decided differently without it.",
+        claims: &[Claim::EveryPolicyMatters],
+        twin: Twin {
+            sentence: "A policy that repeats a part of another matters.",
+            claim: Claim::EveryPolicyMatters,
+            policies: "@id(\"repeating\") permit (principal is User, action == Action::\"repository.clone\", resource) \
+                       when { resource.private && principal in resource.readers };",
+        },
+    },
+];

@@ -1,0 +1,125 @@
+//! The whole list of invariants, proved by the real solver over the access model that is compiled in; and the proofs
+//! seen to fail where the access model is broken on purpose. Catches a policy that opens more than it says.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "what a test is built from fails the test")]
+
+use std::path::{Path, PathBuf};
+
+use model::Error;
+use policy::AccessModel;
+use prover::{INVARIANTS, Rules, Verdict, compare, prove, prove_all};
+
+/// The solver, from `BASTIDE_CVC5` or the search path.
+fn solver() -> PathBuf {
+    let path = std::env::var_os("BASTIDE_CVC5").map_or_else(|| PathBuf::from("cvc5"), PathBuf::from);
+    let started = std::process::Command::new(&path).arg("--version").output();
+    assert!(
+        started.is_ok_and(|output| output.status.success()),
+        "the proofs need cvc5: install it (Debian: `apt install cvc5`) or name it in BASTIDE_CVC5"
+    );
+    path
+}
+
+#[tokio::test]
+async fn every_invariant_is_proved_and_every_twin_is_refuted() {
+    let report = prove_all(&solver()).await.unwrap();
+    println!("{report}");
+    for line in &report.twins {
+        let Verdict::Refuted(question) = &line.verdict else { continue };
+        println!("false    {}  {} ({question})", line.name, line.sentence);
+    }
+    assert!(report.holds(), "{report}");
+}
+
+/// The access model with one text in place of another.
+fn broken(from: &str, to: &str) -> AccessModel {
+    let mut found = 0;
+    let files: Vec<(&'static str, String)> = policy::text::POLICIES
+        .iter()
+        .map(|(name, text)| {
+            found += text.matches(from).count();
+            (*name, text.replace(from, to))
+        })
+        .collect();
+    assert_eq!(found, 1, "`{from}` stands in the policies {found} times");
+    let files: Vec<(&'static str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    AccessModel::from_texts(policy::text::SCHEMA, &files).expect("the broken policies are valid policies")
+}
+
+async fn refuted(model: &AccessModel) -> Vec<&'static str> {
+    let lines = prove(INVARIANTS, &Rules::of(model).unwrap(), &solver()).await.unwrap();
+    lines.iter().filter(|line| line.verdict != Verdict::Proved).map(|line| line.name).collect()
+}
+
+#[tokio::test]
+async fn a_token_let_out_of_its_repository_is_noticed() {
+    let model =
+        broken("when { resource == principal.repository }", "when { resource != principal.repository }");
+    assert_eq!(refuted(&model).await, ["repository-tokens-stay"]);
+}
+
+#[tokio::test]
+async fn each_restraint_that_is_taken_out_is_noticed() {
+    let restraints =
+        policy::text::POLICIES.iter().find(|(name, _)| *name == "restraints.cedar").expect("stands there").1;
+    let ids: Vec<&str> =
+        restraints.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let noticed_by = [
+        ("restraint-inactive-user", "inactive-users-reach-nothing"),
+        ("restraint-scopes", "scopes-bind"),
+        ("restraint-scope-unlisted", "no-call-without-a-scope"),
+        ("restraint-people-only", "people-only"),
+    ];
+    assert_eq!(ids, noticed_by.map(|(id, _)| id), "each restraint has an invariant that misses it");
+    let whole = AccessModel::load().unwrap();
+    for (id, invariant) in noticed_by {
+        let policies = whole
+            .policies()
+            .clone()
+            .policies()
+            .filter(|policy| policy.id().as_ref() as &str != id)
+            .cloned()
+            .collect::<Vec<_>>();
+        let policies = cedar_policy::PolicySet::from_policies(policies).unwrap();
+        let rules = Rules::new(whole.schema(), &policies).unwrap();
+        let asked = INVARIANTS.iter().find(|listed| listed.name == invariant).expect("is in the list");
+        let lines = prove(std::slice::from_ref(asked), &rules, &solver()).await.unwrap();
+        let line = lines.first().expect("one line for one invariant");
+        let Verdict::Refuted(question) = &line.verdict else { panic!("{id} is not missed by {invariant}") };
+        println!("without {id}: {question}");
+    }
+}
+
+#[tokio::test]
+async fn staff_let_into_private_repositories_are_noticed() {
+    let model = broken(
+        "permit (principal is User, action in Action::\"repository.read\", resource is Repository)\nwhen { principal in resource.readers };",
+        "permit (principal is User, action in Action::\"repository.read\", resource is Repository)\nwhen { principal in resource.readers || principal in Role::\"administrators\" };",
+    );
+    assert_eq!(refuted(&model).await, ["private-repositories-need-a-grant", "staff-open-no-content"]);
+}
+
+#[tokio::test]
+async fn two_sets_of_policies_are_compared() {
+    let model = AccessModel::load().unwrap();
+    let same = compare(&solver(), model.schema(), model.policies(), model.policies()).await.unwrap();
+    assert!(same.is_same());
+    let stricter = broken(
+        "when { (principal is User || principal is Anonymous) && !resource.private };\n\n@id(\"repository-readers-read\")",
+        "when { principal is User && !resource.private };\n\n@id(\"repository-readers-read\")",
+    );
+    let found = compare(&solver(), model.schema(), model.policies(), stricter.policies()).await.unwrap();
+    assert!(found.allowed_anew.is_empty(), "{found:?}");
+    let told: Vec<String> = found.refused_anew.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().all(|question| question.starts_with("Anonymous asks `repository.")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_missing_solver_is_told_by_its_name() {
+    let error = prove_all(Path::new("/nowhere/cvc5")).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Invalid { message, .. } if message.contains("/nowhere/cvc5")),
+        "{error:?}"
+    );
+}
