@@ -241,3 +241,89 @@ fn context(question: &Question<'_>) -> Result<Context> {
     let scopes = [("scopes".to_owned(), texts(held)), ("required".to_owned(), texts(question.required))];
     Context::from_pairs(scopes.into_iter().chain(credential)).map_err(Error::internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use cedar_policy::Schema;
+    use model::{
+        Action, CredentialId, Permission, ProjectPermission, Random, RepositoryId, UserId,
+        WorkspacePermission,
+    };
+
+    use super::*;
+    use crate::text;
+
+    fn principals(random: &Random, on: &[Resource]) -> Vec<PrincipalFacts> {
+        let mut principals = vec![PrincipalFacts::Anonymous, PrincipalFacts::Operator];
+        for staff in StaffRole::ALL {
+            let id = UserId::new(random);
+            principals.push(PrincipalFacts::User { id, active: true, staff: *staff });
+        }
+        for bound_to in on {
+            let id = CredentialId::new(random);
+            principals.push(PrincipalFacts::AccessToken { id, bound_to: *bound_to });
+        }
+        principals
+    }
+
+    fn conforms(schema: &Schema, question: &Question<'_>, action: &Entity) {
+        let (request, entities) = Types::new().unwrap().slice(question, action).unwrap();
+        let (principal, resource) = (request.principal().unwrap(), request.resource().unwrap());
+        let context = request.context().unwrap().clone();
+        Request::new(principal.clone(), action.uid(), resource.clone(), context, Some(schema)).unwrap();
+        for entity in entities.iter().filter(|entity| entity.uid() != action.uid()) {
+            let uid = entity.uid();
+            // What lies between a resource and its workspace is there for its place alone: policies cannot look at
+            // its attributes (see `DEPTH`).
+            if uid == *resource || uid.type_name().to_string() != "Project" {
+                Entities::from_entities([entity.clone()], Some(schema)).unwrap();
+            }
+        }
+    }
+
+    /// The proofs hold for entities as the schema describes them: so these must be such entities.
+    #[test]
+    fn what_is_built_for_a_question_is_what_the_schema_describes() {
+        let schema = Schema::from_cedarschema_str(text::SCHEMA).unwrap().0;
+        let random = Random::seeded(11);
+        let (workspace, project) = (WorkspaceId::new(&random), ProjectId::new(&random));
+        let repository = RepositoryId::new(&random);
+        let resources = [
+            ResourceFacts::Instance,
+            ResourceFacts::User { id: UserId::new(&random) },
+            ResourceFacts::Workspace { id: workspace },
+            ResourceFacts::Project { id: project, workspace, private: true },
+            ResourceFacts::Repository { id: repository, project, workspace, private: false },
+        ];
+        let grants = [
+            GrantFact {
+                on: workspace.into(),
+                permission: Permission::Workspace(WorkspacePermission::Owner),
+                via: None,
+            },
+            GrantFact {
+                on: project.into(),
+                permission: Permission::Project(ProjectPermission::Write),
+                via: Some(GroupId::new(&random)),
+            },
+        ];
+        let actions = schema.action_entities().unwrap();
+        let action = actions.get(&single("Action", Action::Upkeep.as_str()).unwrap()).unwrap().clone();
+        let bound = [workspace.into(), project.into(), repository.into()];
+        for principal in principals(&random, &bound) {
+            for resource in &resources {
+                let scopes: ScopeSet = "repository repository:write".parse().unwrap();
+                let question = Question {
+                    action: Action::Upkeep,
+                    principal: &principal,
+                    resource,
+                    grants: &grants,
+                    held: scopes,
+                    required: scopes,
+                    credential: None,
+                };
+                conforms(&schema, &question, &action);
+            }
+        }
+    }
+}

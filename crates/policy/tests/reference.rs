@@ -397,3 +397,39 @@ fn the_random_questions_are_answered_both_ways() {
     }
     assert!((200..1_800).contains(&allowed), "{allowed} of 2000 are allowed");
 }
+
+/// The access model without one policy.
+fn without(id: &str) -> AccessModel {
+    let files: Vec<(&'static str, String)> = policy::text::POLICIES
+        .iter()
+        .map(|(name, text)| {
+            let mut parts = text.split("@id(\"");
+            let head = parts.next().unwrap_or_default().to_owned();
+            let kept = parts.filter(|part| !part.starts_with(&format!("{id}\"")));
+            (*name, kept.fold(head, |text, part| text + "@id(\"" + part))
+        })
+        .collect();
+    let files: Vec<(&'static str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    AccessModel::from_texts(policy::text::SCHEMA, &files).unwrap()
+}
+
+/// The comparison with the reference can fail: take any one policy out, and it does.
+#[test]
+fn each_policy_that_is_taken_out_is_noticed() {
+    use proptest::strategy::ValueTree;
+
+    let whole = AccessModel::load().unwrap();
+    let strategy = asked();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let questions: Vec<Asked> =
+        (0..12_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
+    for rule in whole.rules() {
+        let model = without(&rule.id);
+        assert_eq!(model.rules().len() + 1, whole.rules().len());
+        let noticed = questions.iter().any(|asked| {
+            let question = asked.question();
+            model.decide(&question).allowed != reference(&question)
+        });
+        assert!(noticed, "nobody misses {}", rule.id);
+    }
+}
