@@ -70,7 +70,8 @@ impl Bench {
             match (kind, &self.program) {
                 (Kind::Bastide, Some(program)) => hosts.push(bastide::start(self.path(), program)?),
                 (Kind::Bastide, None) => {}
-                (Kind::HttpBackend, _) => hosts.push(baseline::http_backend(self.path())?),
+                (Kind::HttpBackend, _) => hosts.push(baseline::http_backend(self.path(), false)?),
+                (Kind::AccountedHttpBackend, _) => hosts.push(baseline::http_backend(self.path(), true)?),
                 (Kind::File, _) => hosts.push(baseline::file(self.path())?),
             }
         }

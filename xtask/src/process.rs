@@ -115,10 +115,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        }
+        // Its children too: fcgiwrap, for one, leaves them behind.
+        let pid = self.child.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        ask_to_end(&pid.to_string());
+        children.split_whitespace().for_each(ask_to_end);
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -128,6 +130,12 @@ impl Drop for Running {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+fn ask_to_end(pid: &str) {
+    if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
 }
 
@@ -164,11 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn dropping_ends_the_program() {
-        let mut running = Running::start(&mut command("sleep", &["600"])).unwrap();
-        running.wait_until(|| true).unwrap();
-        let proc = format!("/proc/{}", running.pid());
+    fn dropping_ends_the_program_and_its_children() {
+        let mut running = Running::start(&mut command("sh", &["-c", "sleep 600 & wait"])).unwrap();
+        let file = format!("/proc/{0}/task/{0}/children", running.pid());
+        let children = || std::fs::read_to_string(&file).unwrap_or_default();
+        running.wait_until(|| !children().is_empty()).unwrap();
+        let child = format!("/proc/{}/cmdline", children().trim());
         drop(running);
-        assert!(!Path::new(&proc).exists());
+        assert!(!Path::new(&file).exists());
+        // The child is somebody else's to bury; once it has ended, its command line is empty.
+        while std::fs::read(&child).is_ok_and(|line| !line.is_empty()) {
+            std::thread::yield_now();
+        }
     }
 }

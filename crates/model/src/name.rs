@@ -296,13 +296,16 @@ pub fn slug_from(name: &str) -> String {
             break;
         }
     }
-    let mut slug = slug.trim_matches(['-', '.', '_']).replace("..", ".");
-    for ending in [".git", ".lock"] {
-        if let Some(rest) = slug.strip_suffix(ending) {
-            slug = rest.to_owned();
+    // Until nothing changes: what stands before a `.git` may end in one again, and three dots hold two twice.
+    loop {
+        let trimmed = slug.trim_matches(['-', '.', '_']);
+        let bare = trimmed.strip_suffix(".git").or_else(|| trimmed.strip_suffix(".lock")).unwrap_or(trimmed);
+        let next = bare.replace("..", ".");
+        if next == slug {
+            return slug;
         }
+        slug = next;
     }
-    slug
 }
 
 #[cfg(test)]
@@ -349,6 +352,14 @@ mod tests {
     #[test]
     fn reserved_names_stand_in_order_and_once() {
         assert!(RESERVED.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn dots_and_endings_are_taken_away_however_many() {
+        assert_eq!(slug_from("a...b"), "a.b");
+        assert_eq!(slug_from("a.git.lock.git"), "a");
+        assert_eq!(slug_from("a.-.git"), "a");
+        assert_eq!(slug_from("..."), "");
     }
 
     proptest! {

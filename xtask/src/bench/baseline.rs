@@ -1,5 +1,6 @@
 //! The baselines: `git http-backend` behind nginx and fcgiwrap, and `file://`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +13,9 @@ use crate::{Result, bench::load};
 const BACKENDS: &str = "16";
 
 /// nginx, fcgiwrap and `git http-backend`, as git's own manual sets them up, without any authentication.
-pub(super) fn http_backend(folder: &Path) -> Result<Host> {
+/// `accounted`: fcgiwrap does not wait for its children, so the kernel forgets their processor time; then a shell
+/// between the two writes it down, its own time left out.
+pub(super) fn http_backend(folder: &Path, accounted: bool) -> Result<Host> {
     let home = tempfile::Builder::new().prefix("nginx-").tempdir_in(folder)?.keep();
     let root = home.join("repositories");
     std::fs::create_dir(&root)?;
@@ -24,14 +27,24 @@ pub(super) fn http_backend(folder: &Path) -> Result<Host> {
     let mut backends = Running::start(&mut backends)?;
     backends.wait_until(|| UnixStream::connect(&socket).is_ok())?;
     let port = process::free_port()?;
-    std::fs::write(home.join("nginx.conf"), configuration(&home, &socket, port)?)?;
+    let libexec = process::output(&mut process::command("git", &["--exec-path"]))?;
+    let mut backend = Path::new(libexec.trim()).join("git-http-backend");
+    let accounts = home.join("times");
+    if accounted {
+        let script = format!("#!/bin/bash\n{}\ntimes >>{}\n", backend.display(), accounts.display());
+        backend = home.join("accounted");
+        std::fs::write(&backend, script)?;
+        std::fs::set_permissions(&backend, PermissionsExt::from_mode(0o700))?;
+    }
+    std::fs::write(home.join("nginx.conf"), configuration(&home, &socket, port, &backend))?;
     let nginx = process::found("nginx").ok_or("nginx is not installed")?;
     let mut nginx = Command::new(nginx);
     nginx.arg("-p").arg(&home).args(["-c", "nginx.conf", "-e", "error.log"]);
     let mut nginx = Running::start(&mut nginx)?;
     nginx.wait_until(|| load::answers(port))?;
     Ok(Host {
-        kind: Kind::HttpBackend,
+        kind: if accounted { Kind::AccountedHttpBackend } else { Kind::HttpBackend },
+        accounts: accounted.then_some(accounts),
         name: "http-backend",
         base: format!("http://127.0.0.1:{port}/"),
         authorization: None,
@@ -46,6 +59,7 @@ pub(super) fn file(folder: &Path) -> Result<Host> {
     let root = tempfile::Builder::new().prefix("file-").tempdir_in(folder)?.keep();
     Ok(Host {
         kind: Kind::File,
+        accounts: None,
         name: "file://",
         base: format!("file://{}/", root.display()),
         authorization: None,
@@ -55,8 +69,7 @@ pub(super) fn file(folder: &Path) -> Result<Host> {
     })
 }
 
-fn configuration(home: &Path, socket: &Path, port: u16) -> Result<String> {
-    let libexec = process::output(&mut process::command("git", &["--exec-path"]))?;
+fn configuration(home: &Path, socket: &Path, port: u16, backend: &Path) -> String {
     // Workers run as who started the benchmark, so that all of it owns the repositories.
     let user = if process::superuser() { "user root;" } else { "" };
     let (home, socket) = (home.display(), socket.display());
@@ -64,7 +77,7 @@ fn configuration(home: &Path, socket: &Path, port: u16) -> Result<String> {
         .iter()
         .map(|kind| format!("    {kind}_temp_path {home}/{kind};\n"))
         .collect();
-    Ok(format!(
+    format!(
         "daemon off;
 {user}
 worker_processes auto;
@@ -81,7 +94,7 @@ http {{
             fastcgi_pass unix:{socket};
             fastcgi_buffering off;
             fastcgi_read_timeout 600;
-            fastcgi_param SCRIPT_FILENAME {libexec}/git-http-backend;
+            fastcgi_param SCRIPT_FILENAME {backend};
             fastcgi_param GIT_PROJECT_ROOT {home}/repositories;
             fastcgi_param GIT_HTTP_EXPORT_ALL \"\";
             fastcgi_param GIT_PROTOCOL $http_git_protocol;
@@ -97,6 +110,6 @@ http {{
     }}
 }}
 ",
-        libexec = libexec.trim()
-    ))
+        backend = backend.display()
+    )
 }

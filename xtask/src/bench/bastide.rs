@@ -59,6 +59,7 @@ pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
     post(&format!("/2.0/workspaces/{WORKSPACE}/projects"), &json!({"key": PROJECT, "name": "Bench"}))?;
     Ok(Host {
         kind: Kind::Bastide,
+        accounts: None,
         name: "Bastide",
         base: format!("{site}/{WORKSPACE}/"),
         authorization: Some(authorization),

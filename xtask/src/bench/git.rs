@@ -45,7 +45,7 @@ pub(super) fn transfer(bench: &Bench) -> Result<Finding> {
 
 /// `info/refs` of protocol v2 with a token, against http-backend without any.
 pub(super) fn advertisement(bench: &Bench) -> Result<Finding> {
-    let hosts = filled(bench)?;
+    let hosts = filled(bench, Kind::HttpBackend)?;
     let mut finding = Finding::new(
         "at least 20 times the requests per second of http-backend, authentication and decision included",
         &["host", "connections", "requests/s", "p50", "p99", "to http-backend"],
@@ -74,7 +74,7 @@ pub(super) fn advertisement(bench: &Bench) -> Result<Finding> {
 
 /// The processor time of the server, its git processes included.
 pub(super) fn processor_time(bench: &Bench) -> Result<Finding> {
-    let hosts = filled(bench)?;
+    let hosts = filled(bench, Kind::AccountedHttpBackend)?;
     let mut finding = Finding::new(
         "less processor time than http-backend for each of both",
         &["host", "ls-remote, ms", "small clone, ms", "ls-remote, to http-backend", "clone, to http-backend"],
@@ -106,7 +106,7 @@ pub(super) fn processor_time(bench: &Bench) -> Result<Finding> {
 
 /// A large pack for many runners at once; the client discards it, so that its own work does not hide the server's.
 pub(super) fn fetch(bench: &Bench) -> Result<Finding> {
-    let hosts = bench.hosts(&[Kind::Bastide, Kind::HttpBackend])?;
+    let hosts = bench.hosts(&[Kind::Bastide, Kind::AccountedHttpBackend])?;
     let content = content::repository(bench.path(), &LARGE)?;
     let body = bench.path().join("fetch-request");
     std::fs::write(&body, fetch_request(&content)?)?;
@@ -145,8 +145,8 @@ pub(super) fn fetch(bench: &Bench) -> Result<Finding> {
 }
 
 /// Bastide and http-backend with the small repository; the baseline is the last.
-fn filled(bench: &Bench) -> Result<Vec<Host>> {
-    let hosts = bench.hosts(&[Kind::Bastide, Kind::HttpBackend])?;
+fn filled(bench: &Bench, baseline: Kind) -> Result<Vec<Host>> {
+    let hosts = bench.hosts(&[Kind::Bastide, baseline])?;
     for host in &hosts {
         host.fill("small", &SMALL)?;
     }

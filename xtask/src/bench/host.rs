@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::{content, usage};
 use crate::process::{self, Running};
@@ -14,6 +15,8 @@ pub(super) enum Kind {
     Bastide,
     /// `git http-backend` behind nginx and fcgiwrap.
     HttpBackend,
+    /// The same, with the processor time of each `git http-backend` written down.
+    AccountedHttpBackend,
     /// `file://`: git and nothing else.
     File,
 }
@@ -26,6 +29,8 @@ pub(super) struct Host {
     pub(super) base: String,
     /// The header that opens it, if any: `Authorization: Basic …`.
     pub(super) authorization: Option<String>,
+    /// Where the processor time of children that nobody waits for is written down.
+    pub(super) accounts: Option<PathBuf>,
     /// Its programs.
     pub(super) running: Vec<Running>,
     /// How it makes an empty repository.
@@ -96,7 +101,10 @@ impl Host {
 
     /// The processor time used so far, in seconds, of all its programs and their children.
     pub(super) fn processor_seconds(&self) -> f64 {
+        // A child may still be ending when the client already has its answer.
+        std::thread::sleep(Duration::from_millis(100));
         let pids: Vec<u32> = self.running.iter().map(Running::pid).collect();
-        usage::processor_seconds(&pids)
+        let accounts = self.accounts.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        usage::processor_seconds(&pids) + usage::written_down(&accounts.unwrap_or_default())
     }
 }

@@ -21,6 +21,16 @@ pub(super) fn processor_seconds(roots: &[u32]) -> f64 {
     ticks / *TICKS_PER_SECOND
 }
 
+/// The sum of what bash's `times` wrote many times: each time a line for bash and a line for its children, of which
+/// only the second counts: `0m0.012s 0m0.003s`.
+pub(super) fn written_down(text: &str) -> f64 {
+    let seconds = |time: &str| {
+        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+        Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
+    };
+    text.lines().skip(1).step_by(2).flat_map(str::split_whitespace).filter_map(seconds).sum()
+}
+
 /// The resident memory of one process, in MiB.
 pub(super) fn resident_mebibytes(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -66,6 +76,12 @@ mod tests {
         let process = parse(line).unwrap();
         assert_eq!((process.parent, process.ticks), (7, 73));
         assert!(parse("").is_none());
+    }
+
+    #[test]
+    fn what_bash_writes_down_is_added_up() {
+        let text = "0m0.100s 0m0.100s\n0m0.012s 0m0.003s\n0m0.100s 0m0.100s\n1m0.500s 0m0.000s\n";
+        assert!((written_down(text) - 60.515).abs() < 1e-9);
     }
 
     #[test]

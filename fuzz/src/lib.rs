@@ -1,0 +1,65 @@
+//! Fuzz targets: each parser of bytes from outside as a plain function over bytes, with inputs to begin from.
+//!
+//! Two drivers run them: `tests/brief.rs` on stable Rust with every test run (`cargo xtask fuzz` for longer), and
+//! cargo-fuzz where it is installed: `cargo +nightly fuzz run --fuzz-dir fuzz/libfuzzer TARGET`.
+//! What is not here: a parser. A target asserts what must hold of any input; that it does not panic goes without saying.
+//!
+//! A new target is a function in the file of its crate and one line in [`TARGETS`].
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a target's way of saying that something does not hold"
+)]
+
+pub mod git;
+pub mod ledger;
+pub mod model;
+pub mod mutation;
+pub mod wire;
+
+/// A target.
+pub struct Target {
+    /// Its name, also that of its wrapper for cargo-fuzz.
+    pub name: &'static str,
+    /// Panics when something does not hold of the input.
+    pub run: fn(&[u8]),
+    /// Inputs to begin from: well-formed ones, so that mutations get past the first check.
+    pub seeds: &'static [&'static str],
+}
+
+const fn target(name: &'static str, run: fn(&[u8]), seeds: &'static [&'static str]) -> Target {
+    Target { name, run, seeds }
+}
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    target("token", model::token, model::TOKENS),
+    target("ref_name", model::ref_name, &["refs/heads/main", "refs/tags/v1.0", "refs/heads/feature/größe"]),
+    target("object_id", model::object_id, &["0123456789abcdef0123456789abcdef01234567"]),
+    target("name", model::name, &["acme", "Ann Example", "ann@example.com", "PROJ_1", "a.b-c_d"]),
+    target("scope_set", model::scope_set, &["repository:write pullrequest", "read:repository:bitbucket"]),
+    target("timestamp", model::timestamp, &["2030-01-31T12:00:00.123456+00:00", "2030-01-31T12:00:00Z"]),
+    target("audit_event", model::audit_event, model::AUDIT_EVENTS),
+    target("ledger_note", ledger::note, ledger::NOTES),
+    target("ledger_checkpoint", ledger::checkpoint, ledger::CHECKPOINTS),
+    target("ledger_entry", ledger::entry, ledger::ENTRIES),
+    target(
+        "pkt_line",
+        git::pkt_line,
+        &["0006a\n0000", "0001", "000bcommand", "0032want 0123456789abcdef\n00090000"],
+    ),
+    target("query", wire::query, wire::QUERIES),
+    target("fields", wire::fields, &["-values.links,+values.owner.*", "size,next,values.name", "*"]),
+    target("sort", wire::sort, &["-updated_on", "name", "project.key"]),
+    target("parameters", wire::parameters, wire::PARAMETERS),
+    target("api_body", wire::api_body, wire::API_BODIES),
+];
+
+/// The target of this name.
+///
+/// # Panics
+/// When there is none: a wrapper is left over.
+#[must_use]
+pub fn named(name: &str) -> &'static Target {
+    TARGETS.iter().find(|target| target.name == name).expect("a target of this name")
+}
