@@ -10,7 +10,9 @@ use model::{
 };
 use policy::{AccessModel, GrantFact, PrincipalFacts, Question, ResourceFacts};
 
-const ROUNDS: u32 = 20_000;
+// The best of many short batches: what else the machine does is left out as far as it can be.
+const BATCHES: u32 = 200;
+const ROUNDS: u32 = 100;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let started = Instant::now();
@@ -75,13 +77,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("user without a grant, denied", ask(push, &user, &repository, &[], everything, write_scope, None)),
     ];
     for (name, question) in cases {
-        let mut allowed = 0_u32;
-        let started = Instant::now();
-        for _ in 0..ROUNDS {
-            allowed += u32::from(model.decide(black_box(&question)).allowed);
+        let mut best = u128::MAX;
+        for _ in 0..BATCHES {
+            let started = Instant::now();
+            for _ in 0..ROUNDS {
+                black_box(model.decide(black_box(&question)));
+            }
+            best = best.min(started.elapsed().as_nanos() / u128::from(ROUNDS));
         }
-        let each = started.elapsed().as_nanos() / u128::from(ROUNDS);
-        writeln!(out, "{name:<30} {each:>7} ns  {}", if allowed > 0 { "allowed" } else { "denied" })?;
+        let allowed = if model.decide(&question).allowed { "allowed" } else { "denied" };
+        writeln!(out, "{name:<30} {best:>7} ns  {allowed}")?;
     }
     Ok(())
 }

@@ -162,18 +162,14 @@ impl Types {
         }
         let mut at = 0;
         while let Some(role) = roles.get(at).copied() {
-            let contained: Vec<Role> = role.contains(resource).collect();
-            // A role that contains no other is known by being lain in.
-            if !contained.is_empty() {
-                let parents = contained.iter().map(|role| self.role(*role)).collect();
-                entities.push(Entity::new_no_attrs(self.role(role), parents));
-            }
-            for role in contained {
-                if !roles.contains(&role) {
-                    roles.push(role);
-                }
-            }
             at += 1;
+            // A role that contains no other is known by being lain in.
+            let Some(contained) = role.contains(resource) else { continue };
+            let parents = HashSet::from([self.role(contained)]);
+            entities.push(Entity::new_no_attrs(self.role(role), parents));
+            if !roles.contains(&contained) {
+                roles.push(contained);
+            }
         }
         parents
     }

@@ -115,21 +115,14 @@ fn needed(model: &AccessModel, question: &Question<'_>, policy: &str) -> Option<
 
 /// The roles from one to another that it contains, both included, with steps within one resource drawn together.
 fn steps(from: Role, to: Role, question: &Question<'_>) -> Vec<Role> {
-    let mut ways = vec![vec![from]];
-    let mut at = 0;
-    while let Some(way) = ways.get(at).cloned() {
-        at += 1;
-        let Some(last) = way.last() else { continue };
-        if *last == to {
-            return drawn_together(way);
-        }
-        ways.extend(last.contains(question.resource).map(|next| {
-            let mut way = way.clone();
-            way.push(next);
-            way
-        }));
+    let mut way = vec![from];
+    let mut last = from;
+    while last != to {
+        let Some(next) = last.contains(question.resource) else { return Vec::new() };
+        way.push(next);
+        last = next;
     }
-    Vec::new()
+    drawn_together(way)
 }
 
 fn drawn_together(way: Vec<Role>) -> Vec<Role> {

@@ -28,47 +28,58 @@ impl Role {
         fits.then_some(Self { on: grant.on, permission: grant.permission })
     }
 
-    /// The roles that this one contains at once, as far as they matter to `resource`: the next lower level, and
-    /// the level that it gives on what the resource lies in or is.
-    pub fn contains(self, resource: &ResourceFacts) -> impl Iterator<Item = Self> {
+    /// The role that this one contains next, on the way down to those that `resource` names; none when it is the
+    /// lowest, or opens nothing of that resource. Each role contains all that follow.
+    #[must_use]
+    pub fn contains(self, resource: &ResourceFacts) -> Option<Self> {
+        let within = self.on == resource.resource();
+        self.below(resource).or_else(|| self.lower().filter(|_| within))
+    }
+
+    /// The next lower level on the same resource.
+    fn lower(self) -> Option<Self> {
         use ProjectPermission as P;
         use RepositoryPermission as R;
         use WorkspacePermission as W;
 
-        let here = |permission| Some(Self { on: self.on, permission });
-        let lower = match self.permission {
-            Permission::Workspace(W::Owner) => here(Permission::Workspace(W::CreateProject)),
-            Permission::Workspace(W::CreateProject) => here(Permission::Workspace(W::Member)),
-            Permission::Project(P::Admin) => here(Permission::Project(P::CreateRepo)),
-            Permission::Project(P::CreateRepo) => here(Permission::Project(P::Write)),
-            Permission::Project(P::Write) => here(Permission::Project(P::Read)),
-            Permission::Repository(R::Admin) => here(Permission::Repository(R::Write)),
-            Permission::Repository(R::Write) => here(Permission::Repository(R::Read)),
+        let permission = match self.permission {
+            Permission::Workspace(W::Owner) => Permission::Workspace(W::CreateProject),
+            Permission::Workspace(W::CreateProject) => Permission::Workspace(W::Member),
+            Permission::Project(P::Admin) => Permission::Project(P::CreateRepo),
+            Permission::Project(P::CreateRepo) => Permission::Project(P::Write),
+            Permission::Project(P::Write) => Permission::Project(P::Read),
+            Permission::Repository(R::Admin) => Permission::Repository(R::Write),
+            Permission::Repository(R::Write) => Permission::Repository(R::Read),
             Permission::Workspace(W::Member)
             | Permission::Project(P::Read)
-            | Permission::Repository(R::Read) => None,
+            | Permission::Repository(R::Read) => return None,
         };
-        let project = resource.workspace().filter(|id| self.on == Resource::Workspace(*id));
-        let project = project.and(resource.project());
-        let repository = resource.project().filter(|id| self.on == Resource::Project(*id));
-        let repository = repository.and(resource.repository());
-        let below = match self.permission {
-            Permission::Workspace(W::Owner) => {
-                project.map(|id| Self { on: id.into(), permission: Permission::Project(P::Admin) })
+        Some(Self { on: self.on, permission })
+    }
+
+    /// The level that this one gives on what lies in its resource, towards `resource`. It contains all that the lower
+    /// levels on its own resource would give there.
+    fn below(self, resource: &ResourceFacts) -> Option<Self> {
+        use ProjectPermission as P;
+        use RepositoryPermission as R;
+        use WorkspacePermission as W;
+
+        let (on, permission) = match self.permission {
+            Permission::Workspace(W::Owner) if self.on == Resource::Workspace(resource.workspace()?) => {
+                (resource.project()?.into(), Permission::Project(P::Admin))
             }
-            Permission::Project(level) => repository.and_then(|id| {
+            Permission::Project(level) if self.on == Resource::Project(resource.project()?) => {
                 let level = match level {
                     P::Read => R::Read,
-                    P::Write => R::Write,
+                    // Whoever makes repositories writes to all of them.
+                    P::Write | P::CreateRepo => R::Write,
                     P::Admin => R::Admin,
-                    // Contains project write, and with it repository write.
-                    P::CreateRepo => return None,
                 };
-                Some(Self { on: id.into(), permission: Permission::Repository(level) })
-            }),
-            Permission::Workspace(_) | Permission::Repository(_) => None,
+                (resource.repository()?.into(), Permission::Repository(level))
+            }
+            _ => return None,
         };
-        [lower, below].into_iter().flatten()
+        Some(Self { on, permission })
     }
 
     /// The name within the resource, as a group of people: `writers`.

@@ -336,7 +336,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 6_000, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 thread_local! {
