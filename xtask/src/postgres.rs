@@ -129,3 +129,32 @@ fn random_password() -> Result<String> {
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(url: &str) -> Result<String> {
+        let mut psql = process::command("psql", &["--no-psqlrc", "--tuples-only", "--no-align"]);
+        psql.args(["--command", "SELECT current_setting('fsync') || ' ' || pg_encoding_to_char(encoding) FROM pg_database LIMIT 1"]);
+        process::output(psql.arg(url))
+    }
+
+    /// Catches a cluster that does not start as root, that lets anyone in, or that stays behind.
+    #[test]
+    fn a_cluster_answers_those_who_know_its_password_until_it_is_dropped() {
+        if programs().is_err() {
+            println!("did not run: PostgreSQL is not installed");
+            return;
+        }
+        let cluster = Cluster::start().unwrap();
+        let url = cluster.url().to_owned();
+        assert_eq!(ask(&url).unwrap().trim(), "off UTF8");
+        let (user, address) = url.split_once('@').unwrap();
+        let (user, _password) = user.rsplit_once(':').unwrap();
+        assert!(ask(&format!("{user}:wrong@{address}")).is_err());
+        let folder = cluster.folder.path().to_owned();
+        drop(cluster);
+        assert!(ask(&url).is_err() && !folder.exists());
+    }
+}
