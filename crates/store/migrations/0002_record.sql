@@ -42,7 +42,8 @@ CREATE TABLE ledger_pending (
 CREATE TABLE ledger_entry (
     idx {int} PRIMARY KEY,
     event_id {uuid} NOT NULL UNIQUE,
-    entry {bytes} NOT NULL
+    entry {bytes} NOT NULL,
+    leaf {bytes} NOT NULL
 ) {strict};
 
 -- The right edge of the tree: all that appending needs.
@@ -79,8 +80,8 @@ CREATE TABLE refusal_count (
     PRIMARY KEY (minute, address)
 ) {strict};
 
--- A job that waits or runs. `key` keeps a kind from being queued twice for the same thing; it is free again when the
--- job is done.
+-- A job that waits or runs. `key` keeps a kind from being queued twice for the same thing; asked for while it runs, it
+-- runs once more (`again`).
 CREATE TABLE job (
     id {uuid} PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -90,6 +91,7 @@ CREATE TABLE job (
     attempts {int} NOT NULL,
     lease_until {time},
     leased_by TEXT,
+    again {bool} NOT NULL,
     last_error TEXT,
     UNIQUE (kind, key)
 ) {strict};
@@ -104,21 +106,21 @@ CREATE TABLE lease (
 
 -- Keys, wrapped under the master key, which is not here.
 CREATE TABLE data_key (
-    id {uuid} PRIMARY KEY,
-    purpose TEXT NOT NULL,
+    id {bytes} PRIMARY KEY,
+    state TEXT NOT NULL,
     wrapped {bytes} NOT NULL,
-    created_on {time} NOT NULL,
-    retired_on {time}
+    created_on {time} NOT NULL
 ) {strict};
 
+-- One key seals at a time.
+CREATE UNIQUE INDEX data_key_active ON data_key (state) WHERE state = 'active';
+
+-- One key for each purpose, sealed by a data key.
 CREATE TABLE signing_key (
-    id {uuid} PRIMARY KEY,
-    purpose TEXT NOT NULL,
-    name TEXT NOT NULL,
+    purpose TEXT PRIMARY KEY,
     public_key {bytes} NOT NULL,
-    wrapped {bytes} NOT NULL,
-    created_on {time} NOT NULL,
-    retired_on {time}
+    sealed {bytes} NOT NULL,
+    created_on {time} NOT NULL
 ) {strict};
 
 CREATE TABLE setting (

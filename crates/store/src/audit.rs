@@ -10,13 +10,13 @@ use crate::params;
 use crate::reader::Reader;
 
 /// Makes the authentication code of an event's bytes, with a key that is not in the database.
-pub type Mac = Arc<dyn Fn(&[u8]) -> [u8; 32] + Send + Sync>;
+pub type Mac = Arc<dyn Fn(&[u8]) -> Result<[u8; 32]> + Send + Sync>;
 
 /// Appends an event, with its entry on the way to the ledger.
 pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> Result<()> {
     let bytes = event.to_bytes()?;
     let entry = Entry::of(&bytes, event.id, event.time).to_bytes();
-    let code = mac(&bytes);
+    let code = mac(&bytes)?;
     reader.execute(
         "INSERT INTO audit_event (id, time, request_id, actor, actor_id, credential, address, action, resource,
              resource_id, workspace_id, outcome, bytes, mac)

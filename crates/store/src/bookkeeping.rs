@@ -143,8 +143,14 @@ impl<'c> Bookkeeping<'c> {
         self.reader.execute(query.text(), query.params())
     }
 
+    /// Runs a statement that changes `table` alone and answers rows with `RETURNING`.
+    pub fn returning(&mut self, table: Table, sql: &'static str, params: &[Value]) -> Result<Vec<Row>> {
+        check(table, sql)?;
+        self.reader.rows(sql, params)
+    }
+
     /// Runs a query that changes `table` alone and answers rows with `RETURNING`.
-    pub fn returning(&mut self, table: Table, query: &Query) -> Result<Vec<Row>> {
+    pub fn returning_query(&mut self, table: Table, query: &Query) -> Result<Vec<Row>> {
         check(table, query.text())?;
         self.reader.rows(query.text(), query.params())
     }

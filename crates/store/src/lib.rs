@@ -13,12 +13,17 @@ mod engine;
 pub mod filter;
 pub mod grant;
 pub mod group;
+pub mod job;
+pub mod key;
+pub mod lease;
 pub mod project;
 pub mod push;
 mod reader;
 mod redirect;
 pub mod repository;
 mod schema;
+pub mod sequence;
+pub mod setting;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -213,7 +213,7 @@ impl Store {
         body: impl FnMut(&mut dyn Connection) -> Ran<T> + Send + 'static,
         committed: impl FnOnce() + Send + 'static,
     ) -> Result<T> {
-        let (work, answer) = Task::new(mode, body, committed);
+        let (work, answer) = Task::boxed(mode, body, committed);
         self.inner.engine.submit(work).map_err(|_| Error::Unavailable)?;
         answer.await.map_err(|_| Error::internal("a database thread ended"))?
     }

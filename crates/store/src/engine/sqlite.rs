@@ -119,7 +119,7 @@ fn write_all(connection: &mut SqliteConnection, tasks: &Queue<Box<dyn Work>>) {
             }
         }
         for work in done {
-            work.answer(committed.as_ref().map(|()| ()).map_err(Error::internal));
+            work.answer(committed.as_ref().copied().map_err(Error::internal));
         }
     }
 }

@@ -74,7 +74,7 @@ where
     C: FnOnce() + Send + 'static,
 {
     /// A task and the end at which its answer arrives.
-    pub(crate) fn new(mode: Mode, body: F, committed: C) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>) {
+    pub(crate) fn boxed(mode: Mode, body: F, committed: C) -> (Box<dyn Work>, oneshot::Receiver<Result<T>>) {
         let (answer, receiver) = oneshot::channel();
         let task =
             Self { mode, body, committed: Some(committed), result: None, verdict: Verdict::Undo, answer };

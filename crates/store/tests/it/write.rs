@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use model::{Action, Error, Outcome, Resource, act};
+use model::act;
+use model::{Action, Error, Outcome, Resource};
 use policy::Target;
 use serde_json::json;
 use store::testing::{TestStore, permit};

@@ -1,0 +1,74 @@
+//! What is counted in memory and written in batches.
+
+use model::{Action, CredentialId, Outcome, Resource};
+use store::count::{self, Use};
+use store::{both_engines, params};
+
+both_engines! {
+    async fn counts_are_added_up_over_flushes(store) {
+        let now = store.clock().now();
+        let used = Use {
+            time: now,
+            actor: "user:ann".to_owned(),
+            credential: None,
+            action: Action::RepositoryRead,
+            resource: Resource::Instance,
+            address: "127.0.0.1".parse().ok(),
+            outcome: Outcome::Done,
+        };
+        for _ in 0..3 {
+            store.count_use(used.clone());
+            store.count_refusal("192.0.2.1".parse().unwrap(), now);
+            store.flush().await.unwrap();
+        }
+        store.count_use(Use { outcome: Outcome::Refused, ..used });
+        store.close().await.unwrap();
+        let again = store.again().await;
+        let counts = again.read(move |reader| count::by_actor(reader, "user:ann", now.day(), 10)).await.unwrap();
+        let mut counts: Vec<_> = counts.iter().map(|count| (count.outcome.as_str(), count.count)).collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [("done", 3), ("refused", 1)]);
+        let refusals = again.read(move |reader| count::refusals(reader, now, 10)).await.unwrap();
+        assert_eq!(refusals, [("192.0.2.1".to_owned(), 3)]);
+        again.close().await.unwrap();
+    }
+
+    /// Catches a flood from many addresses that becomes a flood of rows.
+    async fn a_flood_of_addresses_is_bounded(store) {
+        let now = store.clock().now();
+        for n in 0..10_000_u32 {
+            store.count_refusal(std::net::Ipv4Addr::from(n).into(), now);
+        }
+        store.flush().await.unwrap();
+        let rows = store.read(|reader| reader.count("SELECT count(*) FROM refusal_count", &[])).await.unwrap();
+        assert_eq!(rows, 4097);
+        let most = store.read(move |reader| count::refusals(reader, now, 1)).await.unwrap();
+        assert_eq!(most, [(count::OTHERS.to_owned(), 10_000 - 4096)]);
+    }
+
+    async fn the_time_of_last_use_only_moves_forward(store) {
+        let id = CredentialId::new(store.random());
+        let now = store.clock().now();
+        let permit = store::testing::permit::<model::act::Upkeep>(&store);
+        store
+            .write(&permit, move |writer| {
+                writer.execute(
+                    "INSERT INTO credential (id, kind, hash, name, scopes, created_on) VALUES ($1, 'app', $2, 'x', '', $3)",
+                    params![id, [1_u8; 32], now],
+                )
+            })
+            .await
+            .unwrap();
+        store.note_used(id, now.plus_seconds(9));
+        store.note_used(id, now);
+        store.flush().await.unwrap();
+        store.note_used(id, now.plus_seconds(3));
+        store.flush().await.unwrap();
+        let row = store
+            .read(move |reader| reader.one("SELECT last_used_on FROM credential WHERE id = $1", params![id]))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(row.get::<model::Timestamp>("last_used_on").unwrap(), now.plus_seconds(9));
+    }
+}
