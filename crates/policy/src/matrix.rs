@@ -36,7 +36,7 @@ pub fn matrix(model: &AccessModel) -> String {
     let columns = columns();
     let mut text = String::from(
         "The role matrix: who may do what, as the policies decide it, with every scope held.\n\
-         Made by `cargo xtask`; do not edit. `x` is allowed, `.` is denied.\n\n",
+         Made from the policies, not by hand. `x` is allowed, `.` is denied.\n\n",
     );
     for (at, column) in columns.iter().enumerate() {
         // Writing to a string cannot fail.

@@ -38,6 +38,27 @@ pub struct Target {
 ///
 /// It cannot be made but by a decision that allows ([`AccessModel::permit`](crate::AccessModel::permit)) or by
 /// [`Permit::internal`]; it cannot be copied, and one for another action is another type.
+///
+/// ```compile_fail
+/// use model::action::act;
+/// fn another(permit: policy::Permit<act::RepositoryPush>) -> policy::Permit<act::RepositoryDelete> {
+///     permit
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use model::action::act;
+/// fn twice(permit: policy::Permit<act::RepositoryPush>) -> [policy::Permit<act::RepositoryPush>; 2] {
+///     [permit.clone(), permit]
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use model::action::act;
+/// fn made(origin: policy::Origin, target: policy::Target) -> policy::Permit<act::RepositoryPush> {
+///     policy::Permit::decided(origin, target, Vec::new())
+/// }
+/// ```
 #[must_use = "a permit that is not handed to the store carries nothing out and records nothing"]
 pub struct Permit<A: Act> {
     origin: Origin,
@@ -52,8 +73,8 @@ impl<A: Act> Permit<A> {
         Self { origin, target, reasons, action: PhantomData }
     }
 
-    /// For what Bastide does by itself, without anybody having asked. Each use is counted by a test over the
-    /// sources and belongs to a reason in [`InternalReason`].
+    /// For what Bastide does by itself, without anybody having asked: the one way around the policies, and named so
+    /// that each use is found.
     pub fn internal(reason: InternalReason, origin: Origin, target: Target) -> Self {
         Self::decided(origin, target, vec![reason.as_str().to_owned()])
     }

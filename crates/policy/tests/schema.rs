@@ -5,8 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{Action, ResourceKind};
-use policy::{AccessModel, PrincipalKind};
+use model::action::act;
+use model::{
+    Action, Permission, Random, RequestId, ResourceKind, ScopeSet, StaffRole, Timestamp, UserId, WorkspaceId,
+    WorkspacePermission,
+};
+use policy::{
+    AccessModel, GrantFact, Origin, PrincipalFacts, PrincipalKind, Question, Reason, ResourceFacts, Target,
+};
 
 fn kind(kind: &ResourceKind) -> &'static str {
     match kind {
@@ -102,4 +108,53 @@ fn a_policy_that_looks_too_far_or_at_nothing_is_not_loaded() {
     assert!(with("permit (principal, action, resource);").unwrap_err().contains("@id"));
     let twice = with("@id(\"account-own\") @says(\"Twice.\") forbid (principal, action, resource);");
     assert!(twice.is_err());
+}
+
+/// One access model serves all requests at once.
+#[test]
+fn the_access_model_is_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<AccessModel>();
+}
+
+/// A permit is for the action and the resource that were asked about, and no other.
+#[test]
+fn a_permit_comes_from_its_own_question_alone() {
+    let model = AccessModel::load().unwrap();
+    let random = Random::seeded(9);
+    let principal = PrincipalFacts::User { id: UserId::new(&random), active: true, staff: StaffRole::None };
+    let id = WorkspaceId::new(&random);
+    let resource = ResourceFacts::Workspace { id };
+    let owner = Permission::Workspace(WorkspacePermission::Owner);
+    let question = Question {
+        action: Action::MemberSet,
+        principal: &principal,
+        resource: &resource,
+        grants: &[GrantFact { on: id.into(), permission: owner, via: None }],
+        held: ScopeSet::everything(),
+        required: ScopeSet::NONE,
+        credential: None,
+    };
+    let origin = Origin {
+        request_id: RequestId::new(&random),
+        time: Timestamp::from_micros(1),
+        actor: "user:ann".to_owned(),
+        actor_id: None,
+        credential: None,
+        address: None,
+    };
+    let target = |resource| Target { resource, label: "workspace:acme".to_owned(), workspace: Some(id) };
+    let permit = model.permit::<act::MemberSet>(&question, origin.clone(), target(id.into())).unwrap();
+    assert_eq!(permit.reasons(), ["workspace-owners-administer"]);
+
+    let another =
+        model.permit::<act::MemberRemove>(&question, origin.clone(), target(id.into())).unwrap_err();
+    assert_eq!(another.policies(), [Reason::NO_SUCH_QUESTION]);
+    let elsewhere = WorkspaceId::new(&random).into();
+    let elsewhere = model.permit::<act::MemberSet>(&question, origin.clone(), target(elsewhere)).unwrap_err();
+    assert_eq!(elsewhere.policies(), [Reason::NO_SUCH_QUESTION]);
+
+    let refused = Question { grants: &[], ..question };
+    let refused = model.permit::<act::MemberSet>(&refused, origin, target(id.into())).unwrap_err();
+    assert_eq!(refused.reasons[0].text, "`member.set` needs owner of the workspace.");
 }
