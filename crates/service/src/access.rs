@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use model::{
-    Act, Action, Credential, Error, Holder, Project, Resource, ResourceKind, Result, Subject, User, UserId,
+    Act, Action, Credential, Error, Project, Resource, ResourceKind, Result, Subject, User, UserId,
     Workspace,
 };
 use policy::{
@@ -53,7 +53,7 @@ impl RepositoryPath {
 
 /// Reads a path segment that names a workspace.
 #[must_use]
-pub fn workspace_name(text: &str) -> Option<WorkspaceName> {
+pub(crate) fn workspace_name(text: &str) -> Option<WorkspaceName> {
     match text.starts_with('{') {
         true => text.parse().ok().map(WorkspaceName::Id),
         false => text.parse().ok().map(WorkspaceName::Slug),
@@ -392,14 +392,6 @@ fn question<'a, T>(
         held: caller.held,
         required: caller.required,
         credential: caller.credential_kind(),
-    }
-}
-
-/// The workspace that a credential lives and dies with.
-pub(crate) fn holder_workspace(credential: &Credential) -> Option<model::WorkspaceId> {
-    match credential.holder {
-        Holder::Resource(_, workspace) => Some(workspace),
-        Holder::User(_) => None,
     }
 }
 

@@ -150,7 +150,7 @@ impl Service {
                 if !self.git.exists(id) {
                     return Ok(());
                 }
-                git::maintenance::maintain(&self.git.open(id)?).await
+                git::maintenance::maintain(&self.git.open(id)?, &self.clock).await.map(drop)
             }
             other => Err(Error::internal(format!("no work of the kind `{other}`"))),
         }

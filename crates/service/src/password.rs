@@ -13,9 +13,9 @@ use model::{Error, Random, Result, Secret};
 use tokio::sync::{Semaphore, TryAcquireError};
 
 /// The shortest password that is accepted, in characters; there are no rules of composition.
-pub const SHORTEST: usize = 12;
+pub(crate) const SHORTEST: usize = 12;
 /// The longest, in bytes: nobody types more, and hashing is not free.
-pub const LONGEST: usize = 1024;
+pub(crate) const LONGEST: usize = 1024;
 
 /// How long a check may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);

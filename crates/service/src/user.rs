@@ -3,7 +3,7 @@
 use model::{
     DisplayName, Email, Error, Resource, ResourceKind, Result, Secret, StaffRole, User, UserId, Username, act,
 };
-use policy::{ResourceFacts, Target};
+use policy::Target;
 use serde_json::{Value, json};
 
 use crate::access::{Ground, unknown};
@@ -34,6 +34,8 @@ pub struct UserChange {
     pub email: Option<Email>,
     /// A new password.
     pub password: Option<Secret>,
+    /// Only if the account is still as this: what the client has seen.
+    pub only_if: Option<User>,
 }
 
 fn shown(user: &User) -> Value {
@@ -127,6 +129,9 @@ impl Service {
         self.store
             .write(&permit, move |writer| {
                 let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
+                if change.only_if.as_ref().is_some_and(|seen| *seen != before) {
+                    return Err(changed_meanwhile());
+                }
                 let mut after = before.clone();
                 after.active = change.active.unwrap_or(before.active);
                 after.staff_role = change.staff_role.unwrap_or(before.staff_role);
@@ -186,6 +191,11 @@ fn target(user: &User) -> Target {
     Target { resource: Resource::User(user.id), label: format!("user:{}", user.username), workspace: None }
 }
 
+/// The document is not what the client has seen.
+pub(crate) fn changed_meanwhile() -> Error {
+    Error::PreconditionFailed("somebody else has changed this: read it again, then send the change".to_owned())
+}
+
 /// An instance without an active administrator could not be administered again but from its own machine.
 fn keep_an_administrator(writer: &mut store::Writer<'_>, before: &User) -> Result<()> {
     let was = before.active && before.staff_role == StaffRole::Administrator;
@@ -195,10 +205,4 @@ fn keep_an_administrator(writer: &mut store::Writer<'_>, before: &User) -> Resul
         ));
     }
     Ok(())
-}
-
-/// A user's facts as a resource.
-#[must_use]
-pub(crate) fn user_facts(user: &User) -> ResourceFacts {
-    ResourceFacts::User { id: user.id }
 }

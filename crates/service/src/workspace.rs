@@ -18,6 +18,8 @@ pub struct WorkspaceChange {
     pub name: Option<DisplayName>,
     /// The longest life of a credential in days; `Some(None)` lifts the limit.
     pub maximum_token_days: Option<Option<i64>>,
+    /// Only if the workspace is still as this: what the client has seen.
+    pub only_if: Option<Workspace>,
 }
 
 fn shown(workspace: &Workspace) -> Value {
@@ -116,6 +118,9 @@ impl Service {
             .write(&permit, move |writer| {
                 let before =
                     store::workspace::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::Workspace))?;
+                if change.only_if.as_ref().is_some_and(|seen| *seen != before) {
+                    return Err(crate::user::changed_meanwhile());
+                }
                 let mut after = before.clone();
                 after.slug = change.slug.clone().unwrap_or(after.slug);
                 after.name = change.name.clone().unwrap_or(after.name);
