@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::postgres::Cluster;
 use crate::test_count::TestCount;
-use crate::{Result, packages, process, prove, tidy};
+use crate::{Result, packages, process, tidy};
 
 /// What became of the steps so far.
 #[derive(Default)]
@@ -79,7 +79,6 @@ fn tests(fast: bool, count: &mut TestCount) -> Result<()> {
     }
     let cluster = Cluster::start()?;
     command.env("BASTIDE_TEST_POSTGRES", cluster.url()).env("BASTIDE_REQUIRE_POSTGRES", "1");
-    command.envs(prove::solver());
     process::watched(&mut command, |line| count.see(line))
 }
 
