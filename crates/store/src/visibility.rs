@@ -87,7 +87,11 @@ pub(crate) fn repositories(query: &mut Query, viewer: Principal, at_least: AtLea
 /// Adds the condition under which `viewer` may see project `p`.
 pub(crate) fn projects(query: &mut Query, viewer: Principal) {
     match viewer {
-        Principal::User(user) => granted(query, user, AtLeast::Visible, false),
+        Principal::User(user) => {
+            query.sql("(NOT p.private OR ");
+            granted(query, user, AtLeast::Visible, false);
+            query.sql(")");
+        }
         Principal::AccessToken { bound_to, .. } => match bound_to {
             Resource::Project(id) => {
                 query.sql("p.id = ").bind(id);
@@ -99,7 +103,10 @@ pub(crate) fn projects(query: &mut Query, viewer: Principal) {
                 query.sql("1 = 0");
             }
         },
-        Principal::Anonymous | Principal::Operator | Principal::System => {
+        Principal::Anonymous => {
+            query.sql("NOT p.private");
+        }
+        Principal::Operator | Principal::System => {
             query.sql("1 = 0");
         }
     }
