@@ -85,8 +85,7 @@ impl<'c> Reader<'c> {
     /// A statement that changes rows does not pass for reading, not even with `RETURNING`: it would go around the
     /// record.
     fn select(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
-        let text = sql.trim_start();
-        if !text.starts_with("SELECT") && !text.starts_with("WITH") {
+        if !only_reads(sql) {
             return Err(Error::internal(format_args!("this statement is not for reading: {sql}")));
         }
         self.rows(sql, params)
@@ -126,6 +125,13 @@ pub(crate) fn settle<T>(failed: Option<Class>, result: Result<T>) -> Ran<T> {
         (_, Err(error)) => (Err(error), Verdict::Undo),
     };
     Ran { result, verdict }
+}
+
+/// PostgreSQL lets a `WITH` change rows.
+fn only_reads(sql: &str) -> bool {
+    let text = sql.trim_start();
+    let changes = |text: &str| ["INSERT", "UPDATE", "DELETE", "MERGE"].iter().any(|verb| text.contains(verb));
+    text.starts_with("SELECT") || (text.starts_with("WITH") && !changes(&text.to_ascii_uppercase()))
 }
 
 fn fit(params: &[Value]) -> Result<(), Failure> {

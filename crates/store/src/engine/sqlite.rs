@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use model::{Error, Result};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -18,9 +17,8 @@ use super::migrate::{self, Migration};
 use super::{Class, Columns, Connection, Dialect, Failure, Mode, Queue, Row, Value, Verdict, Work};
 
 const READERS: usize = 4;
-/// A batch ends after so many closures, or so much time, that the first in it does not wait for too long.
-const BATCH: usize = 512;
-const BATCH_TIME: Duration = Duration::from_millis(20);
+/// A batch ends after so many closures, so that the first in it does not wait for too long.
+const BATCH: usize = 256;
 /// Statements kept by each connection.
 const STATEMENTS: usize = 256;
 
@@ -122,6 +120,8 @@ fn write_all(connection: &mut SqliteConnection, tasks: &Queue<Box<dyn Work>>) {
             work.answer(committed.as_ref().copied().map_err(Error::internal));
         }
     }
+    // What the planner knows of the tables is brought up to date where that seems worth it.
+    let _ = connection.script("PRAGMA optimize");
 }
 
 /// Runs `first` and whatever waits behind it in one transaction. Every closure that was begun is in `done`, also
@@ -132,7 +132,6 @@ fn write_batch(
     first: Box<dyn Work>,
     done: &mut Vec<Box<dyn Work>>,
 ) -> Result<(), Failure> {
-    let began = Instant::now();
     let mut next = Some(first);
     if let Err(failure) = connection.execute("BEGIN IMMEDIATE", &[]) {
         done.extend(next);
@@ -142,8 +141,7 @@ fn write_batch(
         let ran = in_savepoint(connection, &mut *work);
         done.push(work);
         ran?;
-        let full = done.len() >= BATCH || began.elapsed() >= BATCH_TIME;
-        next = if full { None } else { tasks.try_pop() };
+        next = if done.len() >= BATCH { None } else { tasks.try_pop() };
     }
     connection.execute("COMMIT", &[]).map(drop)
 }

@@ -10,8 +10,10 @@
 mod audit;
 mod count;
 mod engine;
+mod group_commit;
 mod job;
 mod key;
 mod migrate;
+mod postgres;
 mod sequence;
 mod write;

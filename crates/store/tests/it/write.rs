@@ -183,7 +183,8 @@ both_engines! {
     }
 
     async fn a_read_cannot_write(store) {
-        for sql in ["DELETE FROM setting", "WITH gone AS (SELECT 1) DELETE FROM setting RETURNING key"] {
+        for sql in ["DELETE FROM setting", "WITH gone AS (SELECT 1) DELETE FROM setting RETURNING key",
+            "WITH gone AS (DELETE FROM setting RETURNING key) SELECT key FROM gone"] {
             assert!(store.read(move |reader| reader.all(sql, &[])).await.is_err(), "{sql}");
         }
     }
