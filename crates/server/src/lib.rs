@@ -1,5 +1,9 @@
 //! The faces of Bastide: the route table, the REST interfaces, git over HTTPS, the command line. It names neither
 //! `store` nor `git`: what a face does to the house goes through `service`.
 
+pub mod app;
 pub mod http;
+pub mod metrics;
+pub mod openapi;
 pub mod route;
+pub mod tls;

@@ -1,1 +1,2 @@
+//! The `bastide` binary.
 fn main() {}

@@ -32,7 +32,7 @@ use model::{Action, CredentialKind, ResourceKind};
 
 use crate::http::{Cx, Response};
 
-pub use router::{Params, Reached, Required, Router, TableError, Unmatched, scope_list};
+pub use router::{Params, Reached, Router, TableError, Unmatched};
 pub use table::ROUTES;
 
 /// The methods of the table. HEAD and OPTIONS are answered from these.
@@ -351,6 +351,11 @@ impl Route {
         Self { credentials: Credentials::NONE, ..self }
     }
 
+    /// A call that only the command line on the server's machine can make, through the operator's socket.
+    const fn operator_only(self) -> Self {
+        Self { credentials: Credentials::NONE, ..self }
+    }
+
     const fn public(self) -> Self {
         Self { visibility: Visibility::Public, ..self }
     }
@@ -377,7 +382,6 @@ impl Route {
         Self { handler: Handler::Retired(instead), ..self }
     }
 
-    #[expect(dead_code, reason = "the first handler that is wired takes this line away")]
     const fn built(self, operation: Operation) -> Self {
         Self { handler: Handler::Built(operation), ..self }
     }

@@ -5,29 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use model::{Error, Scope, ScopeSet, Vocabulary};
+use model::Error;
+use service::RequiredScopes;
 
 use super::{Method, Route};
-
-/// The scopes that a row requires, parsed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Required {
-    /// Of credentials that hold classic scopes.
-    pub classic: ScopeSet,
-    /// Of those that hold flat ones.
-    pub flat: ScopeSet,
-}
-
-impl Required {
-    /// The column that binds a credential whose scopes are of this vocabulary.
-    #[must_use]
-    pub fn of(self, vocabulary: Vocabulary) -> ScopeSet {
-        match vocabulary {
-            Vocabulary::Flat => self.flat,
-            Vocabulary::Classic | Vocabulary::Api => self.classic,
-        }
-    }
-}
 
 /// The parameters of a path, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,14 +75,14 @@ pub struct Reached {
     /// The row.
     pub route: &'static Route,
     /// What it requires.
-    pub required: Required,
+    pub required: RequiredScopes,
     /// The path's parameters.
     pub params: Params,
 }
 
 /// The table, made ready to be asked.
 pub struct Router {
-    rows: Vec<(&'static Route, Required)>,
+    rows: Vec<(&'static Route, RequiredScopes)>,
     paths: [matchit::Router<usize>; Method::ALL.len()],
 }
 
@@ -122,7 +103,7 @@ impl Router {
                 return Err(TableError::Twice(route.operation));
             }
             let scopes = |text: &str| text.parse().map_err(|_| TableError::Scope(route.operation));
-            let required = Required { classic: scopes(route.classic)?, flat: scopes(route.flat)? };
+            let required = RequiredScopes { classic: scopes(route.classic)?, flat: scopes(route.flat)? };
             let row = router.rows.len();
             router.rows.push((route, required));
             let Some(paths) = router.paths.get_mut(place(route.method)) else { continue };
@@ -141,7 +122,7 @@ impl Router {
     }
 
     /// Every row.
-    pub fn routes(&self) -> impl Iterator<Item = (&'static Route, Required)> {
+    pub fn routes(&self) -> impl Iterator<Item = (&'static Route, RequiredScopes)> {
         self.rows.iter().copied()
     }
 
@@ -176,12 +157,6 @@ impl Router {
             methods => Unmatched::Method(methods),
         }
     }
-}
-
-/// The classic scopes of a row as `X-Accepted-OAuth-Scopes` writes them.
-#[must_use]
-pub fn scope_list(scopes: ScopeSet) -> String {
-    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn place(method: Method) -> usize {

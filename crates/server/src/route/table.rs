@@ -6,6 +6,7 @@ use model::Action::*;
 
 use super::Anchor::*;
 use super::{RateClass, Route, Sample, delete, get, post, put};
+use crate::openapi;
 
 /// Every operation.
 pub static ROUTES: &[Route] = &[
@@ -441,7 +442,11 @@ pub static ROUTES: &[Route] = &[
     get("/api/access/who-can", "api_who_can", "access").asks(AccessRead, InQuery).api("access:read"),
     get("/api/audit/events", "api_list_audit_events", "audit").asks(AuditRead, InQuery).api("audit:read").recorded(),
     get("/api/audit/checkpoint", "api_get_audit_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read"),
-    get("/api/openapi.json", "api_get_openapi", "openapi").asks(AccountRead, Caller).public(),
+    // /api: the command line on the server's machine, through its socket
+    post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only(),
+    get("/api/operator/verification", "api_operator_verify_audit", "operator").asks(AuditRead, Instance).api("audit:read").operator_only(),
+    get("/api/operator/health", "api_operator_get_health", "operator").asks(UserList, Instance).api("instance:admin").operator_only(),
+    get("/api/openapi.json", "api_get_openapi", "openapi").asks(AccountRead, Caller).public().built(|cx| Box::pin(openapi::serve(cx))),
     // Git over HTTPS. `repo_slug` carries a final `.git` where the client wrote one
     get("/{workspace}/{repo_slug}/info/refs", "git_info_refs", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git),
     post("/{workspace}/{repo_slug}/git-upload-pack", "git_upload_pack", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git).reads(),

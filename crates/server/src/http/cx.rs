@@ -1,0 +1,108 @@
+//! What a handler is given, and how it reads its body.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use model::{Error, RequestId, Result};
+use serde::de::DeserializeOwned;
+use service::{Caller, Service};
+use wire::Parameters;
+
+use crate::app::App;
+use crate::route::{Params, Route};
+
+/// One request, as its handler sees it.
+pub struct Cx {
+    /// What every request needs.
+    pub app: App,
+    /// The row that it reached.
+    pub route: &'static Route,
+    /// The parameters of its path, decoded.
+    pub params: Params,
+    /// The parameters behind the `?`.
+    pub query: Parameters,
+    /// Its headers, without the credential.
+    pub headers: HeaderMap,
+    /// Its body, not read yet. A client that waits for `100 Continue` gets it with the first read.
+    pub body: Body,
+    /// The client's address.
+    pub address: IpAddr,
+    /// Its id.
+    pub request_id: RequestId,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl Cx {
+    /// A parameter of the path; empty when the row has none of this name.
+    #[must_use]
+    pub fn param(&self, name: &str) -> &str {
+        self.params.get(name)
+    }
+
+    /// The house below.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] before it is open.
+    pub fn service(&self) -> Result<&Service> {
+        self.app.service()
+    }
+
+    /// Reads a body of JSON. A body without a type is taken for JSON, as the published interface does.
+    ///
+    /// # Errors
+    /// When it is of another type, too large, too slow, or not what `T` reads.
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let expected = "application/json";
+        if self.media_type().is_some_and(|sent| sent != expected && !sent.ends_with("+json")) {
+            return Err(Error::UnsupportedMediaType { expected });
+        }
+        wire::body::read(&self.bytes().await?)
+    }
+
+    /// Reads a body of form fields.
+    ///
+    /// # Errors
+    /// When it is of another type, too large, too slow, or not text.
+    pub async fn form(&mut self) -> Result<Parameters> {
+        let expected = "application/x-www-form-urlencoded";
+        if self.media_type().is_none_or(|sent| sent != expected) {
+            return Err(Error::UnsupportedMediaType { expected });
+        }
+        let bytes = self.bytes().await?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the body is not UTF-8"))?;
+        Parameters::parse(text)
+    }
+
+    /// Reads the whole body, within the limits on size and time. What may be larger is streamed from
+    /// [`Cx::body`] instead.
+    ///
+    /// # Errors
+    /// When it is too large or too slow, or the connection breaks.
+    pub async fn bytes(&mut self) -> Result<Bytes> {
+        let limit = self.app.settings.body_limit;
+        let too_large = || Error::TooLarge { limit: u64::try_from(limit).unwrap_or(u64::MAX) };
+        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let body = Limited::new(std::mem::take(&mut self.body), limit).collect();
+        let patience = Duration::from_secs(self.app.settings.body_seconds);
+        match tokio::time::timeout(patience, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large()),
+            Ok(Err(_)) => Err(Error::invalid("the body ended early")),
+            Err(_) => Err(Error::invalid("the body took too long to arrive")),
+        }
+    }
+
+    /// The body's type without its parameters, in lower case.
+    fn media_type(&self) -> Option<String> {
+        let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+        Some(value.split(';').next()?.trim().to_ascii_lowercase())
+    }
+}

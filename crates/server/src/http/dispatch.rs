@@ -1,0 +1,196 @@
+//! One request from its head to its answer: an id, a row, a caller, a guard against panics.
+
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method as Verb, Request, StatusCode, header};
+use model::{Error, RequestId, Result, Scope, ScopeSet};
+use service::{Caller, Door, Identity, Presented};
+use wire::Parameters;
+
+use super::{Cx, Peer, Response, answer, credential, panic};
+use crate::app::App;
+use crate::route::{Anchor, Handler, Method, Reached, Route, Unmatched, Visibility};
+
+/// Where load balancers ask whether to send requests here.
+const HEALTH: &str = "/healthz";
+
+/// Answers one request.
+pub async fn answer(app: App, peer: Peer, request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let id = RequestId::new(&app.random);
+    let (parts, body) = request.into_parts();
+    let peer = peer.client(&parts.headers, &app.settings.proxies);
+    let (head, published) = (parts.method == Verb::HEAD, parts.uri.path().starts_with("/2.0/"));
+    let in_flight = app.metrics.begin();
+
+    let (mut response, operation) = if parts.uri.path() == HEALTH {
+        (health(&app), "healthz")
+    } else {
+        route(&app, peer, parts, body, id).await
+    };
+
+    answer::complete(response.headers_mut(), id, peer.secure);
+    if published {
+        answer::share(response.headers_mut());
+    }
+    if head {
+        response = without_body(response);
+    }
+    let status = response.status();
+    app.metrics.finish(in_flight, operation, status.as_u16(), started.elapsed());
+    tracing::debug!(request_id = %id, operation, status = status.as_u16(), address = %peer.address, "answered");
+    response
+}
+
+fn health(app: &App) -> Response {
+    if app.is_stopping() {
+        return answer::text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
+    match app.service() {
+        Ok(_) => answer::text(StatusCode::OK, "ok\n"),
+        Err(_) => answer::text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+    }
+}
+
+/// Finds the row and answers through it; also tells the operation's name.
+async fn route(app: &App, peer: Peer, parts: Parts, body: Body, id: RequestId) -> (Response, &'static str) {
+    let path = parts.uri.path();
+    let reached = match app.router.reach(Method::of(&parts.method), path) {
+        Ok(reached) => reached,
+        Err(Unmatched::Method(methods)) => return (other_method(&parts, &methods, id), "none"),
+        Err(unmatched) => return (answer::error(&unmatched.into_error(), id, None), "none"),
+    };
+    let row = reached.route;
+    let mut held = None;
+    let mut outcome = panic::guarded(id, carry_out(app, peer, reached, parts, body, id, &mut held)).await;
+    if row.is_git() && held.is_none() && matches!(outcome, Err(Error::NotFound { .. })) {
+        // Git asks its user for a credential when told 401, and gives up when told 404.
+        outcome = Err(Error::Unauthenticated);
+    }
+    let mut response = outcome.unwrap_or_else(|error| answer::error(&error, id, Some(row)));
+    if !row.is_git() {
+        tell_scopes(&mut response, row, held);
+    }
+    (response, row.operation)
+}
+
+fn other_method(parts: &Parts, methods: &[Method], id: RequestId) -> Response {
+    let mut response = match parts.method == Verb::OPTIONS {
+        true if parts.uri.path().starts_with("/2.0/") => answer::preflight(),
+        true => answer::empty(StatusCode::NO_CONTENT),
+        false => answer::error(&Error::MethodNotAllowed, id, None),
+    };
+    response.headers_mut().insert(header::ALLOW, answer::allow(methods));
+    response
+}
+
+/// Everything that may fail. `held` receives the scopes of the caller's credential, for the answer's headers, also
+/// where it then fails; none where nobody known asks.
+async fn carry_out(
+    app: &App,
+    peer: Peer,
+    reached: Reached,
+    mut parts: Parts,
+    body: Body,
+    id: RequestId,
+    held: &mut Option<ScopeSet>,
+) -> Result<Response> {
+    if app.is_stopping() {
+        return Err(Error::Unavailable);
+    }
+    let row = reached.route;
+    if let Handler::Retired(instead) = row.handler {
+        return Err(Error::Gone(format!("this call is retired: {instead}")));
+    }
+    let presented = credential::take(&mut parts.headers);
+    let caller = match (row.visibility, peer.operator) {
+        (Visibility::Public, _) => Caller::anonymous(Some(peer.address), id),
+        (Visibility::Hidden, operator) => match (presented?, operator) {
+            (Presented::Nothing, true) => Caller::operator(id),
+            (Presented::Nothing, false) => Caller::anonymous(Some(peer.address), id),
+            (presented, _) => {
+                app.service()?.authenticate(presented, door(row), Some(peer.address), id).await?
+            }
+        },
+    };
+    let caller = caller.requiring(reached.required);
+    if !caller.is_anonymous() {
+        *held = Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
+    }
+    admit(row, &caller)?;
+    let query = Parameters::parse(parts.uri.query().unwrap_or_default())?;
+    let cx = Cx {
+        app: app.clone(),
+        route: row,
+        params: reached.params,
+        query,
+        headers: parts.headers,
+        body,
+        address: peer.address,
+        request_id: id,
+        caller,
+    };
+    match row.handler {
+        Handler::Built(operation) => operation(cx).await,
+        Handler::NotBuilt | Handler::Retired(_) => Err(not_built(&cx, *held, reached.required)),
+    }
+}
+
+fn door(row: &Route) -> Door {
+    match row {
+        row if row.is_git() => Door::Git,
+        row if row.is_api() => Door::Api,
+        _ => Door::Rest,
+    }
+}
+
+/// Whether the row takes this kind of credential at all.
+fn admit(row: &Route, caller: &Caller) -> Result<()> {
+    let admitted = match (caller.credential_kind(), caller.identity()) {
+        (Some(kind), _) => row.credentials.admits(kind),
+        (None, Identity::User(_)) => row.credentials.admits_password() || row.credentials.admits_session(),
+        (None, _) => true,
+    };
+    match admitted {
+        true => Ok(()),
+        false => Err(Error::forbidden(
+            "this call does not admit this kind of credential: see docs/access-matrix.txt for those it does",
+        )),
+    }
+}
+
+/// What a caller is told of a call that is not built: first whatever would have stopped it anyway.
+fn not_built(cx: &Cx, held: Option<ScopeSet>, required: service::RequiredScopes) -> Error {
+    let row = cx.route;
+    let nameless = matches!(row.on, Anchor::Instance | Anchor::Caller | Anchor::InQuery) || row.writes();
+    if cx.caller.is_anonymous() && nameless && row.visibility == Visibility::Hidden {
+        return Error::Unauthenticated;
+    }
+    if cx.caller.lacks_scopes() {
+        let required = required.for_kind(cx.caller.credential_kind());
+        return Error::ScopeMissing { granted: held.unwrap_or_default().names(), required: required.names() };
+    }
+    Error::NotBuilt(row.operation)
+}
+
+/// What the credential holds and what the row wants, the latter always in the classic vocabulary.
+fn tell_scopes(response: &mut Response, row: &Route, held: Option<ScopeSet>) {
+    let held = held.map(|held| held.iter().map(Scope::as_str).collect::<Vec<_>>().join(", "));
+    let accepted = Some(row.classic.replace(' ', ", "));
+    for (name, list) in [("x-oauth-scopes", held), ("x-accepted-oauth-scopes", accepted)] {
+        if let Some(Ok(value)) = list.map(|list| HeaderValue::from_str(&list)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+/// An answer to HEAD: the headers that GET would have, its length among them.
+fn without_body(response: Response) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
+}
