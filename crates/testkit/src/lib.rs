@@ -2,6 +2,13 @@
 //!
 //! What is here runs the program from outside. What is not: anything that the program itself uses.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what a test cannot set up must fail the test, there and then"
+)]
+
 pub mod git_client;
 pub mod postgres;
 pub mod server;

@@ -75,7 +75,9 @@ impl Answer {
 /// A running server, its first administrator, and a client.
 pub struct Server {
     child: Child,
-    data: TempDir,
+    data: PathBuf,
+    /// Removes the data directory at the end, where it is the server's own.
+    _own: Option<TempDir>,
     arguments: Vec<String>,
     client: reqwest::Client,
     /// `http://127.0.0.1:PORT`.
@@ -91,7 +93,10 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_in(tempfile::tempdir().expect("a temporary directory"), &[])
+        let own = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Self::start_in(own.path(), &[]);
+        server._own = Some(own);
+        server
     }
 
     /// The same in a directory of the test's choosing and with more arguments for every command that takes `--data`.
@@ -99,11 +104,11 @@ impl Server {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn start_in(data: TempDir, arguments: &[&str]) -> Self {
+    pub fn start_in(data: &Path, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         let output = Command::new(program())
             .args(["admin", "init", "--json", "--username", "root", "--email", "root@example.com", "--data"])
-            .arg(data.path())
+            .arg(data)
             .args(&arguments)
             .output()
             .expect("`bastide admin init` runs");
@@ -111,14 +116,23 @@ impl Server {
         let made: Value = serde_json::from_slice(&output.stdout).expect("`admin init --json` prints JSON");
         let token = made["api_token"].as_str().expect("the first token").to_owned();
         let administrator = Login::Basic("root@example.com".to_owned(), Secret::new(token));
-        let (child, url) = spawn(data.path(), &arguments);
-        Self { child, data, arguments, client: reqwest::Client::new(), url, administrator }
+        Self::open(data, arguments, administrator)
+    }
+
+    /// A server on data that are there already, with a token of an administrator's in them.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn open(data: &Path, arguments: Vec<String>, administrator: Login) -> Self {
+        let (child, url) = spawn(data, &arguments);
+        Self { child, data: data.to_owned(), _own: None, arguments, client: reqwest::Client::new(), url, administrator }
     }
 
     /// The data directory.
     #[must_use]
     pub fn data(&self) -> &Path {
-        self.data.path()
+        &self.data
     }
 
     /// The process.
@@ -148,7 +162,7 @@ impl Server {
 
     /// Starts it again on the same data, on another port.
     pub fn restart(&mut self) {
-        let (child, url) = spawn(self.data.path(), &self.arguments);
+        let (child, url) = spawn(&self.data, &self.arguments);
         self.child = child;
         self.url = url;
     }
@@ -162,7 +176,7 @@ impl Server {
         Command::new(program())
             .args(words)
             .arg("--data")
-            .arg(self.data.path())
+            .arg(&self.data)
             .args(&self.arguments)
             .output()
             .expect("the command runs")
