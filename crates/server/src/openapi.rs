@@ -6,27 +6,117 @@ use std::sync::OnceLock;
 use axum::http::StatusCode;
 use model::Result;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
+use wire::{Page, api};
 
 use crate::http::{Cx, Response, answer};
-use crate::route::{Credentials, Method, ROUTES, Route, Visibility};
+use crate::route::{Credentials, ROUTES, Route, Visibility};
 
 /// The version of OpenAPI that the description is written in.
 const OPENAPI: &str = "3.1.1";
 
+/// Where the schemas stand in it.
+const SCHEMAS: &str = "/components/schemas";
+
 type Shape = fn(&mut SchemaGenerator) -> Schema;
 
 /// What goes in and out of an operation.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Shapes {
     request: Option<Shape>,
+    status: &'static str,
     answer: Option<Shape>,
 }
 
-/// The shapes of each operation's bodies; an operation that is not named has none.
-fn shapes(_operation: &str) -> Shapes {
-    Shapes::default()
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+const NOTHING: Shapes = Shapes { request: None, status: "204", answer: None };
+
+/// An answer without a body being sent.
+const fn tells<T: JsonSchema>() -> Shapes {
+    Shapes { request: None, status: "200", answer: Some(schema::<T>) }
+}
+
+/// A body changes something, and the answer is what it became.
+const fn changes<B: JsonSchema, T: JsonSchema>() -> Shapes {
+    Shapes { request: Some(schema::<B>), ..tells::<T>() }
+}
+
+/// A body makes something new.
+const fn makes<B: JsonSchema, T: JsonSchema>() -> Shapes {
+    Shapes { status: "201", ..changes::<B, T>() }
+}
+
+/// The shapes of each operation's bodies. None for an operation that is not known here, which a test finds.
+fn shapes(operation: &str) -> Option<Shapes> {
+    Some(match operation {
+        "api_list_users" => tells::<Page<api::User>>(),
+        "api_create_user" => makes::<api::UserCreate, api::User>(),
+        "api_get_user" => tells::<api::User>(),
+        "api_update_user" => changes::<api::UserUpdate, api::User>(),
+        "api_list_app_passwords"
+        | "api_list_api_tokens"
+        | "api_list_workspace_access_tokens"
+        | "api_list_project_access_tokens"
+        | "api_list_repository_access_tokens" => tells::<Page<api::Credential>>(),
+        "api_create_app_password"
+        | "api_create_api_token"
+        | "api_create_workspace_access_token"
+        | "api_create_project_access_token"
+        | "api_create_repository_access_token" => makes::<api::CredentialCreate, api::CredentialCreated>(),
+        "api_list_workspaces" => tells::<Page<api::Workspace>>(),
+        "api_create_workspace" => makes::<api::WorkspaceCreate, api::Workspace>(),
+        "api_get_workspace" => tells::<api::Workspace>(),
+        "api_update_workspace" => changes::<api::WorkspaceUpdate, api::Workspace>(),
+        "api_list_members" => tells::<Page<api::Member>>(),
+        "api_set_member" => changes::<api::MemberSet, api::Member>(),
+        "api_restore_repository" => tells::<wire::repository::Repository>(),
+        "api_transfer_repository" => changes::<api::Transfer, wire::repository::Repository>(),
+        "api_explain_access" => tells::<api::Explanation>(),
+        "api_who_can" => tells::<api::WhoCan>(),
+        "api_list_audit_events" => tells::<Page<api::AuditEvent>>(),
+        "api_get_audit_checkpoint" => Shapes { status: "200", ..NOTHING },
+        "api_get_openapi" => tells::<Value>(),
+        "api_delete_user"
+        | "api_delete_workspace"
+        | "api_remove_member"
+        | "api_revoke_app_password"
+        | "api_revoke_api_token"
+        | "api_revoke_workspace_access_token"
+        | "api_revoke_project_access_token"
+        | "api_revoke_repository_access_token" => NOTHING,
+        _ => return None,
+    })
+}
+
+/// The rows that are described: those of `/api` that somebody else than the operator can call.
+fn described() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.is_api() && route.credentials != Credentials::NONE)
+}
+
+/// A generator for each way: what may be left out of a request is not what may be missing from an answer.
+struct Generators {
+    requests: SchemaGenerator,
+    answers: SchemaGenerator,
+}
+
+impl Generators {
+    fn new() -> Self {
+        let settings = || SchemaSettings::draft2020_12().with(|s| s.definitions_path = SCHEMAS.into());
+        Self {
+            requests: settings().for_deserialize().into_generator(),
+            answers: settings().for_serialize().into_generator(),
+        }
+    }
+
+    fn definitions(mut self) -> Map<String, Value> {
+        let mut definitions = self.requests.take_definitions(true);
+        definitions.extend(self.answers.take_definitions(true));
+        definitions
+    }
 }
 
 /// Answers `GET /api/openapi.json`. The description does not change while the server runs.
@@ -42,14 +132,14 @@ pub async fn serve(cx: Cx) -> Result<Response> {
 /// The description of an installation that is known by `base_url`.
 #[must_use]
 pub fn document(base_url: &str) -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
-    let mut generator = settings.into_generator();
-    let failure = generator.subschema_for::<wire::Envelope>();
+    let mut generators = Generators::new();
+    let failure = generators.answers.subschema_for::<wire::Envelope>();
     let mut paths = Map::new();
-    for route in ROUTES.iter().filter(|route| route.is_api()) {
+    for route in described() {
         let methods = paths.entry(route.path).or_insert_with(|| json!({}));
         if let Some(methods) = methods.as_object_mut() {
-            let operation = operation(route, shapes(route.operation), &failure, &mut generator);
+            let shapes = shapes(route.operation).unwrap_or(NOTHING);
+            let operation = operation(route, shapes, &failure, &mut generators);
             methods.insert(route.method.as_str().to_lowercase(), operation);
         }
     }
@@ -63,7 +153,7 @@ pub fn document(base_url: &str) -> Value {
         "servers": [{ "url": base_url }],
         "paths": paths,
         "components": {
-            "schemas": generator.take_definitions(true),
+            "schemas": generators.definitions(),
             "securitySchemes": {
                 "basic": {
                     "type": "http",
@@ -75,7 +165,7 @@ pub fn document(base_url: &str) -> Value {
     })
 }
 
-fn operation(route: &Route, shapes: Shapes, failure: &Schema, generator: &mut SchemaGenerator) -> Value {
+fn operation(route: &Route, shapes: Shapes, failure: &Schema, generators: &mut Generators) -> Value {
     let mut operation = Map::new();
     operation.insert("operationId".to_owned(), json!(route.operation.trim_start_matches("api_")));
     operation.insert("tags".to_owned(), json!([route.tag]));
@@ -84,24 +174,25 @@ fn operation(route: &Route, shapes: Shapes, failure: &Schema, generator: &mut Sc
         operation.insert("parameters".to_owned(), json!(parameters));
     }
     if let Some(shape) = shapes.request {
-        let content = json!({ "application/json": { "schema": shape(generator) } });
+        let content = json!({ "application/json": { "schema": shape(&mut generators.requests) } });
         operation.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
-    let (status, meaning) = success(route.method);
-    let mut done = json!({ "description": meaning });
+    let mut done = json!({ "description": meaning(shapes.status) });
     if let (Some(shape), Some(done)) = (shapes.answer, done.as_object_mut()) {
-        done.insert("content".to_owned(), json!({ "application/json": { "schema": shape(generator) } }));
+        done.insert(
+            "content".to_owned(),
+            json!({ "application/json": { "schema": shape(&mut generators.answers) } }),
+        );
     }
     let failed = json!({
         "description": "Refused or failed; `error.data.code` says why.",
         "content": { "application/json": { "schema": failure } },
     });
-    let responses = Map::from_iter([(status.to_owned(), done), ("default".to_owned(), failed)]);
+    let responses = Map::from_iter([(shapes.status.to_owned(), done), ("default".to_owned(), failed)]);
     operation.insert("responses".to_owned(), Value::Object(responses));
     // OpenAPI has no scopes for credentials sent by Basic, so they stand beside.
     let scopes: Vec<&str> = route.flat.split_ascii_whitespace().collect();
-    let open = route.visibility == Visibility::Public || route.credentials == Credentials::NONE;
-    let security = if open { json!([]) } else { json!([{ "basic": [] }]) };
+    let security = if route.visibility == Visibility::Public { json!([]) } else { json!([{ "basic": [] }]) };
     operation.insert("security".to_owned(), security);
     operation.insert("x-bastide-scopes".to_owned(), json!(scopes));
     operation.insert("x-bastide-action".to_owned(), json!(route.action.as_str()));
@@ -117,11 +208,11 @@ fn parameter(name: &str) -> Value {
     json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
 }
 
-fn success(method: Method) -> (&'static str, &'static str) {
-    match method {
-        Method::Get | Method::Put => ("200", "What was asked for, or what it became."),
-        Method::Post => ("201", "What was made or done."),
-        Method::Delete => ("204", "It is gone."),
+fn meaning(status: &str) -> &'static str {
+    match status {
+        "201" => "What was made.",
+        "204" => "It is gone.",
+        _ => "What was asked for, or what it became.",
     }
 }
 
@@ -130,6 +221,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::route::Method;
 
     #[test]
     fn every_row_of_api_is_described_and_nothing_else() {
@@ -143,11 +235,39 @@ mod tests {
                 methods.map(|method| (method.to_uppercase(), path.clone())).collect::<Vec<_>>()
             })
             .collect();
-        let rows = ROUTES.iter().filter(|route| route.is_api());
-        let rows: BTreeSet<_> =
-            rows.map(|route| (route.method.as_str().to_owned(), route.path.to_owned())).collect();
+        let rows: BTreeSet<_> = super::described()
+            .map(|route| (route.method.as_str().to_owned(), route.path.to_owned()))
+            .collect();
         assert_eq!(described, rows);
         assert!(rows.len() > 30);
+    }
+
+    /// Would catch a new row whose bodies nobody described.
+    #[test]
+    fn the_bodies_of_every_row_are_known() {
+        for route in described() {
+            let shapes = shapes(route.operation).unwrap_or_else(|| panic!("{}", route.operation));
+            let sends = matches!(route.method, Method::Post | Method::Put);
+            let bare = route.operation == "api_restore_repository";
+            assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);
+            assert_eq!(shapes.status == "204", route.method == Method::Delete, "{}", route.operation);
+        }
+    }
+
+    /// Would catch two shapes of one name, of which the document would keep one.
+    #[test]
+    fn a_name_stands_for_one_schema() {
+        let mut generators = Generators::new();
+        for shapes in described().filter_map(|route| shapes(route.operation)) {
+            let _ = shapes.request.map(|shape| shape(&mut generators.requests));
+            let _ = shapes.answer.map(|shape| shape(&mut generators.answers));
+        }
+        let (requests, answers) =
+            (generators.requests.take_definitions(true), generators.answers.take_definitions(true));
+        for (name, schema) in &requests {
+            assert!(answers.get(name).is_none_or(|other| other == schema), "{name}");
+        }
+        assert!(requests.len() > 5 && answers.len() > 10);
     }
 
     /// Would catch a shape that is referred to and not there.

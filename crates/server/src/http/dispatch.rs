@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method as Verb, Request, StatusCode, header};
-use model::{Error, RequestId, Result, Scope, ScopeSet};
+use model::{Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Presented};
 use wire::Parameters;
 
@@ -177,9 +177,10 @@ fn not_built(cx: &Cx, held: Option<ScopeSet>, required: service::RequiredScopes)
 
 /// What the credential holds and what the row wants, the latter always in the classic vocabulary.
 fn tell_scopes(response: &mut Response, row: &Route, held: Option<ScopeSet>) {
-    let held = held.map(|held| held.iter().map(Scope::as_str).collect::<Vec<_>>().join(", "));
-    let accepted = Some(row.classic.replace(' ', ", "));
-    for (name, list) in [("x-oauth-scopes", held), ("x-accepted-oauth-scopes", accepted)] {
+    let accepted = row.classic.parse().map(wire::scope_header::write).ok();
+    for (name, list) in
+        [("x-oauth-scopes", held.map(wire::scope_header::write)), ("x-accepted-oauth-scopes", accepted)]
+    {
         if let Some(Ok(value)) = list.map(|list| HeaderValue::from_str(&list)) {
             response.headers_mut().insert(name, value);
         }
