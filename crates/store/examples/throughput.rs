@@ -11,31 +11,32 @@ use store::{Store, params, setting};
 
 const TIME: Duration = Duration::from_secs(3);
 
-async fn write(store: Store) -> Result<()> {
-    store.write(&permit::<act::Upkeep>(&store), |writer| setting::set(writer, "a", &json!(1))).await
+async fn write(store: Store, task: usize) -> Result<()> {
+    let key = format!("task-{task}");
+    store.write(&permit::<act::Upkeep>(&store), move |writer| setting::set(writer, &key, &json!(1))).await
 }
 
-async fn access_write(store: Store) -> Result<()> {
+async fn access_write(store: Store, _task: usize) -> Result<()> {
     store.write(&permit::<act::GrantSet>(&store), |_| Ok(())).await
 }
 
-async fn read(store: Store) -> Result<()> {
+async fn read(store: Store, _task: usize) -> Result<()> {
     let sql = "SELECT id, actor, action FROM audit_event WHERE id = $1";
     store.read(move |reader| reader.one(sql, params![uuid::Uuid::nil()])).await.map(drop)
 }
 
-async fn measure<F>(store: &TestStore, tasks: usize, work: fn(Store) -> F) -> f64
+async fn measure<F>(store: &TestStore, tasks: usize, work: fn(Store, usize) -> F) -> f64
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
     let began = Instant::now();
     let tasks: Vec<_> = (0..tasks)
-        .map(|_| {
+        .map(|task| {
             let store = (*store).clone();
             tokio::spawn(async move {
                 let mut done = 0_u32;
                 while began.elapsed() < TIME {
-                    work(store.clone()).await.unwrap();
+                    work(store.clone(), task).await.unwrap();
                     done += 1;
                 }
                 done
@@ -54,7 +55,7 @@ async fn main() {
     let stores = [("SQLite", Some(TestStore::sqlite().await)), ("PostgreSQL", TestStore::postgres().await)];
     for (name, store) in stores {
         let Some(store) = store else { continue };
-        write((*store).clone()).await.unwrap();
+        write((*store).clone(), 0).await.unwrap();
         for tasks in [1, 64] {
             println!(
                 "{name}: {:>8.0} audited writes/s with {tasks} tasks",
