@@ -176,6 +176,24 @@ impl GitCommand {
         self
     }
 
+    /// An object as the value of the flag before it (`-p <id>`): digits, never an option.
+    pub(crate) fn object_value(mut self, id: &ObjectId) -> Self {
+        self.flags.push(id.as_str().into());
+        self
+    }
+
+    /// A constant word that must stand before all flags: a subcommand of the subcommand.
+    pub(crate) fn operand_first(mut self, constant: &'static str) -> Self {
+        self.flags.insert(0, constant.into());
+        self
+    }
+
+    /// A place in a repository's own directory as operand.
+    pub(crate) fn directory_operand(mut self, path: OsString) -> Self {
+        self.operands.push(path);
+        self
+    }
+
     /// A path as operand, for commands that take no `--` (ls-tree).
     pub(crate) fn path_operand(mut self, path: &RepoPath) -> Self {
         self.operands.push(OsStr::from_bytes(path.as_bytes()).to_owned());
@@ -338,7 +356,7 @@ async fn keep_head<R: AsyncRead + Unpin>(stream: Option<R>) -> Vec<u8> {
 }
 
 /// A running command. Dropped before its end, it and all its children are asked to end (so that git removes its
-/// lock files and its quarantine), and killed when they do not.
+/// lock files), and killed when they do not.
 #[derive(Debug)]
 pub(crate) struct Running {
     subcommand: &'static str,

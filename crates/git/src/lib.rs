@@ -6,11 +6,15 @@
 //! there is asked back ([`receive_pack::receive`]).
 
 pub mod advertisement;
+pub mod blob;
 mod command;
+pub mod commit;
+pub mod diff;
 mod durability;
 pub mod hook;
 pub mod inflate;
 pub mod lock;
+pub mod maintenance;
 pub mod path;
 pub mod pkt_line;
 mod push_commands;
@@ -20,7 +24,10 @@ pub mod ref_update;
 pub mod refs;
 pub mod repository;
 pub mod stream;
+pub mod tag;
+pub mod tree;
 pub mod upload_pack;
+pub mod write;
 
 pub use advertisement::Protocol;
 pub use command::Program;

@@ -10,6 +10,7 @@
 
 use std::future::Future;
 use std::io;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,10 +20,10 @@ use futures_util::StreamExt;
 use model::{Error, PushId, RefName, Result};
 use rustix::fs::{Access, access};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
+use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::advertisement::{Protocol, service_line};
+use crate::advertisement::service_line;
 use crate::command::{GitCommand, Running};
 use crate::durability::sync_push;
 use crate::hook::{HookAnswer, Hooks, PUSH_VARIABLE, PreReceive, SOCKET_VARIABLE};
@@ -38,11 +39,14 @@ use crate::upload_pack::Session;
 /// A client that sends nothing for this long while it should is gone.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// How long git, once allowed to move the refs, may take to do so after the client has gone.
+/// How long git may take to come to its end after the client has gone.
 const LAST_STEPS: Duration = Duration::from_secs(60);
 
 /// How long the rest of a refused request is read away, so that the client gets to read the answer.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How much is read at once.
+const CHUNK: usize = 64 * 1024;
 
 /// Pieces of the answer that wait for a slow client.
 const PIECES: usize = 16;
@@ -122,14 +126,16 @@ where
     let lock = SharedLock::take(&push.repository).await?;
     let mut running = start(&push, &lock)?;
     let (intent_sender, intent) = oneshot::channel();
-    let accepted = Arc::new(AtomicBool::new(false));
-    let handler_accepted = Arc::clone(&accepted);
+    let stage = Arc::new(Stage::default());
+    let (abandon, abandoned) = oneshot::channel();
+    let handler_stage = Arc::clone(&stage);
     let registration = push.hooks.register(
         push.id,
-        Box::new(move |question| Box::pin(answer(decide(question), intent_sender, handler_accepted))),
+        Box::new(move |question| Box::pin(answer(decide(question), intent_sender, handler_stage, abandoned))),
     );
     let (head_sender, head_receiver) = oneshot::channel();
     let stdin = running.stdin().ok_or_else(|| Error::internal("git has no standard input"))?;
+    let stdout = running.stdout().ok_or_else(|| Error::internal("git has no standard output"))?;
     let feed = Feed { input, stdin, limits: push.limits, session: push.session };
     let (sender, receiver) = mpsc::channel(PIECES);
     let driver = Driver {
@@ -137,8 +143,10 @@ where
         feed: OwnedTask(tokio::spawn(feed.run(head, head_sender))),
         head: Head::Unknown(head_receiver),
         client: sender,
-        accepted,
+        stage,
+        abandon: Some(abandon),
         running,
+        stdout,
         push,
     };
     tokio::spawn(async move {
@@ -177,26 +185,48 @@ fn start(push: &Push, lock: &SharedLock) -> Result<Running> {
         .spawn()
 }
 
-async fn answer<T>(
-    decision: impl Future<Output = Result<Verdict<T>>>,
+/// Whether the refs may move.
+#[derive(Debug, Default)]
+struct Stage(AtomicBool);
+
+impl Stage {
+    fn accept(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Decides, unless the client goes first: then the hook is told no at once, so that git cleans up, while the
+/// decision runs on to its end, because it may record something.
+async fn answer<T: Send + 'static>(
+    decision: impl Future<Output = Result<Verdict<T>>> + Send + 'static,
     intent_sender: oneshot::Sender<T>,
-    accepted: Arc<AtomicBool>,
+    stage: Arc<Stage>,
+    abandoned: oneshot::Receiver<()>,
 ) -> HookAnswer {
-    match decision.await {
-        Ok(Verdict::Accept { intent, messages }) => {
-            accepted.store(true, Ordering::SeqCst);
-            if intent_sender.send(intent).is_err() {
-                return HookAnswer::refuse("the push has ended already");
+    let decided = tokio::spawn(async move {
+        match decision.await {
+            Ok(Verdict::Accept { intent, messages }) => {
+                stage.accept();
+                // Whoever waits for the intent waits until it comes or cannot come any more.
+                let _ = intent_sender.send(intent);
+                HookAnswer { accept: true, messages }
             }
-            HookAnswer { accept: true, messages }
-        }
-        Ok(Verdict::Refuse { messages }) => HookAnswer { accept: false, messages },
-        Err(error) => {
-            if let Error::Internal(cause) = &error {
-                tracing::error!(cause, "a push could not be decided");
+            Ok(Verdict::Refuse { messages }) => HookAnswer { accept: false, messages },
+            Err(error) => {
+                if let Error::Internal(cause) = &error {
+                    tracing::error!(cause, "a push could not be decided");
+                }
+                HookAnswer::refuse(error.to_string())
             }
-            HookAnswer::refuse(error.to_string())
         }
+    });
+    tokio::select! {
+        answer = decided => answer.unwrap_or_else(|_| HookAnswer::refuse("the server could not decide")),
+        _ = abandoned => HookAnswer::refuse("the client has gone"),
     }
 }
 
@@ -251,7 +281,7 @@ impl<R: AsyncRead + Send + Unpin> Feed<R> {
                 return Ok(());
             }
             buffer.clear();
-            buffer.reserve(64 * 1024);
+            buffer.reserve(CHUNK);
             if read_within(&mut input, &mut buffer, IDLE).await.map_err(push_commands::unreadable)? == 0 {
                 return Ok(());
             }
@@ -269,35 +299,35 @@ enum Head {
 struct Driver {
     push: Push,
     running: Running,
+    stdout: ChildStdout,
     demultiplexer: Demultiplexer,
     feed: OwnedTask<Fed>,
     head: Head,
     client: mpsc::Sender<io::Result<Bytes>>,
-    accepted: Arc<AtomicBool>,
+    stage: Arc<Stage>,
+    /// Dropped or used, it makes the hook's question a no.
+    abandon: Option<oneshot::Sender<()>>,
 }
 
 impl Driver {
     async fn run(mut self) -> Finished {
-        let broken = self.pump().await;
-        let fate = match broken {
-            Ok(()) => self.running.wait().await,
-            Err(error) if self.accepted.load(Ordering::SeqCst) => {
-                tracing::info!(push = %self.push.id, %error, "a client went during its push; git finishes");
-                match tokio::time::timeout(LAST_STEPS, self.running.wait()).await {
-                    Ok(fate) => fate,
-                    Err(_) => self.ended_by_force(error).await,
-                }
+        let cut_off = self.pump().await.err();
+        let fate = match &cut_off {
+            None => self.running.wait().await,
+            Some(error) => {
+                tracing::info!(push = %self.push.id, %error, "a push is cut off");
+                self.wind_down().await
             }
-            Err(error) => self.ended_by_force(error).await,
         };
         self.learn_head();
-        let complaint = match fate {
-            Ok((status, _)) if status.success() => None,
-            Ok((status, stderr)) => {
+        let complaint = match (cut_off, fate) {
+            (Some(error), _) if !self.stage.is_accepted() => Some(error.to_string()),
+            (_, Ok((status, _))) if status.success() => None,
+            (_, Ok((status, stderr))) => {
                 tracing::warn!(push = %self.push.id, %status, stderr, "receive-pack ended with an error");
                 Some("git could not carry the push out".to_owned())
             }
-            Err(error) => Some(error.to_string()),
+            (_, Err(error)) => Some(error.to_string()),
         };
         if self.push.session == Session::Stateless && !self.client.is_closed() && !self.feed.0.is_finished() {
             let _ = tokio::time::timeout(DRAIN, &mut self.feed.0).await;
@@ -315,25 +345,23 @@ impl Driver {
         }
     }
 
-    async fn ended_by_force(&mut self, error: Error) -> Result<(std::process::ExitStatus, String)> {
-        self.running.stop().await;
-        Err(error)
-    }
-
-    /// Passes git's output on until its end. An error means that git must end, or finish on its own.
+    /// Passes git's output on until its end. An error means that there is no use in going on.
     async fn pump(&mut self) -> Result<()> {
-        let Some(mut stdout) = self.running.stdout() else { return Ok(()) };
         let mut buffer = BytesMut::new();
         let mut feeding = true;
         loop {
             buffer.clear();
-            buffer.reserve(64 * 1024);
+            buffer.reserve(CHUNK);
             tokio::select! {
-                read = stdout.read_buf(&mut buffer) => {
+                read = self.stdout.read_buf(&mut buffer) => {
                     if read.map_err(Error::internal)? == 0 {
                         return Ok(());
                     }
-                    self.pass_on(&buffer).await?;
+                    self.learn_head();
+                    let now = self.demultiplexer.take(&buffer).map_err(Error::internal)?;
+                    if !now.is_empty() {
+                        self.client.send(Ok(now.into())).await.map_err(|_| gone())?;
+                    }
                 }
                 fed = &mut self.feed.0, if feeding => {
                     feeding = false;
@@ -341,38 +369,35 @@ impl Driver {
                         return Err(error);
                     }
                 }
-                () = self.client.closed() => return self.without_client(stdout).await,
+                () = self.client.closed() => return Err(gone()),
             }
         }
     }
 
-    /// The client has gone. If the refs may move already, git is heard to its end, else it is ended.
-    async fn without_client(&mut self, mut stdout: impl AsyncRead + Unpin) -> Result<()> {
-        let gone = Error::invalid("the client has gone");
-        if !self.accepted.load(Ordering::SeqCst) {
-            return Err(gone);
+    /// Lets git come to its end without its client: its input ends, or its hook is refused, or it has been allowed
+    /// to move the refs and does so. A signal is the last resort, because git then leaves its quarantine behind.
+    async fn wind_down(&mut self) -> Result<(ExitStatus, String)> {
+        self.feed.0.abort();
+        if let Some(abandon) = self.abandon.take().filter(|_| !self.stage.is_accepted()) {
+            let _ = abandon.send(());
         }
-        let listen = async {
-            let mut buffer = BytesMut::with_capacity(4096);
-            while stdout.read_buf(&mut buffer).await.is_ok_and(|read| read > 0) {
-                self.learn_head();
-                if self.demultiplexer.take(&buffer).is_err() {
-                    break;
-                }
-                buffer.clear();
-                buffer.reserve(4096);
-            }
-        };
-        tokio::time::timeout(LAST_STEPS, listen).await.map_err(|_| gone)
+        if let Ok(fate) = tokio::time::timeout(LAST_STEPS, self.hear_out()).await {
+            return fate;
+        }
+        self.running.stop().await;
+        Err(Error::internal("git had to be ended by force"))
     }
 
-    async fn pass_on(&mut self, bytes: &[u8]) -> Result<()> {
-        self.learn_head();
-        let now = self.demultiplexer.take(bytes).map_err(Error::internal)?;
-        if !now.is_empty() {
-            self.client.send(Ok(now.into())).await.map_err(|_| Error::invalid("the client has gone"))?;
+    /// Takes git's output to its end, for the report in it.
+    async fn hear_out(&mut self) -> Result<(ExitStatus, String)> {
+        let mut buffer = BytesMut::with_capacity(CHUNK);
+        while self.stdout.read_buf(&mut buffer).await.is_ok_and(|read| read > 0) {
+            self.learn_head();
+            let _ = self.demultiplexer.take(&buffer);
+            buffer.clear();
+            buffer.reserve(CHUNK);
         }
-        Ok(())
+        self.running.wait().await
     }
 
     fn learn_head(&mut self) {
@@ -383,6 +408,10 @@ impl Driver {
             self.head = Head::Known(head.updates);
         }
     }
+}
+
+fn gone() -> Error {
+    Error::invalid("the client has gone")
 }
 
 /// A push after git has ended, before the client knows.

@@ -59,6 +59,29 @@ where
     .boxed()
 }
 
+/// The standard output of a process that reads nothing; an error when it prints nothing for `silence`, or fails.
+pub(crate) fn output(mut running: Running, silence: Duration) -> ByteStream {
+    let stdout = running.stdout();
+    drop(running.stdin());
+    stream::unfold(Some((running, stdout)), move |state| async move {
+        let (mut running, stdout) = state?;
+        match tokio::time::timeout(silence, read_chunk(stdout)).await {
+            Ok(Ok(Some((chunk, stdout)))) => Some((Ok(chunk), Some((running, Some(stdout))))),
+            Ok(Ok(None)) => match running.wait().await {
+                Ok((status, _)) if status.success() => None,
+                Ok((status, stderr)) => {
+                    let error = format!("git {}: {status}: {stderr}", running.subcommand());
+                    Some((Err(io::Error::other(error)), None))
+                }
+                Err(error) => Some((Err(io::Error::other(error)), None)),
+            },
+            Ok(Err(error)) => Some((Err(error), None)),
+            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
+        }
+    })
+    .boxed()
+}
+
 async fn copy_input<R: AsyncRead + Unpin>(
     mut input: R,
     mut stdin: ChildStdin,

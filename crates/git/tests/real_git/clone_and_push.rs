@@ -1,46 +1,7 @@
 //! Clones and pushes of the real git client, over a conversation (as SSH has) and over HTTP.
 
-mod harness;
-
+use crate::harness::{World, commit, git_ok, push_then_clone};
 use git::{Protocol, refs, upload_pack};
-use harness::{World, commit, git, git_ok, text};
-
-async fn push_then_clone(url: fn(&World) -> String, version: &str) {
-    let world = World::new().await;
-    let url = url(&world);
-    let protocol = format!("protocol.version={version}");
-    let work = world.clone_with_commit(&url).await;
-    let pushed = git(&work, &["-c", &protocol, "push", "origin", "main"]).await;
-    assert!(pushed.status.success(), "{}", text(&pushed));
-    assert!(text(&pushed).contains("remote: welcome") && text(&pushed).contains("remote: recorded"));
-    let tip = git_ok(&work, &["rev-parse", "HEAD"]).await;
-    assert_eq!(world.refs().await, format!("refs/heads/main {tip}"));
-
-    for index in 0..40 {
-        commit(&work, &format!("file{index}"), &"x".repeat(index)).await;
-    }
-    git_ok(
-        &work,
-        &["-c", &protocol, "push", "-q", "origin", "main", "main:refs/heads/deep/er", "main:refs/tags/v1"],
-    )
-    .await;
-    git_ok(world.directory.path(), &["-c", &protocol, "clone", "-q", &url, "copy"]).await;
-    let copy = world.path("copy");
-    assert_eq!(git_ok(&copy, &["rev-parse", "HEAD"]).await, git_ok(&work, &["rev-parse", "HEAD"]).await);
-
-    // A fetch with many haves, which the client compresses over HTTP.
-    commit(&work, "later", "1").await;
-    git_ok(&work, &["-c", &protocol, "push", "-q", "origin", "main", ":refs/heads/deep/er"]).await;
-    git_ok(&copy, &["-c", &protocol, "fetch", "-q", "--prune"]).await;
-    assert!(!git_ok(&copy, &["branch", "-r"]).await.contains("deep/er"));
-    git_ok(world.directory.path(), &["-c", &protocol, "clone", "-q", "--depth=2", &url, "shallow"]).await;
-
-    let outcomes = world.outcomes();
-    assert_eq!(outcomes.iter().map(|o| o.refs.len()).collect::<Vec<_>>(), [1, 3, 2]);
-    assert!(outcomes.iter().all(|o| o.finished && o.refs.iter().all(|r| r.applied && r.refusal.is_none())));
-    let kept = world.leftovers();
-    assert!(kept.iter().all(|name| name.starts_with("pack-")), "each push is one pack: {kept:?}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_in_version_two() {

@@ -1,6 +1,5 @@
 //! A world for the tests: one repository, served over git's own protocol and over a few lines of HTTP to the real
 //! git client, with a decision and a record that a test can choose.
-#![allow(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod http;
 
@@ -17,7 +16,7 @@ use git::{
     Verdict, receive_pack, upload_pack,
 };
 use model::{Error, PushId, Random, RefName, RepositoryId, Result};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 type Decide =
@@ -214,6 +213,44 @@ pub(crate) async fn commit(work: &Path, name: &str, content: &str) -> String {
     git_ok(work, &["rev-parse", "HEAD"]).await
 }
 
+/// The whole life of a repository as clients see it: pushes, clones, fetches, deletions, a shallow clone.
+pub(crate) async fn push_then_clone(url: fn(&World) -> String, version: &str) {
+    let world = World::new().await;
+    let url = url(&world);
+    let protocol = format!("protocol.version={version}");
+    let work = world.clone_with_commit(&url).await;
+    let pushed = git(&work, &["-c", &protocol, "push", "origin", "main"]).await;
+    assert!(pushed.status.success(), "{}", text(&pushed));
+    assert!(text(&pushed).contains("remote: welcome") && text(&pushed).contains("remote: recorded"));
+    let tip = git_ok(&work, &["rev-parse", "HEAD"]).await;
+    assert_eq!(world.refs().await, format!("refs/heads/main {tip}"));
+
+    for index in 0..40 {
+        commit(&work, &format!("file{index}"), &"x".repeat(index)).await;
+    }
+    git_ok(
+        &work,
+        &["-c", &protocol, "push", "-q", "origin", "main", "main:refs/heads/deep/er", "main:refs/tags/v1"],
+    )
+    .await;
+    git_ok(world.directory.path(), &["-c", &protocol, "clone", "-q", &url, "copy"]).await;
+    let copy = world.path("copy");
+    assert_eq!(git_ok(&copy, &["rev-parse", "HEAD"]).await, git_ok(&work, &["rev-parse", "HEAD"]).await);
+
+    // A fetch with many haves, which the client compresses over HTTP.
+    commit(&work, "later", "1").await;
+    git_ok(&work, &["-c", &protocol, "push", "-q", "origin", "main", ":refs/heads/deep/er"]).await;
+    git_ok(&copy, &["-c", &protocol, "fetch", "-q", "--prune"]).await;
+    assert!(!git_ok(&copy, &["branch", "-r"]).await.contains("deep/er"));
+    git_ok(world.directory.path(), &["-c", &protocol, "clone", "-q", "--depth=2", &url, "shallow"]).await;
+
+    let outcomes = world.outcomes();
+    assert_eq!(outcomes.iter().map(|o| o.refs.len()).collect::<Vec<_>>(), [1, 3, 2]);
+    assert!(outcomes.iter().all(|o| o.finished && o.refs.iter().all(|r| r.applied && r.refusal.is_none())));
+    let kept = world.leftovers();
+    assert!(kept.iter().all(|name| name.starts_with("pack-")), "each push is one pack: {kept:?}");
+}
+
 /// The protocol of `git://`: one packet that says what is wanted, then a conversation.
 async fn serve_git(listener: TcpListener, server: Arc<Server>) {
     while let Ok((stream, _)) = listener.accept().await {
@@ -230,15 +267,36 @@ async fn git_session(stream: TcpStream, server: &Arc<Server>) -> io::Result<()> 
     let protocol = Protocol::parse(request.split('\0').find(|part| part.starts_with("version=")));
     let (read, rest) = reader.into_parts();
     assert!(rest.is_empty(), "the client waits for the advertisement");
+    let (read, gone) = watched(read, u64::MAX);
     let answer = if request.starts_with("git-receive-pack") {
         server.push(Session::Interactive, read).await
     } else {
         upload_pack::serve(&server.repository, protocol, Session::Interactive, read)
     };
     match answer {
-        Ok(stream) => copy(stream, &mut write).await,
+        Ok(stream) => tokio::select! {
+            copied = copy(stream, &mut write) => copied,
+            () = gone.notified() => Ok(()),
+        },
         Err(error) => write.write_all(error_packet(&error).as_bytes()).await,
     }
+}
+
+/// The first `length` bytes of what a client sends; and word when it has closed its connection after them.
+pub(crate) fn watched<R>(mut from: R, length: u64) -> (tokio::io::DuplexStream, Arc<tokio::sync::Notify>)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+{
+    let (mut to, read) = tokio::io::duplex(64 * 1024);
+    let gone = Arc::new(tokio::sync::Notify::new());
+    let tell = Arc::clone(&gone);
+    tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut (&mut from).take(length), &mut to).await;
+        drop(to);
+        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+        tell.notify_one();
+    });
+    (read, gone)
 }
 
 fn error_packet(error: &Error) -> String {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use git::inflate::{Inflate, InflateLimits};
 use git::{Protocol, Session, receive_pack, upload_pack};
 use model::Result;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
-use super::{Server, copy};
+use super::{Server, copy, watched};
 
 pub(crate) async fn serve(listener: TcpListener, server: Arc<Server>) {
     while let Ok((stream, _)) = listener.accept().await {
@@ -33,16 +34,19 @@ async fn connection(stream: TcpStream, server: &Arc<Server>) -> io::Result<()> {
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
     let target = first.split(' ').nth(1).unwrap_or_default().to_owned();
-    if headers.get("expect").is_some() {
+    if headers.contains_key("expect") {
         write.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
     }
-    let body = body(reader, &headers);
+    let (body, gone) = body(reader, &headers);
     let (kind, answer) = answer(server, &target, &headers, body).await;
     match answer {
         Ok(stream) => {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n");
             write.write_all(head.as_bytes()).await?;
-            copy(stream, &mut write).await
+            tokio::select! {
+                copied = copy(stream, &mut write) => copied,
+                () = gone.notified() => Ok(()),
+            }
         }
         Err(error) => {
             let text = format!(
@@ -84,31 +88,37 @@ async fn answer(
     }
 }
 
+/// The body, and word when the client has closed its connection.
 fn body(
-    reader: BufReader<OwnedReadHalf>,
+    mut reader: BufReader<OwnedReadHalf>,
     headers: &HashMap<String, String>,
-) -> Box<dyn AsyncRead + Send + Unpin> {
-    if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
-        let (mut write, read) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(async move {
-            let mut reader = reader;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).await.unwrap();
-                let length = u64::from_str_radix(line.trim_end(), 16).unwrap_or(0);
-                if length == 0 {
-                    return;
-                }
-                let mut chunk = (&mut reader).take(length);
-                if tokio::io::copy(&mut chunk, &mut write).await.is_err() {
-                    return;
-                }
-                let mut end = [0; 2];
-                reader.read_exact(&mut end).await.unwrap();
-            }
-        });
-        return Box::new(read);
+) -> (Box<dyn AsyncRead + Send + Unpin>, Arc<Notify>) {
+    if headers.get("transfer-encoding").is_none_or(|coding| coding != "chunked") {
+        let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+        let (read, gone) = watched(reader, length);
+        return (Box::new(read), gone);
     }
-    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    Box::new(reader.take(length))
+    let (mut write, read) = tokio::io::duplex(64 * 1024);
+    let gone = Arc::new(Notify::new());
+    let tell = Arc::clone(&gone);
+    tokio::spawn(async move {
+        let _ = copy_chunks(&mut reader, &mut write).await;
+        drop(write);
+        let _ = tokio::io::copy(&mut reader, &mut tokio::io::sink()).await;
+        tell.notify_one();
+    });
+    (Box::new(read), gone)
+}
+
+async fn copy_chunks(reader: &mut BufReader<OwnedReadHalf>, write: &mut DuplexStream) -> io::Result<()> {
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).await?;
+        let length = u64::from_str_radix(line.trim_end(), 16).unwrap_or(0);
+        let copied = tokio::io::copy(&mut (&mut *reader).take(length), write).await?;
+        reader.read_exact(&mut [0; 2]).await?;
+        if copied == 0 {
+            return Ok(());
+        }
+    }
 }

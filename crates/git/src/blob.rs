@@ -1,0 +1,43 @@
+//! The content of files, as a stream or, when small, at once.
+
+use std::time::Duration;
+
+use model::{Error, ObjectId, Result};
+
+use crate::command::{Bounds, GitCommand};
+use crate::path::RepoPath;
+use crate::repository::Repository;
+use crate::stream::{self, ByteStream};
+use crate::tree::{self, Entry, EntryKind};
+
+/// How long git may take between two pieces.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// The file or link at a path; its size stands in it. The content comes from [`open`] with its id.
+///
+/// # Errors
+/// `NotFound` when there is nothing, a directory or a submodule.
+pub async fn find(repository: &Repository, commit: &ObjectId, path: &RepoPath) -> Result<Entry> {
+    let entry = tree::find(repository, commit, path).await?;
+    entry
+        .filter(|entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink))
+        .ok_or_else(|| Error::not_found(format!("file `{path}` in `{commit}`")))
+}
+
+/// A blob's content, piece by piece.
+///
+/// # Errors
+/// When git cannot be started; the stream itself ends early when there is no such blob.
+pub fn open(repository: &Repository, id: &ObjectId) -> Result<ByteStream> {
+    let running = GitCommand::new(repository, "cat-file").operand("blob").object(id).spawn()?;
+    Ok(stream::output(running, SILENCE))
+}
+
+/// A blob's content, if it has at most `limit` bytes.
+///
+/// # Errors
+/// `TooLarge` above the limit.
+pub async fn read(repository: &Repository, id: &ObjectId, limit: usize) -> Result<Vec<u8>> {
+    let command = GitCommand::new(repository, "cat-file").operand("blob").object(id);
+    command.output(Vec::new(), Bounds { bytes: limit, ..Bounds::QUICK }).await
+}
