@@ -48,6 +48,8 @@ pub struct LogQuery {
     pub include: Vec<ObjectId>,
     /// And from none of these.
     pub exclude: Vec<ObjectId>,
+    /// And from no ref: in a push's quarantine, what the push brings.
+    pub beyond_refs: bool,
     /// Touching one of these, if there are any.
     pub paths: Vec<RepoPath>,
     /// Follow a file (exactly one path) through its renames.
@@ -58,6 +60,24 @@ pub struct LogQuery {
     pub skip: u64,
     /// How many to give; at most [`MOST_COMMITS`].
     pub limit: u64,
+}
+
+impl LogQuery {
+    /// Adds which commits are meant.
+    fn select(&self, command: GitCommand) -> GitCommand {
+        let mut command = command.flag_if(self.first_parent, "--first-parent");
+        if self.beyond_refs {
+            // The second turns what follows into inclusions again.
+            command = command.flag("--not").flag("--all").flag("--not");
+        }
+        for id in &self.include {
+            command = command.object(id);
+        }
+        for id in &self.exclude {
+            command = command.exclude(id);
+        }
+        command.paths(&self.paths)
+    }
 }
 
 const FIELDS: usize = 10;
@@ -71,18 +91,11 @@ pub async fn log(repository: &Repository, query: &LogQuery) -> Result<Vec<Commit
     if query.include.is_empty() || query.limit == 0 {
         return Ok(Vec::new());
     }
-    let mut command = show_command(repository)
+    let command = show_command(repository)
         .number("--skip", query.skip)
         .number("--max-count", query.limit.min(MOST_COMMITS))
-        .flag_if(query.follow && query.paths.len() == 1, "--follow")
-        .flag_if(query.first_parent, "--first-parent");
-    for id in &query.include {
-        command = command.object(id);
-    }
-    for id in &query.exclude {
-        command = command.exclude(id);
-    }
-    run(command.paths(&query.paths)).await
+        .flag_if(query.follow && query.paths.len() == 1, "--follow");
+    run(query.select(command)).await
 }
 
 /// How many commits a history has; `skip` and `limit` of the query do not count.
@@ -93,15 +106,8 @@ pub async fn count(repository: &Repository, query: &LogQuery) -> Result<u64> {
     if query.include.is_empty() {
         return Ok(0);
     }
-    let mut command =
-        GitCommand::new(repository, "rev-list").flag("--count").flag_if(query.first_parent, "--first-parent");
-    for id in &query.include {
-        command = command.object(id);
-    }
-    for id in &query.exclude {
-        command = command.exclude(id);
-    }
-    let output = command.paths(&query.paths).output(Vec::new(), Bounds::QUICK).await?;
+    let command = query.select(GitCommand::new(repository, "rev-list").flag("--count"));
+    let output = command.output(Vec::new(), Bounds::QUICK).await?;
     String::from_utf8_lossy(&output).trim().parse().map_err(|_| Error::internal("git counted no number"))
 }
 

@@ -84,3 +84,26 @@ async fn a_push_with_options_and_a_push_of_nothing() {
     let found = refs::list(&world.server.repository, refs::RefKind::Branches).await.unwrap();
     assert_eq!(found.len(), 1);
 }
+
+/// Attack: clients that open many fetches and go, to leave processes behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_answer_ends_git() {
+    let world = World::new().await;
+    let repository = &world.server.repository;
+    let (_client, input) = tokio::io::duplex(64);
+    let session = upload_pack::Session::Interactive;
+    let stream = upload_pack::serve(repository, Protocol::V2, session, input).unwrap();
+    let running = || {
+        let processes = std::fs::read_dir("/proc").unwrap();
+        let directories =
+            processes.filter_map(|entry| std::fs::read_link(entry.ok()?.path().join("cwd")).ok());
+        directories.filter(|directory| directory == repository.path()).count()
+    };
+    while running() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while running() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

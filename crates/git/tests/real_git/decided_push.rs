@@ -63,6 +63,14 @@ async fn the_decision_looks_into_the_quarantine() {
             let seen = commits::read(&inside, &new).await?;
             assert!(matches!(commits::read(&repository, &new).await, Err(Error::NotFound { .. })));
             assert!(try_exclusive(&repository)?.is_none(), "a push under way is not judged");
+            let query = commits::LogQuery {
+                include: vec![new.clone()],
+                beyond_refs: true,
+                limit: 10,
+                ..commits::LogQuery::default()
+            };
+            let brought = commits::log(&inside, &query).await?;
+            assert_eq!(brought.iter().map(|one| &one.id).collect::<Vec<_>>(), [&new]);
             let change = question.updates[0].change(&inside).await?;
             let line = format!(
                 "{} {change:?} {}",
