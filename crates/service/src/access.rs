@@ -8,7 +8,7 @@ use model::{
     Workspace,
 };
 use policy::{
-    Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, ResourceFacts, Target,
+    Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, Reason, ResourceFacts, Target,
 };
 use store::Reader;
 use store::project::ProjectName;
@@ -50,6 +50,25 @@ impl RepositoryPath {
         Ok(Self { workspace, repository })
     }
 }
+
+/// What a request names, by the names it uses.
+pub enum Named<'a> {
+    /// This installation.
+    Instance,
+    /// The caller's own account.
+    Caller,
+    /// A user, by username or id.
+    User(&'a str),
+    /// A workspace, by slug or id.
+    Workspace(&'a str),
+    /// A project, by its workspace and key or id.
+    Project(&'a str, &'a str),
+    /// A repository.
+    Repository(RepositoryPath),
+}
+
+/// The reason for turning away a kind of credential, beside the policies' own.
+const CREDENTIAL_KIND: &str = "credential-kind";
 
 /// Reads a path segment that names a workspace.
 #[must_use]
@@ -170,15 +189,46 @@ impl Service {
         unknown(kind)
     }
 
-    /// Turns away a credential that lacks a scope, before any name is looked up: the answer must not depend on what
-    /// exists. `label` is what was asked for, in the request's own words.
-    pub fn admit(&self, caller: &Caller, action: Action, label: &str) -> Result<()> {
-        if !caller.lacks_scopes() {
-            return Ok(());
-        }
+    /// Turns away a credential of a kind that the operation does not take, and one that lacks a scope, before any name
+    /// is looked up: the answer must not depend on what exists. `label` is what was asked for, in the request's own
+    /// words.
+    pub fn admit(&self, caller: &Caller, takes_kind: bool, action: Action, label: &str) -> Result<()> {
+        let (reason, error) = match (takes_kind, caller.lacks_scopes()) {
+            (true, false) => return Ok(()),
+            (true, true) => (Reason::SCOPES, scope_missing(caller)),
+            (false, _) => {
+                let text = "this call does not admit this kind of credential: docs/access-matrix.txt tells which it does";
+                (CREDENTIAL_KIND, Error::forbidden(text))
+            }
+        };
         let target = Target { resource: Resource::Instance, label: label.to_owned(), workspace: None };
-        self.record_refusal(caller, action, &target, vec!["scopes".to_owned()]);
-        Err(scope_missing(caller))
+        self.record_refusal(caller, action, &target, vec![reason.to_owned()]);
+        Err(error)
+    }
+
+    /// Whether the caller may carry out an action on what a request names, for operations that do nothing yet but must
+    /// refuse as they will.
+    pub async fn ask(&self, caller: &Caller, action: Action, on: Named<'_>) -> Result<()> {
+        match on {
+            Named::Instance => self.judge(caller, action, &self.instance_ground()),
+            Named::Caller => {
+                let user = caller.as_user().ok_or(Error::Unauthenticated)?;
+                self.judge(caller, action, &self.user_ground(User::clone(user)))
+            }
+            Named::User(name) => self.judge(caller, action, &self.find_user(caller, name).await?),
+            Named::Workspace(name) => self.judge(caller, action, &self.workspace_ground(caller, name).await?),
+            Named::Project(workspace, project) => {
+                self.judge(caller, action, &self.project_ground(caller, workspace, project).await?)
+            }
+            Named::Repository(path) => {
+                self.judge(caller, action, self.repository_ground(caller, &path).await?.as_ref())
+            }
+        }
+    }
+
+    fn judge<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Result<()> {
+        let decision = self.decide(caller, action, ground);
+        if decision.allowed { Ok(()) } else { Err(self.refuse(caller, action, ground, &decision)) }
     }
 
     /// The repository of this name, whether or not the caller may know of it: only [`Service::permit`] and

@@ -6,7 +6,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method as Verb, Request, StatusCode, header};
 use model::{Error, RequestId, Result, ScopeSet};
-use service::{Caller, Door, Identity, Presented};
+use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
 use super::{Cx, Peer, Response, answer, credential, panic};
@@ -119,7 +119,9 @@ async fn carry_out(
     if !caller.is_anonymous() {
         *held = Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
     }
-    admit(row, &caller)?;
+    if row.visibility == Visibility::Hidden {
+        app.service()?.admit(&caller, takes(row, &caller), row.action, parts.uri.path())?;
+    }
     let query = Parameters::parse(parts.uri.query().unwrap_or_default())?;
     let cx = Cx {
         app: app.clone(),
@@ -134,7 +136,7 @@ async fn carry_out(
     };
     match row.handler {
         Handler::Built(operation) => operation(cx).await,
-        Handler::NotBuilt | Handler::Retired(_) => Err(not_built(&cx, *held, reached.required)),
+        Handler::NotBuilt | Handler::Retired(_) => not_built(cx).await,
     }
 }
 
@@ -147,32 +149,32 @@ fn door(row: &Route) -> Door {
 }
 
 /// Whether the row takes this kind of credential at all.
-fn admit(row: &Route, caller: &Caller) -> Result<()> {
-    let admitted = match (caller.credential_kind(), caller.identity()) {
+fn takes(row: &Route, caller: &Caller) -> bool {
+    match (caller.credential_kind(), caller.identity()) {
         (Some(kind), _) => row.credentials.admits(kind),
         (None, Identity::User(_)) => row.credentials.admits_password() || row.credentials.admits_session(),
         (None, _) => true,
-    };
-    match admitted {
-        true => Ok(()),
-        false => Err(Error::forbidden(
-            "this call does not admit this kind of credential: see docs/access-matrix.txt for those it does",
-        )),
     }
 }
 
-/// What a caller is told of a call that is not built: first whatever would have stopped it anyway.
-fn not_built(cx: &Cx, held: Option<ScopeSet>, required: service::RequiredScopes) -> Error {
-    let row = cx.route;
-    let nameless = matches!(row.on, Anchor::Instance | Anchor::Caller | Anchor::InQuery) || row.writes();
-    if cx.caller.is_anonymous() && nameless && row.visibility == Visibility::Hidden {
-        return Error::Unauthenticated;
+/// What a caller is told of a call that is not built: first whatever will stop it when it is.
+async fn not_built(cx: Cx) -> Result<Response> {
+    // The body is not asked for, and a stream cannot be shared between threads.
+    let Cx { app, route, params, caller, .. } = cx;
+    let row = route;
+    if row.visibility == Visibility::Hidden {
+        let (workspace, action) = (params.get("workspace"), row.action);
+        let asked = match row.on {
+            Anchor::Instance | Anchor::InQuery => Named::Instance,
+            Anchor::Caller => Named::Caller,
+            Anchor::User(parameter) => Named::User(params.get(parameter)),
+            Anchor::Workspace | Anchor::ProjectInBody => Named::Workspace(workspace),
+            Anchor::Project => Named::Project(workspace, params.get("project_key")),
+            Anchor::Repository => Named::Repository(RepositoryPath::parse(workspace, params.get("repo_slug"))?),
+        };
+        app.service()?.ask(&caller, action, asked).await?;
     }
-    if cx.caller.lacks_scopes() {
-        let required = required.for_kind(cx.caller.credential_kind());
-        return Error::ScopeMissing { granted: held.unwrap_or_default().names(), required: required.names() };
-    }
-    Error::NotBuilt(row.operation)
+    Err(Error::NotBuilt(row.operation))
 }
 
 /// What the credential holds and what the row wants, the latter always in the classic vocabulary.
