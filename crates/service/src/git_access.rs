@@ -69,7 +69,7 @@ pub use git::ByteStream;
 const REFS_TOLD: usize = 100;
 
 /// The ref updates in an audit event: the first ones, how many, and a digest of all.
-fn told(updates: &[RefUpdate], applied: Option<&PushOutcome>) -> Value {
+pub(crate) fn told(updates: &[RefUpdate], applied: Option<&PushOutcome>) -> Value {
     let mut digest = Sha256::new();
     for update in updates {
         digest.update(format!("{} {} {}\n", update.old, update.new, update.name));
@@ -87,7 +87,7 @@ fn told(updates: &[RefUpdate], applied: Option<&PushOutcome>) -> Value {
 }
 
 /// The provenance of a push as its row keeps it, for whoever settles it.
-fn kept(origin: &Origin, target: &Target) -> Value {
+pub(crate) fn kept(origin: &Origin, target: &Target) -> Value {
     json!({
         "request_id": origin.request_id, "actor": origin.actor, "actor_id": origin.actor_id,
         "credential": origin.credential, "address": origin.address, "label": target.label,
@@ -144,7 +144,7 @@ impl Service {
             GitService::UploadPack => Action::RepositoryClone,
             GitService::ReceivePack => Action::RepositoryPushIntent,
         };
-        self.admit(&caller, action, "repository")?;
+        self.admit(&caller, true, action, "the repository")?;
         let ground = self.repository_ground(&caller, path).await?;
         match service {
             GitService::UploadPack => self.check(&caller, act::RepositoryClone, ground.as_ref())?,
@@ -274,7 +274,7 @@ impl Service {
     }
 
     /// The facts about a repository by its id, read now.
-    async fn ground_of(&self, caller: &Caller, id: RepositoryId) -> Result<Ground<Located>> {
+    pub(crate) async fn ground_of(&self, caller: &Caller, id: RepositoryId) -> Result<Ground<Located>> {
         let user = caller.as_user().map(|user| user.id);
         let now = self.clock.now();
         let (credential, asked) = (caller.credential().map(|credential| credential.id), user);
@@ -314,7 +314,7 @@ impl Service {
         Ok(Vec::new())
     }
 
-    async fn settle(&self, push: OpenPush, outcome: PushOutcome, reason: InternalReason) -> Result<()> {
+    pub(crate) async fn settle(&self, push: OpenPush, outcome: PushOutcome, reason: InternalReason) -> Result<()> {
         let now = self.clock.now();
         let permit = outcome_permit(&push, reason, now)?;
         let asked = updates(&push)?;

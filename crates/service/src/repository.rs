@@ -93,6 +93,16 @@ fn branch(name: &str) -> Result<RefName> {
         .map_err(|_| Error::invalid_field("mainbranch", "not a branch name that git accepts"))
 }
 
+/// The slug that follows from a name.
+fn slug_of(name: &DisplayName) -> Result<RepositorySlug> {
+    model::name::slug_from(name.as_str()).parse().map_err(|_| {
+        Error::invalid_field(
+            "name",
+            "use a name with at least one letter from a to z or digit, to make a slug from",
+        )
+    })
+}
+
 fn language(text: &str) -> Result<()> {
     if text.len() > 64 || text.chars().any(char::is_control) {
         return Err(Error::invalid_field("language", "use at most 64 characters"));
@@ -262,6 +272,7 @@ impl Service {
         if let Some(name) = &change.default_branch {
             branch(name).map(drop)?;
         }
+        let slug_of_new_name = change.name.as_ref().map(slug_of).transpose()?;
         if let Some(project) = &change.project {
             self.may_take_in(caller, &ground.subject, project.clone()).await?;
         }
@@ -276,7 +287,9 @@ impl Service {
                 let before = relocated(writer, before)?;
                 let mut after = before.repository.clone();
                 after.name = change.name.clone().unwrap_or(after.name);
-                after.slug = change.slug.clone().unwrap_or(after.slug);
+                let follows = after.name != before.repository.name;
+                let slug = change.slug.clone().or(slug_of_new_name.clone().filter(|_| follows));
+                after.slug = slug.unwrap_or(after.slug);
                 after.description = change.description.clone().unwrap_or(after.description);
                 after.private = change.private.unwrap_or(after.private);
                 after.fork_policy = change.fork_policy.unwrap_or(after.fork_policy);
