@@ -57,6 +57,12 @@ pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
         |path: &str, body: &Value| Request::post(&format!("{site}{path}"), &authorization, body).send();
     post("/api/workspaces", &json!({"slug": WORKSPACE, "name": "Bench"}))?;
     post(&format!("/2.0/workspaces/{WORKSPACE}/projects"), &json!({"key": PROJECT, "name": "Bench"}))?;
+    // What is measured is what machines use: an access token, which the same header opens REST and git with.
+    let scopes = json!({"name": "bench", "scopes": ["repository:write", "repository:admin"]});
+    let made = post(&format!("/api/workspaces/{WORKSPACE}/access-tokens"), &scopes)?;
+    let made: Value = serde_json::from_str(&made)?;
+    let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
+    let authorization = format!("Authorization: Bearer {token}");
     Ok(Host {
         kind: Kind::Bastide,
         accounts: None,

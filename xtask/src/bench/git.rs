@@ -76,7 +76,7 @@ pub(super) fn advertisement(bench: &Bench) -> Result<Finding> {
 pub(super) fn processor_time(bench: &Bench) -> Result<Finding> {
     let hosts = filled(bench, Kind::AccountedHttpBackend)?;
     let mut finding = Finding::new(
-        "less processor time than http-backend for each of both",
+        "half of http-backend's processor time per `ls-remote`, two thirds of it per small clone",
         &["host", "ls-remote, ms", "small clone, ms", "ls-remote, to http-backend", "clone, to http-backend"],
     );
     let listings = figures::in_turns(3, &hosts, |host| {
@@ -124,7 +124,7 @@ pub(super) fn fetch(bench: &Bench) -> Result<Finding> {
         Ok(bytes / 1e6 / elapsed.as_secs_f64())
     })?;
     let mut finding = Finding::new(
-        "at least the throughput of http-backend; 5 times it once packs are kept",
+        "1.3 times the throughput of http-backend",
         &["host", "MB/s", "processor, s", "to http-backend"],
     );
     for (host, rate) in hosts.iter().zip(&rates) {

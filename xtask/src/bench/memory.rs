@@ -12,7 +12,7 @@ use crate::{Result, process};
 /// Measures both.
 pub(super) fn resident(bench: &Bench) -> Result<Finding> {
     let mut finding = Finding::new(
-        "at most 30 MiB idle, and at most 64 MiB more while 1 GB is pushed",
+        "under 40 MB idle, and under 40 MB more while 1 GB is pushed",
         &["host", "idle, MiB", "highest during the push, MiB", "growth, MiB"],
     );
     let hosts = bench.hosts(&[Kind::Bastide])?;
