@@ -1,2 +1,7 @@
 //! The `bastide` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::cli::hook::run().unwrap_or_else(server::cli::run)
+}

@@ -1,0 +1,78 @@
+//! Accounts, for those who manage them.
+
+use axum::http::StatusCode;
+use model::Result;
+use service::{NewUser, UserChange};
+use wire::PageRequest;
+use wire::api::{User, UserCreate, UserUpdate};
+
+use super::{admitted, bound_to, document, page, window};
+use crate::http::{Cx, Response, answer};
+
+/// `GET /api/users`
+///
+/// # Errors
+/// When the caller may not manage users.
+pub async fn list(cx: Cx) -> Result<Response> {
+    let request = PageRequest::list(&cx.query)?;
+    let users = admitted(&cx)?.users(&cx.caller, window(&request)?).await?;
+    page(&cx, &request, users, |user| User::from(&user))
+}
+
+/// `POST /api/users`
+///
+/// # Errors
+/// When the caller may not, or the body is not what it must be.
+pub async fn create(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: UserCreate = cx.json().await?;
+    let new = NewUser {
+        username: body.username,
+        email: body.email,
+        display_name: body.display_name,
+        password: body.password,
+    };
+    let user = cx.service()?.create_user(&cx.caller, new).await?;
+    document(StatusCode::CREATED, &User::from(&user))
+}
+
+/// `GET /api/users/{username}`
+///
+/// # Errors
+/// When the caller may not, or there is no such user.
+pub async fn get(cx: Cx) -> Result<Response> {
+    let user = admitted(&cx)?.inspect_user(&cx.caller, cx.param("username")).await?;
+    document(StatusCode::OK, &User::from(&user))
+}
+
+/// `PUT /api/users/{username}`
+///
+/// # Errors
+/// When the caller may not, or the body is not what it must be.
+pub async fn update(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: UserUpdate = cx.json().await?;
+    let service = cx.service()?;
+    let username = cx.param("username");
+    let seen = service.inspect_user(&cx.caller, username).await?;
+    let bound = bound_to(&cx, &User::from(&seen))?;
+    let change = UserChange {
+        active: body.active,
+        staff_role: body.staff_role,
+        display_name: body.display_name,
+        email: body.email,
+        password: body.password,
+        only_if: bound.then_some(seen),
+    };
+    let user = service.update_user(&cx.caller, username, change).await?;
+    document(StatusCode::OK, &User::from(&user))
+}
+
+/// `DELETE /api/users/{username}`
+///
+/// # Errors
+/// When the caller may not, or there is no such user.
+pub async fn delete(cx: Cx) -> Result<Response> {
+    admitted(&cx)?.delete_user(&cx.caller, cx.param("username")).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,255 @@
+//! Which installation a command is about: its data directory, its database, and the lock that keeps two programs from
+//! opening the same one.
+//!
+//! Each setting comes from the flag, else from its `BASTIDE_…` variable, else from `bastide.toml`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use model::{Error, Result, Secret};
+use rustix::fs::{FlockOperation, flock};
+use serde::Deserialize;
+use service::Database;
+
+/// The configuration file that is read when none is named and there is one.
+const CONFIG: &str = "bastide.toml";
+/// Where a password for the database is looked for.
+const DATABASE_PASSWORD: &str = "BASTIDE_DATABASE_PASSWORD";
+/// Where the master key is looked for before the data directory.
+const MASTER_KEY: &str = "BASTIDE_MASTER_KEY";
+
+/// The flags that name an installation.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Place {
+    /// The data directory
+    #[arg(long, env = "BASTIDE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A PostgreSQL database for the metadata, postgres://USER@HOST/NAME, instead of SQLite in the data directory
+    #[arg(long, env = "BASTIDE_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+    /// A file with the database's password; BASTIDE_DATABASE_PASSWORD does as well
+    #[arg(long, env = "BASTIDE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+    /// The configuration file; bastide.toml in the working directory when there is one
+    #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What `bastide.toml` may hold: the flags of `serve` by their names.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--database`
+    pub database: Option<String>,
+    /// `--database-password-file`
+    pub database_password_file: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--base-url`
+    pub base_url: Option<String>,
+    /// `--tls-cert`
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`
+    pub tls_key: Option<PathBuf>,
+    /// `--insecure`
+    pub insecure: Option<bool>,
+    /// `--metrics`
+    pub metrics: Option<String>,
+    /// `--proxy`
+    pub proxy: Option<Vec<String>>,
+}
+
+/// An installation.
+#[derive(Clone)]
+pub struct Installation {
+    /// The data directory.
+    pub data: PathBuf,
+    /// What the configuration file says.
+    pub config: Config,
+    database: Option<(String, Option<Secret>)>,
+    master_key: Option<Secret>,
+}
+
+impl Place {
+    /// Finds the installation.
+    ///
+    /// # Errors
+    /// When no data directory is named, a file cannot be read, or a password stands where others see it.
+    pub fn find(&self) -> Result<Installation> {
+        let config = self.config()?;
+        let data = self.data.clone().or_else(|| config.data.clone()).ok_or_else(|| {
+            Error::invalid("name the data directory: --data DIR, BASTIDE_DATA or `data` in bastide.toml")
+        })?;
+        let url = self.database.clone().or_else(|| config.database.clone());
+        if let Some(url) = &url
+            && has_password(url)
+            && std::env::args().any(|argument| argument.contains(url.as_str()))
+        {
+            return Err(Error::invalid(format!(
+                "a password on the command line is seen by every user of the machine: leave it out of --database, and \
+                 put it into {DATABASE_PASSWORD} or --database-password-file"
+            )));
+        }
+        let file = self.database_password_file.as_ref().or(config.database_password_file.as_ref());
+        let password = match file {
+            Some(file) => Some(secret_file(file)?),
+            None => variable(DATABASE_PASSWORD),
+        };
+        let database = url.map(|url| (url, password));
+        Ok(Installation { data, config, database, master_key: variable(MASTER_KEY) })
+    }
+
+    fn config(&self) -> Result<Config> {
+        let (path, named) = match &self.config {
+            Some(path) => (path.as_path(), true),
+            None => (Path::new(CONFIG), false),
+        };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Config::default());
+            }
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        toml::from_str(&text).map_err(|error| Error::invalid(format!("`{}`: {error}", path.display())))
+    }
+}
+
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':')) || url.contains("password=")
+}
+
+fn variable(name: &str) -> Option<Secret> {
+    std::env::var(name).ok().filter(|text| !text.is_empty()).map(Secret::new)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::invalid(format!("cannot read `{}`: {error}", path.display()))
+}
+
+/// A secret from a file, without its last newline; `-` is standard input.
+pub(super) fn secret_file(path: &Path) -> Result<Secret> {
+    let text = match path.as_os_str() == "-" {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => fs::read_to_string(path),
+    };
+    let text = text.map_err(|error| unreadable(path, &error))?;
+    Ok(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+impl Installation {
+    /// One in this directory, with nothing set.
+    #[must_use]
+    pub fn at(data: PathBuf) -> Self {
+        Self { data, config: Config::default(), database: None, master_key: None }
+    }
+
+    /// Where a running server listens to the command line.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.data.join("run").join("operator.sock")
+    }
+
+    /// Whether its metadata lies in the data directory.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.database.is_none()
+    }
+
+    /// Whether its master key comes from the environment.
+    #[must_use]
+    pub fn has_master_key(&self) -> bool {
+        self.master_key.is_some()
+    }
+
+    /// What the service is opened with.
+    ///
+    /// # Errors
+    /// When this program cannot be found again, which the hooks need.
+    pub fn settings(&self, base_url: String) -> Result<service::Settings> {
+        let database = self.database.clone().map(|(url, password)| Database::Postgres { url, password });
+        let program = std::env::current_exe()
+            .map_err(|error| Error::Internal(format!("this program cannot be found again: {error}")))?;
+        Ok(service::Settings {
+            data: self.data.clone(),
+            database,
+            base_url,
+            program,
+            restore_days: 30,
+            master_key: self.master_key.clone(),
+        })
+    }
+}
+
+/// The data directory is this program's alone, until this is dropped or the program ends.
+pub struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
+
+impl Lock {
+    /// Takes the lock of a data directory, which is made when it is missing.
+    ///
+    /// # Errors
+    /// When another program has it.
+    pub fn take(data: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            Error::Internal(format!("the data directory `{}` cannot be used: {error}", data.display()))
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(data.join("lock"))
+            .map_err(failed)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => Error::Conflict(format!(
+                "`{}` is in use by another bastide, which is starting, stopping or running a command: try again when \
+                 it is done",
+                data.display()
+            )),
+            other => failed(other.into()),
+        })?;
+        // For people who look; the lock is the flock.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Self(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_is_seen() {
+        for url in ["postgres://ann:secret@host/db", "postgres://host/db?password=x", "postgres://a:b@c:1/d"]
+        {
+            assert!(has_password(url), "{url}");
+        }
+        for url in ["postgres://ann@host:5432/db", "postgres://host/db", "postgres://host/a:b@c"] {
+            assert!(!has_password(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_locked_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::take(directory.path()).unwrap();
+        assert!(matches!(Lock::take(directory.path()), Err(Error::Conflict(_))));
+        drop(lock);
+        Lock::take(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn the_file_takes_the_names_of_the_flags() {
+        let config: Config = toml::from_str("data = \"/srv\"\nbase-url = \"https://x\"\nproxy = []").unwrap();
+        assert_eq!(config.base_url.as_deref(), Some("https://x"));
+        assert!(toml::from_str::<Config>("base_url = \"https://x\"").is_err());
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line: one file per command. Commands reach an installation through one [`client`]; results go to
+//! standard output, everything else to standard error.
+
+mod access;
+mod admin;
+mod audit;
+mod client;
+mod demo;
+mod doctor;
+pub mod hook;
+mod installation;
+mod output;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use model::{Error, Result};
+
+pub use client::{Answer, Client};
+pub use installation::{Config, Installation, Lock, Place};
+pub use serve::{Running, Serve, start};
+
+/// A self-hosted home for Git repositories in which every access is scoped, explained and recorded.
+#[derive(Parser)]
+#[command(name = "bastide", version, about, max_term_width = 100)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// See the main job done, step by step, on a temporary instance
+    Demo(demo::Demo),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Make the first administrator; manage users and tokens
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Ask who may do what, and why; prove the access model
+    #[command(subcommand)]
+    Access(access::Access),
+    /// Verify the audit trail, or export it
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Look whether everything is as it should be
+    Doctor(doctor::Doctor),
+}
+
+/// Whether what was asked about is as it should be: decides the exit status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Bad,
+}
+
+/// Runs the command that the program's arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::failure(&Error::internal(error));
+            return ExitCode::from(2);
+        }
+    };
+    let ended = runtime.block_on(carry_out(line.command));
+    // What still runs after a second signal is not waited for.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::from(1),
+        Err(error) => {
+            output::failure(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn carry_out(command: Command) -> Result<Verdict> {
+    match command {
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Serve(serve) => serve::run(serve).await,
+        Command::Admin(admin) => admin::run(admin).await,
+        Command::Access(access) => access::run(access).await,
+        Command::Audit(audit) => audit::run(audit).await,
+        Command::Doctor(doctor) => doctor::run(doctor).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Line::command().debug_assert();
+    }
+}

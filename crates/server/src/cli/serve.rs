@@ -1,0 +1,260 @@
+//! `bastide serve`: binds, opens the house, and serves until it is told to stop.
+//!
+//! The listener stands before the database is open, so that an address that is taken is told at once and a load
+//! balancer sees "starting" rather than nothing. The first signal ends it gently: new requests are turned away, those
+//! in flight, above all pushes, come to their end. A second signal does not wait.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use model::{Clock, Error, Random, RequestId, Result};
+use serde_json::json;
+use service::{Caller, Service};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing_subscriber::EnvFilter;
+
+use super::Verdict;
+use super::installation::{Installation, Lock, Place};
+use super::output::{Output, notice};
+use crate::app::{App, Settings};
+use crate::http::listener::serving;
+use crate::http::{Limits, Listener, Networks, Stop, take_over_panics};
+use crate::tls::Certificates;
+
+/// Where it listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:7990";
+/// How often the ledger's backlog is measured.
+const MEASURE: Duration = Duration::from_secs(5);
+
+/// The flags of `serve`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Serve {
+    #[command(flatten)]
+    place: Place,
+    /// The address to listen on; port 0 picks a free one [default: 127.0.0.1:7990]
+    #[arg(long, env = "BASTIDE_LISTEN", value_name = "ADDR")]
+    listen: Option<String>,
+    /// The address that clients know this installation by
+    #[arg(long, env = "BASTIDE_BASE_URL", value_name = "URL")]
+    base_url: Option<String>,
+    /// The certificate chain, in PEM
+    #[arg(long, env = "BASTIDE_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM
+    #[arg(long, env = "BASTIDE_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Serve without TLS on an address that can be reached from elsewhere
+    #[arg(long, env = "BASTIDE_INSECURE")]
+    insecure: bool,
+    /// An address for a page of metrics
+    #[arg(long, env = "BASTIDE_METRICS", value_name = "ADDR")]
+    metrics: Option<String>,
+    /// Networks of proxies whose forwarding headers are believed
+    #[arg(long, env = "BASTIDE_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    proxy: Vec<String>,
+    /// What to log, as `tracing` filters
+    #[arg(long, env = "BASTIDE_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// Tell the address as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a server is started with.
+pub struct Start {
+    /// Where.
+    pub address: SocketAddr,
+    /// How clients know it; by the address it listens on, when none is given.
+    pub base_url: Option<String>,
+    /// Its certificate.
+    pub tls: Option<Certificates>,
+    /// Whether it may be reached from elsewhere without one.
+    pub insecure: bool,
+    /// Where its page of metrics is.
+    pub metrics: Option<SocketAddr>,
+    /// Whom it believes.
+    pub proxies: Networks,
+}
+
+impl Start {
+    /// On a free port of the loopback, in the clear.
+    #[must_use]
+    pub fn on_loopback() -> Self {
+        Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            base_url: None,
+            tls: None,
+            insecure: false,
+            metrics: None,
+            proxies: Networks::default(),
+        }
+    }
+}
+
+/// A server that runs.
+pub struct Running {
+    /// The base of its addresses.
+    pub base_url: String,
+    /// Where it listens, with the scheme.
+    pub address: String,
+    /// The app that it serves.
+    pub app: App,
+    /// The house below.
+    pub service: Service,
+    stop: Stop,
+    listeners: JoinSet<()>,
+    _lock: Lock,
+}
+
+/// Starts a server on an installation; returns when it takes requests.
+///
+/// # Errors
+/// When an address is taken, or the installation cannot be opened.
+pub async fn start(installation: &Installation, how: Start) -> Result<Running> {
+    let lock = Lock::take(&installation.data)?;
+    let secure = how.tls.is_some();
+    let hangups = how.tls.clone();
+    let listener = Listener::tcp(how.address, how.tls, how.insecure).await?;
+    let bound = listener.address().unwrap_or(how.address);
+    let address = format!("{}://{bound}", if secure { "https" } else { "http" });
+    let base_url = how.base_url.unwrap_or_else(|| address.clone()).trim_end_matches('/').to_owned();
+    let (clock, random) = (Clock::system(), Random::system());
+    let settings = Settings { base_url: base_url.clone(), proxies: how.proxies, ..Settings::default() };
+    let app = App::new(settings, clock.clone(), random.clone()).map_err(Error::internal)?;
+    let (stop, mut listeners) = (Stop::default(), JoinSet::new());
+    listeners.spawn(listener.serve(serving(app.clone()), Limits::default(), stop.clone()));
+    if let Some(address) = how.metrics {
+        let page = Listener::tcp(address, None, true).await?;
+        listeners.spawn(page.serve(app.metrics.serving(), Limits::default(), stop.clone()));
+    }
+    if let Some(certificates) = hangups {
+        tokio::spawn(certificates.reload_on_hangup());
+    }
+    let service = Service::open(installation.settings(base_url.clone())?, clock, random).await?;
+    service.start_background().await?;
+    app.open(service.clone());
+    tokio::spawn(measure(app.clone()));
+    let socket = Listener::unix(&installation.socket())?;
+    listeners.spawn(socket.serve(serving(app.clone()), Limits::default(), stop.clone()));
+    Ok(Running { base_url, address, app, service, stop, listeners, _lock: lock })
+}
+
+/// Keeps the figures of the ledger's backlog up to date.
+async fn measure(app: App) {
+    let mut ticks = tokio::time::interval(MEASURE);
+    while !app.is_stopping() {
+        ticks.tick().await;
+        let Ok(service) = app.service() else { continue };
+        let operator = Caller::operator(RequestId::new(&app.random));
+        if let Ok(health) = service.health(&operator).await {
+            let now = app.clock.now().micros();
+            let age = health.oldest_unsequenced.map_or(0, |oldest| now.saturating_sub(oldest.micros()));
+            let age = Duration::from_micros(u64::try_from(age).unwrap_or(0));
+            app.metrics.set_ledger_backlog(health.unsequenced, age);
+        }
+    }
+}
+
+impl Running {
+    /// Turns new requests away, lets those in flight end, and closes the house.
+    ///
+    /// # Errors
+    /// When what was written cannot be brought to its end.
+    pub async fn finish(mut self) -> Result<()> {
+        self.app.stop();
+        self.stop.stop();
+        while self.listeners.join_next().await.is_some() {}
+        self.service.close().await
+    }
+}
+
+/// Returns at the next signal to end.
+pub(super) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Self> {
+        let of = |kind| signal(kind).map_err(Error::internal);
+        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
+    }
+
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Serve {
+    fn start(&self, installation: &Installation) -> Result<Start> {
+        let config = &installation.config;
+        let address = |text: &str| {
+            text.parse::<SocketAddr>().map_err(|_| {
+                Error::invalid(format!("`{text}` is no address to listen on: write it as 127.0.0.1:7990"))
+            })
+        };
+        let listen = self.listen.as_deref().or(config.listen.as_deref()).unwrap_or(LISTEN);
+        let certificate = self.tls_cert.as_ref().or(config.tls_cert.as_ref());
+        let key = self.tls_key.as_ref().or(config.tls_key.as_ref());
+        let tls = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some(Certificates::load(certificate, key)?),
+            (None, None) => None,
+            _ => return Err(Error::invalid("give --tls-cert and --tls-key together")),
+        };
+        let metrics = self.metrics.as_deref().or(config.metrics.as_deref()).map(address).transpose()?;
+        let proxies = match self.proxy.is_empty() {
+            true => config.proxy.clone().unwrap_or_default(),
+            false => self.proxy.clone(),
+        };
+        Ok(Start {
+            address: address(listen)?,
+            base_url: self.base_url.clone().or_else(|| config.base_url.clone()),
+            tls,
+            insecure: self.insecure || config.insecure.unwrap_or(false),
+            metrics,
+            proxies: networks(&proxies)?,
+        })
+    }
+}
+
+fn networks(list: &[String]) -> Result<Networks> {
+    if list.is_empty() {
+        return Ok(Networks::default());
+    }
+    list.join(",").parse().map_err(|error| Error::invalid(format!("--proxy: {error}")))
+}
+
+/// Runs the command.
+pub(super) async fn run(serve: Serve) -> Result<Verdict> {
+    let filter = EnvFilter::try_new(&serve.log)
+        .map_err(|error| Error::invalid(format!("`{}` is no log filter: {error}", serve.log)))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    take_over_panics();
+    let mut signals = Signals::new()?;
+    let installation = serve.place.find()?;
+    let how = serve.start(&installation)?;
+    let running = tokio::select! {
+        started = start(&installation, how) => started?,
+        () = signals.next() => return Ok(Verdict::Good),
+    };
+    let output = Output::new();
+    if serve.json {
+        output.json(&json!({
+            "listening": running.address, "base_url": running.base_url, "pid": std::process::id(),
+        }))?;
+    } else {
+        output.line(format_args!("listening on {}", running.address))?;
+    }
+    signals.next().await;
+    notice("stopping: requests in flight come to their end; a second signal does not wait for them");
+    tokio::select! {
+        finished = running.finish() => finished.map(|()| Verdict::Good),
+        () = signals.next() => Err(Error::Internal("stopped without waiting for what was in flight".to_owned())),
+    }
+}
