@@ -44,7 +44,9 @@ async fn a_scope_binds_in_every_presentation() {
     let world = World::new().await;
     let path = "/api/repositories/acme/one/access-tokens";
     let token = world.mint(&world.password("owner"), path, &["repository"]).await;
-    let user = |name: &str| format!("{}/acme/one.git", world.server.url.replacen("http://", &format!("http://{name}@"), 1));
+    let user = |name: &str| {
+        format!("{}/acme/one.git", world.server.url.replacen("http://", &format!("http://{name}@"), 1))
+    };
     let basic = git_as(&world, "x-token-auth", &token);
     let header = format!("Authorization: Bearer {}", token.expose());
     let bearer = GitClient::new()
@@ -127,14 +129,39 @@ async fn what_a_user_names_never_becomes_an_option_of_git() {
     let exec = format!("--output={}", touched.display());
     let login = world.app_password("writer");
     for name in [
-        exec.as_str(), "--exec=touch", "-c", "--upload-pack=id", "main\0--exec", "main\n--exec", "a;b", "$(id)", "`id`",
-        "@{-1}", ":/x", "main:../../etc/passwd", "..", "--", "-",
+        exec.as_str(),
+        "--exec=touch",
+        "-c",
+        "--upload-pack=id",
+        "main\0--exec",
+        "main\n--exec",
+        "a;b",
+        "$(id)",
+        "`id`",
+        "@{-1}",
+        ":/x",
+        "main:../../etc/passwd",
+        "..",
+        "--",
+        "-",
     ] {
         let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
         for place in [
-            "commit/{}", "commits/{}", "src/{}/README.md", "src/main/{}", "diff/{}", "diffstat/{}", "patch/{}",
-            "diff/main..{}", "merge-base/{}..main", "filehistory/main/{}", "refs/branches/{}", "refs/tags/{}",
-            "commits?path={}", "commits?include={}", "commits?exclude={}",
+            "commit/{}",
+            "commits/{}",
+            "src/{}/README.md",
+            "src/main/{}",
+            "diff/{}",
+            "diffstat/{}",
+            "patch/{}",
+            "diff/main..{}",
+            "merge-base/{}..main",
+            "filehistory/main/{}",
+            "refs/branches/{}",
+            "refs/tags/{}",
+            "commits?path={}",
+            "commits?include={}",
+            "commits?exclude={}",
         ] {
             let path = format!("/2.0/repositories/acme/one/{}", place.replace("{}", &encoded));
             let answer = world.server.send("GET", &path, &login, &Value::Null).await;
@@ -143,8 +170,14 @@ async fn what_a_user_names_never_becomes_an_option_of_git() {
             assert!(code < 500 || code == 501, "{path}: {code} {}", answer.text);
         }
         let body = json!({ "name": name, "target": { "hash": "main" } });
-        let answer = world.server.send("POST", "/2.0/repositories/acme/one/refs/branches", &login, &body).await;
-        assert!(matches!(answer.status.as_u16(), 400 | 404 | 501), "{name:?}: {} {}", answer.status, answer.text);
+        let answer =
+            world.server.send("POST", "/2.0/repositories/acme/one/refs/branches", &login, &body).await;
+        assert!(
+            matches!(answer.status.as_u16(), 400 | 404 | 501),
+            "{name:?}: {} {}",
+            answer.status,
+            answer.text
+        );
     }
     assert!(!touched.exists(), "git took a name for an option");
 }
@@ -154,7 +187,8 @@ async fn what_a_user_names_never_becomes_an_option_of_git() {
 #[tokio::test]
 async fn a_name_cannot_become_an_environment_variable() {
     let world = World::new().await;
-    for name in ["ann\0GIT_SSH=x", "ann\nGIT_SSH=x", "GIT_SSH=x", "a b", "-ann", "../ann", "ann/../root", ""] {
+    for name in ["ann\0GIT_SSH=x", "ann\nGIT_SSH=x", "GIT_SSH=x", "a b", "-ann", "../ann", "ann/../root", ""]
+    {
         let body = json!({ "username": name, "email": "x@example.com" });
         let answer = world.server.send("POST", "/api/users", &world.server.administrator, &body).await;
         assert_eq!(answer.status, 400, "{name:?}: {}", answer.text);
@@ -176,11 +210,10 @@ async fn push_options_inject_nothing() {
     let git = git_as(&world, "writer", &secret(&world.app_password("writer")));
     let copy = git.working_copy("one");
     let remote = address(&world, "acme/one.git");
-    for (number, option) in [
-        "a=b;c=d", "a\tb", "{\"push\":\"x\"}", "=", "x\";repository=two;\"", "größe", &"x".repeat(8_000),
-    ]
-    .into_iter()
-    .enumerate()
+    for (number, option) in
+        ["a=b;c=d", "a\tb", "{\"push\":\"x\"}", "=", "x\";repository=two;\"", "größe", &"x".repeat(8_000)]
+            .into_iter()
+            .enumerate()
     {
         let branch = format!("main:refs/heads/option-{number}");
         let pushed = git.run(&copy, ["push", "-o", option, &remote, &branch]);
@@ -204,12 +237,22 @@ async fn no_name_climbs_out_of_its_place() {
         let body = json!({ "scm": "git", "project": { "key": "CORE" } });
         let path = format!("/2.0/repositories/acme/{encoded}");
         let answer = world.server.send("POST", &path, &world.app_password("owner"), &body).await;
-        assert!(matches!(answer.status.as_u16(), 400 | 404 | 405), "{name:?}: {} {}", answer.status, answer.text);
+        assert!(
+            matches!(answer.status.as_u16(), 400 | 404 | 405),
+            "{name:?}: {} {}",
+            answer.status,
+            answer.text
+        );
     }
     for entry in std::fs::read_dir(world.server.data().join("repositories")).expect("the root").flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        assert!(name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit()) || name.starts_with('.') || name == "trash", "{name}");
+        assert!(
+            name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit())
+                || name.starts_with('.')
+                || name == "trash",
+            "{name}"
+        );
     }
 }
 
@@ -243,8 +286,11 @@ async fn dots_in_a_path_read_no_file() {
 async fn no_header_makes_a_user_or_an_address() {
     let world = World::new().await;
     let client = world.server.client();
-    for header in ["x-webauth-user", "x-forwarded-user", "remote-user", "x-remote-user", "x-auth-request-user"] {
-        let answer = client.get(address(&world, "2.0/user")).header(header, "root").send().await.expect("an answer");
+    for header in
+        ["x-webauth-user", "x-forwarded-user", "remote-user", "x-remote-user", "x-auth-request-user"]
+    {
+        let answer =
+            client.get(address(&world, "2.0/user")).header(header, "root").send().await.expect("an answer");
         assert_eq!(answer.status(), 401, "{header}");
     }
     let mark = "198.51.100.77";
@@ -258,9 +304,16 @@ async fn no_header_makes_a_user_or_an_address() {
             .expect("an answer");
         assert_eq!(answer.status(), 403, "{header}");
     }
-    let events = world.server.administer("GET", "/api/audit/events?action=repository.delete&pagelen=100", &Value::Null).await;
-    let addresses: Vec<&str> =
-        events["values"].as_array().expect("values").iter().filter_map(|event| event["address"].as_str()).collect();
+    let events = world
+        .server
+        .administer("GET", "/api/audit/events?action=repository.delete&pagelen=100", &Value::Null)
+        .await;
+    let addresses: Vec<&str> = events["values"]
+        .as_array()
+        .expect("values")
+        .iter()
+        .filter_map(|event| event["address"].as_str())
+        .collect();
     assert!(addresses.len() >= 5, "each refusal is in the trail: {addresses:?}");
     assert!(addresses.iter().all(|address| *address == "127.0.0.1"), "{addresses:?}");
 }

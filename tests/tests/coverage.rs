@@ -7,7 +7,8 @@
 
 use model::{
     CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random, RepositoryId,
-    RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, Vocabulary, WorkspaceId, WorkspacePermission,
+    RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, Vocabulary, WorkspaceId,
+    WorkspacePermission,
 };
 use policy::{AccessModel, GrantFact, PrincipalFacts, Question, ResourceFacts};
 use reqwest::StatusCode;
@@ -64,7 +65,9 @@ impl Facts {
         };
         let on_repository = |level| grant(self.repository.into(), Permission::Repository(level));
         match person {
-            "projectadmin" => grants.push(grant(self.project.into(), Permission::Project(ProjectPermission::Admin))),
+            "projectadmin" => {
+                grants.push(grant(self.project.into(), Permission::Project(ProjectPermission::Admin)))
+            }
             "repoadmin" => grants.push(on_repository(RepositoryPermission::Admin)),
             "writer" => grants.push(on_repository(RepositoryPermission::Write)),
             "reader" => grants.push(on_repository(RepositoryPermission::Read)),
@@ -188,7 +191,8 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
         kind: None,
         is_somebody: false,
     }];
-    let flat: Vec<&str> = Scope::all().filter(|s| s.vocabulary() != Vocabulary::Classic).map(Scope::as_str).collect();
+    let flat: Vec<&str> =
+        Scope::all().filter(|s| s.vocabulary() != Vocabulary::Classic).map(Scope::as_str).collect();
     for person in PEOPLE {
         let is_somebody = *person == "reader";
         let id = if is_somebody { facts.somebody } else { UserId::new(&random) };
@@ -221,14 +225,26 @@ async fn tokens(world: &World, facts: &Facts) -> Vec<Asker> {
     let random = Random::seeded(3);
     let elsewhere = (RepositoryId::new(&random), ProjectId::new(&random), WorkspaceId::new(&random));
     let places: [(&str, CredentialKind, Resource); 6] = [
-        ("/api/repositories/acme/one/access-tokens", CredentialKind::RepositoryAccessToken, facts.repository.into()),
-        ("/api/repositories/acme/two/access-tokens", CredentialKind::RepositoryAccessToken, elsewhere.0.into()),
+        (
+            "/api/repositories/acme/one/access-tokens",
+            CredentialKind::RepositoryAccessToken,
+            facts.repository.into(),
+        ),
+        (
+            "/api/repositories/acme/two/access-tokens",
+            CredentialKind::RepositoryAccessToken,
+            elsewhere.0.into(),
+        ),
         (
             "/api/workspaces/acme/projects/CORE/access-tokens",
             CredentialKind::ProjectAccessToken,
             facts.project.into(),
         ),
-        ("/api/workspaces/other/projects/CORE/access-tokens", CredentialKind::ProjectAccessToken, elsewhere.1.into()),
+        (
+            "/api/workspaces/other/projects/CORE/access-tokens",
+            CredentialKind::ProjectAccessToken,
+            elsewhere.1.into(),
+        ),
         ("/api/workspaces/acme/access-tokens", CredentialKind::WorkspaceAccessToken, facts.workspace.into()),
         ("/api/workspaces/other/access-tokens", CredentialKind::WorkspaceAccessToken, elsewhere.2.into()),
     ];
@@ -278,13 +294,29 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
                 (true, _) => status < 500 && !matches!(status, 401 | 403),
                 (false, _) => refused(answer.status),
             };
-            if may { allowed += 1 } else { denied += 1 }
-            if !fits {
-                wrong.push(format!("{} {} as {}: {status} (allowed: {may})", route.method.as_str(), route.path, asker.what));
+            if may {
+                allowed += 1
+            } else {
+                denied += 1
             }
-            let coded = status < 400 || answer.json["error"]["data"]["code"].is_string() || route.path.contains("/src");
+            if !fits {
+                wrong.push(format!(
+                    "{} {} as {}: {status} (allowed: {may})",
+                    route.method.as_str(),
+                    route.path,
+                    asker.what
+                ));
+            }
+            let coded = status < 400
+                || answer.json["error"]["data"]["code"].is_string()
+                || route.path.contains("/src");
             if !coded {
-                wrong.push(format!("{} {}: {status} without a code: {}", route.method.as_str(), route.path, answer.text));
+                wrong.push(format!(
+                    "{} {}: {status} without a code: {}",
+                    route.method.as_str(),
+                    route.path,
+                    answer.text
+                ));
             }
             assert!(!answer.header("x-request-id").is_empty(), "{}: no request id", route.path);
         }
@@ -301,7 +333,8 @@ async fn a_credential_without_the_scope_is_told_which_one_and_nothing_else() {
     let classic = Login::Basic("owner".to_owned(), narrow);
     let narrow = world.mint(&world.password("owner"), "/api/user/api-tokens", &["read:wiki:bitbucket"]).await;
     let flat = Login::Basic("owner@example.com".to_owned(), narrow);
-    let narrow = world.mint(&world.password("owner"), "/api/repositories/acme/one/access-tokens", &["runner"]).await;
+    let narrow =
+        world.mint(&world.password("owner"), "/api/repositories/acme/one/access-tokens", &["runner"]).await;
     let token = Login::Bearer(narrow);
     let logins = [
         (classic, CredentialKind::AppPassword, "wiki"),
@@ -320,8 +353,9 @@ async fn a_credential_without_the_scope_is_told_which_one_and_nothing_else() {
             let answer = ask(&world, route, login).await;
             assert_eq!(answer.status, 403, "{} {}: {}", route.method.as_str(), route.path, answer.text);
             assert_eq!(answer.json["error"]["data"]["code"], "scope-missing", "{}", route.path);
-            let mut told: Vec<String> = serde_json::from_value(answer.json["error"]["detail"]["required"].clone())
-                .expect("the scopes that are needed");
+            let mut told: Vec<String> =
+                serde_json::from_value(answer.json["error"]["detail"]["required"].clone())
+                    .expect("the scopes that are needed");
             told.sort();
             let mut needs: Vec<String> = needs.iter().map(|&scope| scope.to_owned()).collect();
             needs.sort();

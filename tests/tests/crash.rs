@@ -92,7 +92,12 @@ impl Place {
         let repositories = self.repositories();
         assert!(!repositories.is_empty());
         for path in repositories {
-            let checked = Command::new("git").arg("-C").arg(&path).args(["fsck", "--strict"]).output().expect("git runs");
+            let checked = Command::new("git")
+                .arg("-C")
+                .arg(&path)
+                .args(["fsck", "--strict"])
+                .output()
+                .expect("git runs");
             assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
         }
         let verified = self.server.command(&["audit", "verify"]);
@@ -101,7 +106,12 @@ impl Place {
 }
 
 /// Pushes a new branch until the server is gone or the attempts are used up; what was acknowledged.
-fn push_until_gone(git: &GitClient, address: &str, tried: &AtomicU32, gone: &AtomicBool) -> Vec<(String, String)> {
+fn push_until_gone(
+    git: &GitClient,
+    address: &str,
+    tried: &AtomicU32,
+    gone: &AtomicBool,
+) -> Vec<(String, String)> {
     let copy = git.working_copy("pushed");
     let mut acknowledged = Vec::new();
     while !gone.load(Ordering::SeqCst) {
@@ -120,7 +130,12 @@ fn push_until_gone(git: &GitClient, address: &str, tried: &AtomicU32, gone: &Ato
 }
 
 /// Makes projects until the server is gone or the attempts are used up; the keys of those acknowledged.
-async fn write_until_gone(url: String, login: Login, tried: Arc<AtomicU32>, gone: Arc<AtomicBool>) -> Vec<String> {
+async fn write_until_gone(
+    url: String,
+    login: Login,
+    tried: Arc<AtomicU32>,
+    gone: Arc<AtomicBool>,
+) -> Vec<String> {
     let Login::Basic(user, secret) = login else { return Vec::new() };
     let client = reqwest::Client::new();
     let mut acknowledged = Vec::new();
@@ -250,13 +265,18 @@ async fn everything_acknowledged_survives_the_loss_of_power() {
         for (image, key) in [(&left, None), (&left_later, Some(&key))] {
             let after = Mounted::new(image, folder.path().join("after"));
             let revived = Place {
-                server: Server::open(&after.folder.join("data"), Vec::new(), place.server.administrator.clone()),
+                server: Server::open(
+                    &after.folder.join("data"),
+                    Vec::new(),
+                    place.server.administrator.clone(),
+                ),
                 token: place.token.clone(),
             };
             assert_eq!(revived.branches().get(&name), Some(&commit), "push {number} was acknowledged");
             if let Some(key) = key {
                 let path = format!("/2.0/workspaces/acme/projects/{key}");
-                let answer = revived.server.send("GET", &path, &place.server.administrator, &Value::Null).await;
+                let answer =
+                    revived.server.send("GET", &path, &place.server.administrator, &Value::Null).await;
                 assert_eq!(answer.status, 200, "{key} was acknowledged");
             }
             revived.assert_whole();

@@ -44,7 +44,8 @@ async fn first_day(world: &World) {
         assert!(!said.contains("refused: "), "what is hidden is not explained: {said}");
     }
     let bearer = Login::Bearer(token.clone());
-    let shown = world.server.send("GET", "/2.0/repositories/acme/one", &bearer, &Value::Null).await.expect(200);
+    let shown =
+        world.server.send("GET", "/2.0/repositories/acme/one", &bearer, &Value::Null).await.expect(200);
     assert_eq!(shown["full_name"], "acme/one");
     let hidden = world.server.send("GET", "/2.0/repositories/acme/two", &bearer, &Value::Null).await;
     let absent = world.server.send("GET", "/2.0/repositories/acme/none", &bearer, &Value::Null).await;
@@ -52,17 +53,22 @@ async fn first_day(world: &World) {
     assert_eq!(hidden.json["error"]["message"], absent.json["error"]["message"]);
 
     // The owner of the neighbour looks up who tried, and why it was refused.
-    let events = world.server.administer("GET", "/api/audit/events?outcome=refused&pagelen=100", &Value::Null).await;
+    let events =
+        world.server.administer("GET", "/api/audit/events?outcome=refused&pagelen=100", &Value::Null).await;
     let tried = events["values"].as_array().expect("values").iter().any(|event| {
-        event["resource"] == "repository:acme/two" && event["actor"].as_str().is_some_and(|who| who.starts_with("access-token:"))
+        event["resource"] == "repository:acme/two"
+            && event["actor"].as_str().is_some_and(|who| who.starts_with("access-token:"))
     });
     assert!(tried, "the refusal is in the trail: {events}");
 
     // Who made it goes; the token stays. It is revoked; it is gone with the next request.
-    let gone = world.server.send("DELETE", "/api/users/repoadmin", &world.server.administrator, &Value::Null).await;
+    let gone =
+        world.server.send("DELETE", "/api/users/repoadmin", &world.server.administrator, &Value::Null).await;
     assert_eq!(gone.status, 204, "{}", gone.text);
-    let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main:refs/heads/later"]).expect_success();
-    let revoked = world.server.send("DELETE", &format!("{ONE}/{uuid}"), &world.password("owner"), &Value::Null).await;
+    let _ =
+        machine.run(&copy, ["push", &address(world, "acme/one"), "main:refs/heads/later"]).expect_success();
+    let revoked =
+        world.server.send("DELETE", &format!("{ONE}/{uuid}"), &world.password("owner"), &Value::Null).await;
     assert_eq!(revoked.status, 204, "{}", revoked.text);
     let _ = machine.run(&copy, ["ls-remote", &address(world, "acme/one")]).expect_failure();
     let after = world.server.send("GET", "/2.0/repositories/acme/one", &bearer, &Value::Null).await;
@@ -86,7 +92,8 @@ async fn the_first_day_on_postgresql() {
     std::fs::write(&password, text).expect("the password is written");
     let data = folder.path().join("data");
     let url = database.url();
-    let arguments = ["--database", url.as_str(), "--database-password-file", password.to_str().expect("a path")];
+    let arguments =
+        ["--database", url.as_str(), "--database-password-file", password.to_str().expect("a path")];
     let world = World::on(Server::start_in(&data, &arguments)).await;
     first_day(&world).await;
 }
@@ -105,15 +112,19 @@ async fn a_token_dies_with_its_repository_and_stays_dead() {
     let deleted = world.server.send("DELETE", "/2.0/repositories/acme/one", &owner, &Value::Null).await;
     assert_eq!(deleted.status, 204, "{}", deleted.text);
     assert_eq!(alive(&token, "/2.0/repositories/acme/one").await, 401);
-    let restored =
-        world.server.send("POST", "/api/repositories/acme/one/restore", &world.password("owner"), &Value::Null).await;
+    let restored = world
+        .server
+        .send("POST", "/api/repositories/acme/one/restore", &world.password("owner"), &Value::Null)
+        .await;
     assert_eq!(restored.status, 200, "{}", restored.text);
     assert_eq!(alive(&token, "/2.0/repositories/acme/one").await, 401);
 
     let (token, _) = mint(&world, "owner", &["repository"]).await;
     let body = json!({ "workspace": "other", "project": "CORE" });
-    let moved =
-        world.server.send("POST", "/api/repositories/acme/one/transfer", &world.password("owner"), &body).await;
+    let moved = world
+        .server
+        .send("POST", "/api/repositories/acme/one/transfer", &world.password("owner"), &body)
+        .await;
     assert_eq!(moved.status, 200, "{}", moved.text);
     assert_eq!(alive(&token, "/2.0/repositories/other/one").await, 401);
     let old = world.server.send("GET", "/2.0/repositories/acme/one", &owner, &Value::Null).await.expect(200);
@@ -165,27 +176,41 @@ async fn questions_of_access_have_exact_answers() {
     let secret = world.mint(&world.password("owner"), "/api/user/api-tokens", &flat).await;
     let owner = Login::Basic("owner@example.com".to_owned(), secret);
     let explain = async |principal: &str, action: &str| {
-        let path = format!("/api/access/explain?principal={principal}&action={action}&resource=repository:acme/one");
+        let path =
+            format!("/api/access/explain?principal={principal}&action={action}&resource=repository:acme/one");
         world.server.send("GET", &path, &owner, &Value::Null).await.expect(200)
     };
     let answer = explain("user:writer", "repository.write").await;
     assert_eq!(answer["decision"], "allow");
     assert_eq!(answer["reasons"][0]["policy"], "repository-writers-write");
     assert!(!answer["path"].as_array().expect("a path").is_empty());
-    for (principal, action) in
-        [("user:reader", "repository.write"), ("user:outsider", "repository.read"), ("user:root", "repository.read"), ("anonymous", "repository.read")]
-    {
+    for (principal, action) in [
+        ("user:reader", "repository.write"),
+        ("user:outsider", "repository.read"),
+        ("user:root", "repository.read"),
+        ("anonymous", "repository.read"),
+    ] {
         let answer = explain(principal, action).await;
         assert_eq!(answer["decision"], "refuse", "{principal} {action}");
         assert!(!answer["reasons"][0]["text"].as_str().expect("a sentence").is_empty());
     }
     let path = "/api/access/who-can?action=repository.write&resource=repository:acme/one&pagelen=100";
     let able = world.server.send("GET", path, &owner, &Value::Null).await.expect(200);
-    let able: Vec<&str> =
-        able["values"].as_array().expect("values").iter().filter_map(|one| one["principal"].as_str()).collect();
+    let able: Vec<&str> = able["values"]
+        .as_array()
+        .expect("values")
+        .iter()
+        .filter_map(|one| one["principal"].as_str())
+        .collect();
     assert_eq!(able, ["user:owner", "user:projectadmin", "user:repoadmin", "user:writer"]);
     let told = world.server.command(&[
-        "access", "explain", "--principal", "user:writer", "--action", "repository.write", "--resource",
+        "access",
+        "explain",
+        "--principal",
+        "user:writer",
+        "--action",
+        "repository.write",
+        "--resource",
         "repository:acme/one",
     ]);
     let told = String::from_utf8_lossy(&told.stdout).into_owned();

@@ -150,7 +150,14 @@ impl Service {
                 if !self.git.exists(id) {
                     return Ok(());
                 }
-                git::maintenance::maintain(&self.git.open(id)?, &self.clock).await.map(drop)
+                let done = git::maintenance::maintain(&self.git.open(id)?, &self.clock).await?;
+                let bytes = i64::try_from(done.size_bytes).unwrap_or(i64::MAX);
+                match done.ran {
+                    true => {
+                        self.store.keep(move |books| store::repository::note_size(books, id, bytes)).await
+                    }
+                    false => Ok(()),
+                }
             }
             other => Err(Error::internal(format!("no work of the kind `{other}`"))),
         }

@@ -22,6 +22,8 @@ pub enum Table {
     RefusalCount,
     /// The time of a credential's last use: one column of one table, by one statement.
     CredentialUse,
+    /// The size of a repository on disk: one column of one table, by one statement.
+    RepositorySize,
     /// Events on their way into the ledger; each was recorded with its own write.
     LedgerPending,
     /// The ledger.
@@ -40,6 +42,9 @@ pub enum Table {
 pub(crate) const NOTE_USE: &str =
     "UPDATE credential SET last_used_on = $2 WHERE id = $1 AND (last_used_on IS NULL OR last_used_on < $2)";
 
+/// The one statement that bookkeeping may run on repositories.
+pub(crate) const NOTE_SIZE: &str = "UPDATE repository SET size_bytes = $2 WHERE id = $1";
+
 impl Table {
     /// Every table in the list.
     pub const ALL: &'static [Self] = &[
@@ -48,6 +53,7 @@ impl Table {
         Self::DailyCount,
         Self::RefusalCount,
         Self::CredentialUse,
+        Self::RepositorySize,
         Self::LedgerPending,
         Self::LedgerEntry,
         Self::LedgerFrontier,
@@ -65,6 +71,7 @@ impl Table {
             Self::DailyCount => "daily_count",
             Self::RefusalCount => "refusal_count",
             Self::CredentialUse => "credential",
+            Self::RepositorySize => "repository",
             Self::LedgerPending => "ledger_pending",
             Self::LedgerEntry => "ledger_entry",
             Self::LedgerFrontier => "ledger_frontier",
@@ -77,8 +84,10 @@ impl Table {
     /// Whether a statement changes this table and no other. Looked at each time a statement runs: it is what the
     /// type promises.
     fn admits(self, sql: &str) -> bool {
-        if self == Self::CredentialUse {
-            return sql == NOTE_USE;
+        match self {
+            Self::CredentialUse => return sql == NOTE_USE,
+            Self::RepositorySize => return sql == NOTE_SIZE,
+            _ => {}
         }
         let mut words = sql.split_ascii_whitespace();
         let begins = match words.next() {

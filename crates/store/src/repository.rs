@@ -8,6 +8,7 @@ use model::{
 use wire::query::{FieldKind, Typed};
 use wire::sort::Sort;
 
+use crate::bookkeeping::{Bookkeeping, NOTE_SIZE, Table};
 use crate::filter::Column;
 use crate::visibility::AtLeast;
 use crate::workspace::WorkspaceName;
@@ -281,6 +282,11 @@ pub fn deleted_before(reader: &mut Reader<'_>, before: Timestamp, limit: i64) ->
         .bind(before);
     query.sql(" ORDER BY r.deleted_on LIMIT ").bind(limit);
     reader.query(&query)?.iter().map(from_row).collect()
+}
+
+/// Notes what a repository takes on disk.
+pub fn note_size(books: &mut Bookkeeping<'_>, id: RepositoryId, bytes: i64) -> Result<()> {
+    books.execute(Table::RepositorySize, NOTE_SIZE, &[id.into(), bytes.into()]).map(drop)
 }
 
 /// Removes what the sweep has removed from disk.

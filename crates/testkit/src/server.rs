@@ -126,7 +126,15 @@ impl Server {
     #[must_use]
     pub fn open(data: &Path, arguments: Vec<String>, administrator: Login) -> Self {
         let (child, url) = spawn(data, &arguments);
-        Self { child, data: data.to_owned(), _own: None, arguments, client: reqwest::Client::new(), url, administrator }
+        Self {
+            child,
+            data: data.to_owned(),
+            _own: None,
+            arguments,
+            client: reqwest::Client::new(),
+            url,
+            administrator,
+        }
     }
 
     /// The data directory.

@@ -17,9 +17,28 @@ pub const PEOPLE: &[&str] =
 
 /// Every classic scope that an app password can hold and this world's calls ask for.
 const CLASSIC: &[&str] = &[
-    "repository", "repository:write", "repository:admin", "repository:delete", "pullrequest", "pullrequest:write",
-    "webhook", "pipeline", "pipeline:write", "pipeline:variable", "runner", "runner:write", "project", "project:admin",
-    "account", "account:write", "email", "issue", "issue:write", "wiki", "snippet", "snippet:write",
+    "repository",
+    "repository:write",
+    "repository:admin",
+    "repository:delete",
+    "pullrequest",
+    "pullrequest:write",
+    "webhook",
+    "pipeline",
+    "pipeline:write",
+    "pipeline:variable",
+    "runner",
+    "runner:write",
+    "project",
+    "project:admin",
+    "account",
+    "account:write",
+    "email",
+    "issue",
+    "issue:write",
+    "wiki",
+    "snippet",
+    "snippet:write",
 ];
 
 /// The world: workspace `acme` with project `CORE` holding private `one` and `two`; workspace `other` with `three`.
@@ -102,7 +121,10 @@ impl World {
             let path = format!("/2.0/repositories/acme/one/permissions-config/users/{uuid}");
             let _ = self.server.send("PUT", &path, &owner, &json!({ "permission": level })).await.expect(200);
         }
-        let path = format!("/2.0/workspaces/acme/projects/CORE/permissions-config/users/{}", self.uuid("projectadmin"));
+        let path = format!(
+            "/2.0/workspaces/acme/projects/CORE/permissions-config/users/{}",
+            self.uuid("projectadmin")
+        );
         let _ = self.server.send("PUT", &path, &owner, &json!({ "permission": "admin" })).await.expect(200);
     }
 
