@@ -8,5 +8,6 @@ pub mod git_http;
 pub mod http;
 pub mod metrics;
 pub mod openapi;
+pub mod rest;
 pub mod route;
 pub mod tls;

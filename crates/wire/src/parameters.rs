@@ -9,6 +9,9 @@ pub const LONGEST: usize = 32 * 1024;
 /// The most parameters that are read.
 pub const MOST: usize = 100;
 
+/// The most fields of a form's body that are read.
+pub const MOST_IN_FORM: usize = 10_000;
+
 /// The decoded parameters, in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters(Vec<(String, String)>);
@@ -26,6 +29,22 @@ impl Parameters {
             return Err(Error::invalid(format!("send at most {MOST} parameters in the address")));
         }
         Ok(Self(pairs))
+    }
+
+    /// Reads the fields of a form's body, of whatever length: who reads a body bounds it.
+    pub fn form(body: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(body).map_err(|_| Error::invalid("the form is not UTF-8"))?;
+        let pairs: Vec<_> =
+            form_urlencoded::parse(text.as_bytes()).into_owned().take(MOST_IN_FORM + 1).collect();
+        if pairs.len() > MOST_IN_FORM {
+            return Err(Error::invalid(format!("send at most {MOST_IN_FORM} fields in a form")));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// Every parameter, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of a parameter that may be given once.
