@@ -90,7 +90,7 @@ fn input(cx: &mut Cx, expected: &'static str) -> Result<Box<dyn AsyncRead + Send
         Some(_) => return Err(unsupported()),
     };
     let metrics = cx.app.metrics.clone();
-    let body = std::mem::take(&mut cx.body).into_data_stream().map(move |piece| {
+    let body = cx.body.take().into_data_stream().map(move |piece| {
         if let Ok(piece) = &piece {
             metrics.git_bytes(Direction::In, length(piece));
         }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use model::{
-    Act, Action, Credential, Error, Project, Resource, ResourceKind, Result, Subject, User, UserId,
-    Workspace,
+    Act, Action, Credential, Error, Project, Resource, ResourceKind, Result, Subject, User, UserId, Workspace,
 };
 use policy::{
-    Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, Reason, ResourceFacts, Target,
+    Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, Reason, ResourceFacts,
+    Target,
 };
 use store::Reader;
 use store::project::ProjectName;

@@ -314,7 +314,12 @@ impl Service {
         Ok(Vec::new())
     }
 
-    pub(crate) async fn settle(&self, push: OpenPush, outcome: PushOutcome, reason: InternalReason) -> Result<()> {
+    pub(crate) async fn settle(
+        &self,
+        push: OpenPush,
+        outcome: PushOutcome,
+        reason: InternalReason,
+    ) -> Result<()> {
         let now = self.clock.now();
         let permit = outcome_permit(&push, reason, now)?;
         let asked = updates(&push)?;

@@ -80,8 +80,7 @@ impl Service {
             last_used_on: None,
             revoked_on: None,
         };
-        let permit =
-            self.internal::<act::UserCreate>(InternalReason::Bootstrap, caller, user_target(&user));
+        let permit = self.internal::<act::UserCreate>(InternalReason::Bootstrap, caller, user_target(&user));
         let (made, minted, token_hash) = (user.clone(), credential.clone(), token.hash());
         self.store
             .write(&permit, move |writer| {

@@ -147,11 +147,14 @@ impl Service {
     }
 
     async fn ref_people(&self, refs: &[GitRef]) -> Result<People> {
-        let emails = refs.iter().flat_map(|one| {
+        let mut emails = Vec::with_capacity(refs.len().saturating_mul(3));
+        for one in refs {
+            emails.push(one.commit.author.email.as_str());
+            emails.push(one.commit.committer.email.as_str());
             let tagger = one.tag.as_ref().and_then(|tag| tag.tagger.as_ref());
-            [Some(&one.commit.author), Some(&one.commit.committer), tagger]
-        });
-        self.people(emails.flatten().map(|person| person.email.as_str())).await
+            emails.extend(tagger.map(|person| person.email.as_str()));
+        }
+        self.people(emails.into_iter()).await
     }
 
     /// Makes a branch, or an annotated tag.

@@ -193,7 +193,9 @@ fn target(user: &User) -> Target {
 
 /// The document is not what the client has seen.
 pub(crate) fn changed_meanwhile() -> Error {
-    Error::PreconditionFailed("somebody else has changed this: read it again, then send the change".to_owned())
+    Error::PreconditionFailed(
+        "somebody else has changed this: read it again, then send the change".to_owned(),
+    )
 }
 
 /// An instance without an active administrator could not be administered again but from its own machine.

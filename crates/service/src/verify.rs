@@ -3,7 +3,7 @@
 //! Three things vouch for the trail, and none of them lies in the database: the key of the events' codes, the key
 //! that signs checkpoints, and checkpoints that somebody else has kept. The whole trail is read once, in pieces.
 
-use ledger::{Checkpoint, Finding, Frontier, Hash, Note, Record, VerifierKey, Verifier};
+use ledger::{Checkpoint, Finding, Frontier, Hash, Note, Record, Verifier, VerifierKey};
 use model::{Error, EventId, Result, act};
 use serde::Serialize;
 use store::audit::{Cursor, Stored};
@@ -73,7 +73,9 @@ impl Service {
     pub async fn audit_checkpoint(&self, caller: &Caller) -> Result<String> {
         self.check(caller, act::AuditRead, &self.instance_ground())?;
         let note = self.store.read(store::sequence::checkpoint).await?;
-        note.ok_or_else(|| Error::not_found("a checkpoint: the first is signed within a second of the first event,"))
+        note.ok_or_else(|| {
+            Error::not_found("a checkpoint: the first is signed within a second of the first event,")
+        })
     }
 
     /// Reads the whole trail and says what is wrong with it. `kept` are checkpoints that were put aside before: they
@@ -86,7 +88,9 @@ impl Service {
             match self.opened(&note) {
                 Ok(checkpoint) => checkpoints.push(checkpoint),
                 Err(error) => {
-                    return Err(Error::invalid(format!("the checkpoint that was kept cannot be used: {error}")));
+                    return Err(Error::invalid(format!(
+                        "the checkpoint that was kept cannot be used: {error}"
+                    )));
                 }
             }
         }
@@ -153,7 +157,8 @@ impl Service {
                     }
                     Err(error) => {
                         after = claimed_size(note).unwrap_or(0).max(after.saturating_add(1));
-                        findings.add(format!("a checkpoint was altered or not signed by this instance: {error}"));
+                        findings
+                            .add(format!("a checkpoint was altered or not signed by this instance: {error}"));
                     }
                 }
             }
@@ -221,8 +226,7 @@ impl Service {
                 break;
             }
         }
-        let orphans: Vec<EventId> =
-            self.store.read(|reader| store::sequence::orphans(reader, PIECE)).await?;
+        let orphans: Vec<EventId> = self.store.read(|reader| store::sequence::orphans(reader, PIECE)).await?;
         for orphan in orphans {
             findings.add(format!("event {orphan} was removed before it had a place in the ledger"));
         }

@@ -1,9 +1,10 @@
 //! What a handler is given, and how it reads its body.
 
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -28,13 +29,35 @@ pub struct Cx {
     /// Its headers, without the credential.
     pub headers: HeaderMap,
     /// Its body, not read yet. A client that waits for `100 Continue` gets it with the first read.
-    pub body: Body,
+    pub body: Unread,
     /// The client's address.
     pub address: IpAddr,
     /// Its id.
     pub request_id: RequestId,
     /// Who asks.
     pub caller: Caller,
+}
+
+/// A body that nobody has read yet. Whoever owns the request takes it; others may look at the rest of the request
+/// meanwhile, from any thread, which a bare stream would forbid.
+pub struct Unread(Mutex<Body>);
+
+impl Unread {
+    /// A body as it came.
+    #[must_use]
+    pub fn new(body: Body) -> Self {
+        Self(Mutex::new(body))
+    }
+
+    /// The body; an empty one afterwards.
+    pub fn take(&mut self) -> Body {
+        std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&mut self) -> bool {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+    }
 }
 
 impl Cx {
@@ -90,7 +113,7 @@ impl Cx {
         if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let body = Limited::new(std::mem::take(&mut self.body), limit).collect();
+        let body = Limited::new(self.body.take(), limit).collect();
         let patience = Duration::from_secs(self.app.settings.body_seconds);
         match tokio::time::timeout(patience, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),

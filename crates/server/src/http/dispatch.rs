@@ -9,7 +9,7 @@ use model::{Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
-use super::{Cx, Peer, Response, answer, credential, panic};
+use super::{Cx, Peer, Unread, Response, answer, credential, panic};
 use crate::app::App;
 use crate::route::{Anchor, Handler, Method, Reached, Route, Unmatched, Visibility};
 
@@ -119,7 +119,8 @@ async fn carry_out(
     if !caller.is_anonymous() {
         *held = Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
     }
-    if row.visibility == Visibility::Hidden {
+    // What git's one advertisement requires depends on what it is asked for: its door says so itself.
+    if row.visibility == Visibility::Hidden && !row.is_git() {
         app.service()?.admit(&caller, takes(row, &caller), row.action, parts.uri.path())?;
     }
     let query = Parameters::parse(parts.uri.query().unwrap_or_default())?;
@@ -129,7 +130,7 @@ async fn carry_out(
         params: reached.params,
         query,
         headers: parts.headers,
-        body,
+        body: Unread::new(body),
         address: peer.address,
         request_id: id,
         caller,
@@ -170,7 +171,9 @@ async fn not_built(cx: Cx) -> Result<Response> {
             Anchor::User(parameter) => Named::User(params.get(parameter)),
             Anchor::Workspace | Anchor::ProjectInBody => Named::Workspace(workspace),
             Anchor::Project => Named::Project(workspace, params.get("project_key")),
-            Anchor::Repository => Named::Repository(RepositoryPath::parse(workspace, params.get("repo_slug"))?),
+            Anchor::Repository => {
+                Named::Repository(RepositoryPath::parse(workspace, params.get("repo_slug"))?)
+            }
         };
         app.service()?.ask(&caller, action, asked).await?;
     }

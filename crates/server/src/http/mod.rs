@@ -17,7 +17,7 @@ mod panic;
 mod tests;
 
 pub use address::{Network, Networks, Peer};
-pub use cx::Cx;
+pub use cx::{Cx, Unread};
 pub use dispatch::answer as dispatch;
 pub use listener::{Limits, Listener, Serving, Stop};
 pub use panic::take_over_panics;

@@ -47,7 +47,7 @@ pub async fn list(cx: Cx) -> Result<Response> {
 /// When a revision is not there, or the caller may not see the repository.
 pub async fn list_by_form(mut cx: Cx) -> Result<Response> {
     let expected = "application/x-www-form-urlencoded";
-    let form = match (cx.body.is_end_stream(), media_type(&cx) == expected) {
+    let form = match (cx.body.is_empty(), media_type(&cx) == expected) {
         (true, _) => Parameters::default(),
         (false, true) => Parameters::form(&cx.bytes().await?)?,
         (false, false) => return Err(Error::UnsupportedMediaType { expected }),

@@ -125,7 +125,7 @@ pub async fn members(cx: Cx) -> Result<Response> {
 /// # Errors
 /// When the caller may not, or there is nobody of the name in the workspace.
 pub async fn add_member(mut cx: Cx) -> Result<Response> {
-    if !cx.body.is_end_stream() {
+    if !cx.body.is_empty() {
         let _: serde_json::Map<String, serde_json::Value> = cx.json().await?;
     }
     let (workspace, slug) = (cx.param("workspace"), cx.param("group_slug"));

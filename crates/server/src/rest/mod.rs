@@ -152,7 +152,7 @@ fn located(mut response: Response, address: &str) -> Result<Response> {
 
 /// A body of JSON that may as well be missing.
 async fn optional_json<T: DeserializeOwned + Default>(cx: &mut Cx) -> Result<T> {
-    match cx.body.is_end_stream() {
+    match cx.body.is_empty() {
         true => Ok(T::default()),
         false => cx.json().await,
     }

@@ -97,7 +97,7 @@ async fn take_parts(cx: &mut Cx, upload: &mut Upload, said: &mut Said) -> Result
     let boundary = cx.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(boundary.unwrap_or_default())
         .map_err(|error| Error::invalid(format!("the body's type: {error}")))?;
-    let body: Body = std::mem::take(&mut cx.body);
+    let body: Body = cx.body.take();
     let mut parts = Multipart::new(body.into_data_stream(), boundary);
     while let Some(mut part) = in_time(parts.next_field()).await? {
         let name = part.name().map(str::to_owned).or_else(|| header_of(&part, "content-id"));
