@@ -1,6 +1,5 @@
 //! Commits and histories.
 
-use axum::body::HttpBody;
 use axum::http::StatusCode;
 use model::{Error, Result};
 use service::{CommitQuery, Commits, FileVersion};
@@ -36,9 +35,9 @@ fn one(cx: &Cx, found: &Commits) -> Result<Response> {
 ///
 /// # Errors
 /// When a revision is not there, or the caller may not see the repository.
-pub async fn list(cx: Cx) -> Result<Response> {
+pub async fn list(mut cx: Cx) -> Result<Response> {
     let query = query(&cx, &Parameters::default());
-    answer_list(&cx, query).await
+    answer_list(&mut cx, query).await
 }
 
 /// `POST …/commits` and `POST …/commits/{revision}`: the same, with what does not fit into an address in a form.
@@ -53,7 +52,7 @@ pub async fn list_by_form(mut cx: Cx) -> Result<Response> {
         (false, false) => return Err(Error::UnsupportedMediaType { expected }),
     };
     let query = query(&cx, &form);
-    answer_list(&cx, query).await
+    answer_list(&mut cx, query).await
 }
 
 fn query(cx: &Cx, form: &Parameters) -> CommitQuery {
@@ -69,7 +68,7 @@ fn query(cx: &Cx, form: &Parameters) -> CommitQuery {
     CommitQuery { include, exclude: all("exclude"), paths: all("path") }
 }
 
-async fn answer_list(cx: &Cx, query: CommitQuery) -> Result<Response> {
+async fn answer_list(cx: &mut Cx, query: CommitQuery) -> Result<Response> {
     no_filter(cx)?;
     let request = PageRequest::walk(&cx.query)?;
     let path = repository_path(cx)?;

@@ -1,6 +1,5 @@
 //! Groups, which the published interface only has in its version 1.0: bare arrays, no `type`, a form that makes one.
 
-use axum::body::HttpBody;
 use axum::http::StatusCode;
 use model::{DisplayName, Error, Group, RepositoryPermission, Result, User, Workspace};
 use service::{GroupChange, GroupWithMembers};
@@ -73,12 +72,12 @@ pub async fn create(mut cx: Cx) -> Result<Response> {
 ///
 /// # Errors
 /// When there is none, or the caller may not see it.
-pub async fn get(cx: Cx) -> Result<Response> {
-    let (workspace, group) = read(&cx).await?;
+pub async fn get(mut cx: Cx) -> Result<Response> {
+    let (workspace, group) = read(&mut cx).await?;
     answer::json(StatusCode::OK, &with_members(&Shape::of(&cx), &workspace, &group))
 }
 
-async fn read(cx: &Cx) -> Result<(Workspace, GroupWithMembers)> {
+async fn read(cx: &mut Cx) -> Result<(Workspace, GroupWithMembers)> {
     cx.service()?.group(&cx.caller, cx.param("workspace"), cx.param("group_slug")).await
 }
 
@@ -96,7 +95,7 @@ pub async fn update(mut cx: Cx) -> Result<Response> {
     };
     let (workspace, slug) = (cx.param("workspace"), cx.param("group_slug"));
     cx.service()?.update_group(&cx.caller, workspace, slug, change).await?;
-    let (workspace, group) = read(&cx).await?;
+    let (workspace, group) = read(&mut cx).await?;
     answer::json(StatusCode::OK, &with_members(&Shape::of(&cx), &workspace, &group))
 }
 
@@ -113,8 +112,8 @@ pub async fn delete(cx: Cx) -> Result<Response> {
 ///
 /// # Errors
 /// When there is none, or the caller may not see it.
-pub async fn members(cx: Cx) -> Result<Response> {
-    let (_, group) = read(&cx).await?;
+pub async fn members(mut cx: Cx) -> Result<Response> {
+    let (_, group) = read(&mut cx).await?;
     let shape = Shape::of(&cx);
     let members: Vec<_> = group.members.iter().map(|user| BareAccount::user(&shape.user(user))).collect();
     answer::json(StatusCode::OK, &members)

@@ -12,7 +12,7 @@ use crate::http::{Cx, Response, answer};
 /// More groups than any repository has.
 const ALL: Window = Window { limit: 10_000, offset: 0 };
 
-async fn shown(cx: &Cx, grant: &HeldGrant) -> Result<Option<Value>> {
+async fn shown(cx: &mut Cx, grant: &HeldGrant) -> Result<Option<Value>> {
     let (GrantHolder::Group(group), Some(level)) = (&grant.holder, grant.permission) else { return Ok(None) };
     let service = cx.service()?;
     let located = service.repository(&cx.caller, &repository_path(cx)?).await?;
@@ -28,7 +28,7 @@ async fn shown(cx: &Cx, grant: &HeldGrant) -> Result<Option<Value>> {
 }
 
 /// The group that the path names: its owner is the workspace, by slug or id.
-async fn holder(cx: &Cx) -> Result<HolderName> {
+async fn holder(cx: &mut Cx) -> Result<HolderName> {
     let located = cx.service()?.repository(&cx.caller, &repository_path(cx)?).await?;
     let owner = cx.param("group_owner");
     if owner != located.workspace.slug.as_str() && owner != located.workspace.id.braced() {
@@ -41,12 +41,12 @@ async fn holder(cx: &Cx) -> Result<HolderName> {
 ///
 /// # Errors
 /// When the caller may not see who may do what.
-pub async fn list(cx: Cx) -> Result<Response> {
+pub async fn list(mut cx: Cx) -> Result<Response> {
     let place = GrantPlace::Repository(repository_path(&cx)?);
     let grants = cx.service()?.grants(&cx.caller, &place, true, ALL).await?;
     let mut privileges = Vec::with_capacity(grants.values.len());
     for grant in &grants.values {
-        privileges.extend(shown(&cx, grant).await?);
+        privileges.extend(shown(&mut cx, grant).await?);
     }
     answer::json(StatusCode::OK, &privileges)
 }
@@ -55,10 +55,11 @@ pub async fn list(cx: Cx) -> Result<Response> {
 ///
 /// # Errors
 /// When the caller may not see who may do what, or there is no such group.
-pub async fn get(cx: Cx) -> Result<Response> {
+pub async fn get(mut cx: Cx) -> Result<Response> {
     let place = GrantPlace::Repository(repository_path(&cx)?);
-    let grant = cx.service()?.grant(&cx.caller, &place, holder(&cx).await?).await?;
-    let privileges: Vec<_> = shown(&cx, &grant).await?.into_iter().collect();
+    let name = holder(&mut cx).await?;
+    let grant = cx.service()?.grant(&cx.caller, &place, name).await?;
+    let privileges: Vec<_> = shown(&mut cx, &grant).await?.into_iter().collect();
     answer::json(StatusCode::OK, &privileges)
 }
 
@@ -70,9 +71,9 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
     let body = cx.bytes().await?;
     let level = std::str::from_utf8(&body).unwrap_or_default().trim().trim_matches('"').to_owned();
     let place = GrantPlace::Repository(repository_path(&cx)?);
-    let name = holder(&cx).await?;
+    let name = holder(&mut cx).await?;
     let grant = cx.service()?.set_grant(&cx.caller, &place, name, &level).await?;
-    let privileges: Vec<_> = shown(&cx, &grant).await?.into_iter().collect();
+    let privileges: Vec<_> = shown(&mut cx, &grant).await?.into_iter().collect();
     answer::json(StatusCode::OK, &privileges)
 }
 
@@ -80,9 +81,9 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
 ///
 /// # Errors
 /// When the caller may not take grants back, or there is no such group.
-pub async fn delete(cx: Cx) -> Result<Response> {
+pub async fn delete(mut cx: Cx) -> Result<Response> {
     let place = GrantPlace::Repository(repository_path(&cx)?);
-    let name = holder(&cx).await?;
+    let name = holder(&mut cx).await?;
     cx.service()?.remove_grant(&cx.caller, &place, name).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }

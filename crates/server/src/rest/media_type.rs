@@ -45,8 +45,14 @@ const KNOWN: &[(&str, &str)] = &[
 ];
 
 /// Types that a browser runs something in.
-const ACTIVE: &[&str] =
-    &["text/html", "image/svg+xml", "application/xml", "text/javascript", "application/wasm", "application/pdf"];
+const ACTIVE: &[&str] = &[
+    "text/html",
+    "image/svg+xml",
+    "application/xml",
+    "text/javascript",
+    "application/wasm",
+    "application/pdf",
+];
 
 /// The type that the name stands for, where it is known.
 pub(super) fn guess(path: &str) -> Option<&'static str> {

@@ -17,7 +17,6 @@ pub mod workspace;
 mod media_type;
 mod shape;
 
-use axum::body::HttpBody;
 use axum::http::{HeaderValue, StatusCode, header};
 use model::{Error, Result};
 use serde::Serialize;

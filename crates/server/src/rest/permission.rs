@@ -26,7 +26,7 @@ fn place(cx: &Cx) -> Result<GrantPlace> {
 }
 
 /// Whoever may list grants may also see what they are on.
-async fn on(cx: &Cx, place: &GrantPlace) -> Result<On> {
+async fn on(cx: &mut Cx, place: &GrantPlace) -> Result<On> {
     let service = cx.service()?;
     match place {
         GrantPlace::Repository(path) => {
@@ -106,12 +106,12 @@ pub async fn list_groups(cx: Cx) -> Result<Response> {
     list(cx, true).await
 }
 
-async fn list(cx: Cx, groups: bool) -> Result<Response> {
+async fn list(mut cx: Cx, groups: bool) -> Result<Response> {
     no_filter(&cx)?;
     let (request, window) = list_request(&cx)?;
     let place = place(&cx)?;
     let grants = cx.service()?.grants(&cx.caller, &place, groups, window).await?;
-    let on = on(&cx, &place).await?;
+    let on = on(&mut cx, &place).await?;
     let shape = Shape::of(&cx);
     let kind = if groups { "groups" } else { "users" };
     let here = match &on {
@@ -131,10 +131,11 @@ async fn list(cx: Cx, groups: bool) -> Result<Response> {
 ///
 /// # Errors
 /// When the caller may not see who may do what, or there is nobody of the name.
-pub async fn get(cx: Cx) -> Result<Response> {
+pub async fn get(mut cx: Cx) -> Result<Response> {
     let place = place(&cx)?;
     let grant = cx.service()?.grant(&cx.caller, &place, holder(&cx)).await?;
-    let shown = shown(&Shape::of(&cx), &on(&cx, &place).await?, grant)?;
+    let on = on(&mut cx, &place).await?;
+    let shown = shown(&Shape::of(&cx), &on, grant)?;
     send(&cx, StatusCode::OK, &shown)
 }
 
@@ -146,7 +147,8 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
     let body: PermissionInput<String> = cx.json().await?;
     let place = place(&cx)?;
     let grant = cx.service()?.set_grant(&cx.caller, &place, holder(&cx), &body.permission).await?;
-    let shown = shown(&Shape::of(&cx), &on(&cx, &place).await?, grant)?;
+    let on = on(&mut cx, &place).await?;
+    let shown = shown(&Shape::of(&cx), &on, grant)?;
     send(&cx, StatusCode::OK, &shown)
 }
 

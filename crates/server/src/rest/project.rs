@@ -16,8 +16,7 @@ pub async fn list(cx: Cx) -> Result<Response> {
     let (request, window) = list_request(&cx)?;
     let (filter, sort) = (filter(&cx, &PROJECT_FIELDS)?, sort(&cx, &PROJECT_FIELDS)?);
     let service = cx.service()?;
-    let (workspace, list) =
-        service.projects(&cx.caller, cx.param("workspace"), filter, sort, window).await?;
+    let (workspace, list) = service.projects(&cx.caller, cx.param("workspace"), filter, sort, window).await?;
     let open = service.with_public_repositories(&cx.caller, &list.values).await?;
     let shape = Shape::of(&cx);
     let here = shape.api(&["workspaces", workspace.slug.as_str(), "projects"]);
@@ -27,12 +26,13 @@ pub async fn list(cx: Cx) -> Result<Response> {
     send(&cx, StatusCode::OK, &page)
 }
 
-async fn one(cx: &Cx, status: StatusCode, workspace: &Workspace, project: &Project) -> Result<Response> {
+async fn one(cx: &mut Cx, status: StatusCode, workspace: &Workspace, project: &Project) -> Result<Response> {
     let open = cx.service()?.with_public_repositories(&cx.caller, std::slice::from_ref(project)).await?;
     let shape = Shape::of(cx).project_in_full(workspace, project, open.contains(&project.id));
     let address = shape.links.this.href.clone();
     let response = send(cx, status, &shape)?;
-    let moved = !project.key.as_str().eq(cx.param("project_key")) && !cx.param("project_key").starts_with('{');
+    let moved =
+        !project.key.as_str().eq(cx.param("project_key")) && !cx.param("project_key").starts_with('{');
     match status == StatusCode::CREATED || moved {
         true => located(response, &address),
         false => Ok(response),
@@ -43,10 +43,10 @@ async fn one(cx: &Cx, status: StatusCode, workspace: &Workspace, project: &Proje
 ///
 /// # Errors
 /// When the caller may not see it.
-pub async fn get(cx: Cx) -> Result<Response> {
+pub async fn get(mut cx: Cx) -> Result<Response> {
     let found = cx.service()?.project(&cx.caller, cx.param("workspace"), cx.param("project_key"));
     let (workspace, project) = found.await?;
-    one(&cx, StatusCode::OK, &workspace, &project).await
+    one(&mut cx, StatusCode::OK, &workspace, &project).await
 }
 
 /// `POST /2.0/workspaces/{workspace}/projects`
@@ -56,10 +56,10 @@ pub async fn get(cx: Cx) -> Result<Response> {
 pub async fn create(mut cx: Cx) -> Result<Response> {
     let body: ProjectInput = cx.json().await?;
     let key = body.key.clone().ok_or_else(|| Error::invalid_field("key", "this field is required"))?;
-    make(&cx, key, body).await
+    make(&mut cx, key, body).await
 }
 
-async fn make(cx: &Cx, key: model::ProjectKey, body: ProjectInput) -> Result<Response> {
+async fn make(cx: &mut Cx, key: model::ProjectKey, body: ProjectInput) -> Result<Response> {
     let name = body.name.ok_or_else(|| Error::invalid_field("name", "this field is required"))?;
     let new = NewProject {
         key,
@@ -90,9 +90,9 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
     };
     let (workspace, key) = (cx.param("workspace"), cx.param("project_key"));
     match cx.service()?.update_project(&cx.caller, workspace, key, change).await {
-        Ok((workspace, project)) => one(&cx, StatusCode::OK, &workspace, &project).await,
-        Err(absent @ Error::NotFound { .. }) => match key.parse() {
-            Ok(key) => make(&cx, key, body).await,
+        Ok((workspace, project)) => one(&mut cx, StatusCode::OK, &workspace, &project).await,
+        Err(absent @ Error::NotFound { .. }) => match cx.param("project_key").parse() {
+            Ok(key) => make(&mut cx, key, body).await,
             Err(_) => Err(absent),
         },
         Err(other) => Err(other),

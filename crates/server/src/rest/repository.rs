@@ -43,9 +43,7 @@ fn role(word: Option<&str>) -> Result<AtLeast> {
         Some("contributor") => Ok(AtLeast::Write),
         Some("admin") => Ok(AtLeast::Admin),
         Some("owner") => Ok(AtLeast::Owner),
-        Some(_) => {
-            Err(Error::invalid_field("role", "use one of `member`, `contributor`, `admin`, `owner`"))
-        }
+        Some(_) => Err(Error::invalid_field("role", "use one of `member`, `contributor`, `admin`, `owner`")),
     }
 }
 
@@ -64,7 +62,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
 /// When the caller may not make one there, or the name is taken: both 400, as the contract has it.
 pub async fn create(mut cx: Cx) -> Result<Response> {
     let body = input(&mut cx).await?;
-    make(&cx, StatusCode::OK, body).await
+    make(&mut cx, StatusCode::OK, body).await
 }
 
 async fn input(cx: &mut Cx) -> Result<RepositoryInput> {
@@ -75,11 +73,10 @@ async fn input(cx: &mut Cx) -> Result<RepositoryInput> {
     }
 }
 
-async fn make(cx: &Cx, status: StatusCode, body: RepositoryInput) -> Result<Response> {
+async fn make(cx: &mut Cx, status: StatusCode, body: RepositoryInput) -> Result<Response> {
     let segment = cx.param("repo_slug");
-    let slug: RepositorySlug = model::name::slug_from(segment)
-        .parse()
-        .map_err(|problem| Error::invalid_field("slug", problem))?;
+    let slug: RepositorySlug =
+        model::name::slug_from(segment).parse().map_err(|problem| Error::invalid_field("slug", problem))?;
     let private = body.is_private.unwrap_or(true);
     let policy = if private { ForkPolicy::NoPublicForks } else { ForkPolicy::AllowForks };
     let new = NewRepository {
@@ -146,7 +143,9 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
             send(&cx, StatusCode::OK, &Shape::of(&cx).repository_in_full(&located))
         }
         Ok(moved) => answer_located(&cx, StatusCode::OK, &moved),
-        Err(Error::NotFound { what }) if !by_id && what == ABSENT => make(&cx, StatusCode::CREATED, wanted).await,
+        Err(Error::NotFound { what }) if !by_id && what == ABSENT => {
+            make(&mut cx, StatusCode::CREATED, wanted).await
+        }
         Err(Error::Conflict(message)) => Err(Error::invalid_field("name", message)),
         Err(other) => Err(other),
     }

@@ -31,7 +31,7 @@ pub async fn root(cx: Cx) -> Result<Response> {
 ///
 /// # Errors
 /// When there is nothing, or the caller may not see the repository.
-pub async fn get(cx: Cx) -> Result<Response> {
+pub async fn get(mut cx: Cx) -> Result<Response> {
     let (revision, path) = (cx.param("commit"), cx.param("path"));
     let meta = match cx.query.get("format")? {
         None | Some("") => false,
@@ -42,7 +42,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
     match (&found.entry, meta) {
         (_, true) => describe(&cx, &found),
         (Some(entry), false) if !found.is_directory() => content(&cx.headers, &found, entry),
-        _ => list(&cx, &found).await,
+        _ => list(&mut cx, &found).await,
     }
 }
 
@@ -57,7 +57,7 @@ fn describe(cx: &Cx, found: &SourceAt) -> Result<Response> {
     }
 }
 
-async fn list(cx: &Cx, found: &SourceAt) -> Result<Response> {
+async fn list(cx: &mut Cx, found: &SourceAt) -> Result<Response> {
     let (request, window) = list_request(cx)?;
     let depth = number(cx, "max_depth")?.unwrap_or(1);
     if !(1..=DEEPEST).contains(&depth) {
@@ -65,8 +65,7 @@ async fn list(cx: &Cx, found: &SourceAt) -> Result<Response> {
     }
     let depth = usize::try_from(depth).map_err(Error::internal)?;
     let filter = filter(cx, &SOURCE_FIELDS)?;
-    let entries =
-        found.entries(depth, filter.as_ref(), sort(cx, &SOURCE_FIELDS)?, window).await?;
+    let entries = found.entries(depth, filter.as_ref(), sort(cx, &SOURCE_FIELDS)?, window).await?;
     let shape = Shape::of(cx);
     let hash = found.commit.as_str();
     // By the commit's name, so that the pages of a walk are of one state.

@@ -4,15 +4,14 @@ use axum::http::StatusCode;
 use model::{Member, Result, Workspace, WorkspacePermission};
 use serde_json::Value;
 use service::{
-    EffectivePermission, Listing, MEMBER_FIELDS, PERMISSION_FIELDS, RepositoryPath, Selected, WORKSPACE_FIELDS,
+    EffectivePermission, Listing, MEMBER_FIELDS, PERMISSION_FIELDS, RepositoryPath, Selected,
+    WORKSPACE_FIELDS,
 };
 use wire::permission::RepositoryEffectivePermission;
 use wire::workspace::{WorkspaceAccess, WorkspaceMembership};
 use wire::{Page, PageRequest};
 
-use super::{
-    Fields, Shape, filter, flag, list_request, page, selection, send, send_wider, sort, user_name,
-};
+use super::{Fields, Shape, filter, flag, list_request, page, selection, send, send_wider, sort, user_name};
 use crate::http::{Cx, Response};
 
 fn selected(cx: &Cx, fields: Fields) -> Result<(PageRequest, Selected)> {
@@ -46,7 +45,9 @@ pub async fn list(cx: Cx) -> Result<Response> {
     let administrator = match cx.query.get("role")? {
         Some("owner") => Some(true),
         None | Some("" | "member" | "collaborator") => None,
-        Some(_) => return Err(model::Error::invalid_field("role", "use `owner`, `collaborator` or `member`")),
+        Some(_) => {
+            return Err(model::Error::invalid_field("role", "use `owner`, `collaborator` or `member`"));
+        }
     };
     let list = cx.service()?.own_workspaces_matching(&cx.caller, selected, administrator).await?;
     let shape = Shape::of(&cx);
@@ -74,8 +75,7 @@ pub async fn own_permission(cx: Cx) -> Result<Response> {
     let (workspace, permission) = cx.service()?.own_membership(&cx.caller, name).await?;
     let user = cx.caller.as_user().ok_or(model::Error::Unauthenticated)?;
     let shape = Shape::of(&cx);
-    let membership =
-        WorkspaceMembership::new(&shape.base, shape.user(user), shape.workspace(&workspace));
+    let membership = WorkspaceMembership::new(&shape.base, shape.user(user), shape.workspace(&workspace));
     let membership = WorkspaceMembership { permission: Some(permission.as_str()), ..membership };
     send(&cx, StatusCode::OK, &membership)
 }
@@ -149,7 +149,12 @@ pub async fn member(cx: Cx) -> Result<Response> {
     send(&cx, StatusCode::OK, &WorkspaceMembership::new(&shape.base, user, shape.workspace(&workspace)))
 }
 
-fn effective(cx: &Cx, request: &PageRequest, list: Listing<EffectivePermission>, here: &str) -> Result<Response> {
+fn effective(
+    cx: &Cx,
+    request: &PageRequest,
+    list: Listing<EffectivePermission>,
+    here: &str,
+) -> Result<Response> {
     let shape = Shape::of(cx);
     let page = page(cx, request, list, here, |one| RepositoryEffectivePermission {
         permission: one.permission.as_str(),

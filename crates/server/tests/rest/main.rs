@@ -1,0 +1,20 @@
+//! The published interface, asked through the whole house: router, authentication, use cases, store and git. By URL
+//! and verb, one file per noun.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test says so when it fails"
+)]
+
+mod account;
+mod git_ref;
+mod group;
+mod harness;
+mod history;
+mod hostile;
+mod permission;
+mod project;
+mod repository;
+mod source;
