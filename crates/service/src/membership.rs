@@ -121,23 +121,25 @@ impl Service {
         workspace: &str,
         mut selected: Selected,
     ) -> Result<(Workspace, Listing<Member>, Vec<String>)> {
-        let Some(filter) = selected.filter.take() else {
+        let filter = selected.filter.take();
+        if filter.is_none() && selected.sort.is_none() {
             let (workspace, listing) = self.members(caller, workspace, selected.window).await?;
             return Ok((workspace, listing, Vec::new()));
-        };
+        }
         let mut named = Vec::new();
-        addresses(&filter, &mut named);
+        filter.iter().for_each(|filter| addresses(filter, &mut named));
         if named.len() > MOST_ADDRESSES {
             let message = format!("name at most {MOST_ADDRESSES} addresses at a time");
             return Err(Error::invalid_field("q", message));
         }
-        let asks_for_addresses = speaks_of_addresses(&filter);
         let (workspace, all) = self.members(caller, workspace, ALL).await?;
-        if asks_for_addresses {
+        // An order tells of addresses as well as a filter does.
+        let sorted = selected.sort.is_some_and(|sort| sort.field == EMAIL);
+        if sorted || filter.as_ref().is_some_and(speaks_of_addresses) {
             self.may_search_addresses(caller, &workspace).await?;
         }
-        let filter = folded(filter);
-        let listing = select(all.values, member_field, Some(&filter), selected.sort, selected.window);
+        let filter = filter.map(folded);
+        let listing = select(all.values, member_field, filter.as_ref(), selected.sort, selected.window);
         Ok((workspace, listing, named))
     }
 

@@ -181,19 +181,12 @@ impl Service {
                 project.map(|project| project_ground(reader, within.clone(), project, user)).transpose()
             })
             .await?;
-        let Some(ground) = ground else {
-            // Only members are told that the workspace has no such project.
-            self.check(
-                caller,
-                act::WorkspaceRead,
-                &self.workspace_ground(caller, workspace.slug.as_str()).await?,
-            )?;
-            return Err(Error::invalid_field(
-                "project",
-                "name a project of the workspace by `key` or `uuid`; make one first when it has none",
-            ));
+        let Some(ground) = ground else { return Err(self.no_project(caller, &workspace).await) };
+        let permit = match self.permit(caller, act::RepositoryCreate, &ground) {
+            // A project that may not be known is answered as one that is not there.
+            Err(Error::NotFound { .. }) => return Err(self.no_project(caller, &workspace).await),
+            other => other?,
         };
-        let permit = self.permit(caller, act::RepositoryCreate, &ground)?;
         let now = self.clock.now();
         let name = match new.name {
             Some(name) => name,
@@ -252,6 +245,21 @@ impl Service {
             return Err(error);
         }
         Ok(located)
+    }
+
+    /// Only members are told that the workspace has no such project.
+    async fn no_project(&self, caller: &Caller, workspace: &model::Workspace) -> Error {
+        let seen = match self.workspace_ground(caller, workspace.slug.as_str()).await {
+            Ok(ground) => self.check(caller, act::WorkspaceRead, &ground),
+            Err(error) => Err(error),
+        };
+        match seen {
+            Err(error) => error,
+            Ok(()) => Error::invalid_field(
+                "project",
+                "name a project of the workspace by `key` or `uuid`; make one first when it has none",
+            ),
+        }
     }
 
     /// Changes a repository; a former name redirects.

@@ -29,6 +29,9 @@ pub(super) fn with_members(shape: &Shape, workspace: &Workspace, group: &GroupWi
 /// # Errors
 /// When a name is not of that form.
 pub async fn list_by_name(cx: Cx) -> Result<Response> {
+    if cx.caller.is_anonymous() {
+        return Err(Error::Unauthenticated);
+    }
     let (service, shape) = (cx.service()?, Shape::of(&cx));
     let mut found = Vec::new();
     for name in cx.query.all("group") {

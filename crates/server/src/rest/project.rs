@@ -86,7 +86,6 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
         name: body.name.clone(),
         description: body.description.clone(),
         private: body.is_private,
-        ..ProjectChange::default()
     };
     let (workspace, key) = (cx.param("workspace"), cx.param("project_key"));
     match cx.service()?.update_project(&cx.caller, workspace, key, change).await {

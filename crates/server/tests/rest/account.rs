@@ -102,6 +102,9 @@ async fn members_are_listed_and_addresses_told_to_owners_who_name_them() {
     assert_eq!(found.names("user.email"), ["ben@example.com"]);
     assert_eq!(found.json()["values"][0]["user"]["nickname"], "ben");
     house.get(BEN, by_email).await.fails(403);
+    house.get(BEN, "/2.0/workspaces/acme/members?sort=user.email").await.fails(403);
+    let sorted = house.get(BEN, "/2.0/workspaces/acme/members?sort=-user.nickname").await;
+    assert_eq!(sorted.names("user.nickname"), ["ben", "ann"]);
     let token = house.token(TokenPlace::Workspace("acme".to_owned()), "account").await;
     assert_eq!(house.get(token, by_email).await.is(200)["size"], 1);
     // Without naming an address nobody is told one.

@@ -12,13 +12,13 @@ use server::http::{Peer, dispatch};
 use service::{AuditQuery, Caller, Door, NewCredential, NewUser, Presented, Service, TokenPlace};
 
 /// The base of every address.
-pub const BASE: &str = "https://bastide.test";
+pub(crate) const BASE: &str = "https://bastide.test";
 
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Who asks.
 #[derive(Clone, Debug)]
-pub enum As {
+pub(crate) enum As {
     /// Nobody known.
     Nobody,
     /// A user with an app password of every scope.
@@ -30,44 +30,44 @@ pub enum As {
 }
 
 /// A house with the workspace `acme` of `ann`, to which `ben` belongs, and the stranger `cleo`.
-pub struct House {
-    pub app: App,
-    pub service: Service,
+pub(crate) struct House {
+    pub(crate) app: App,
+    pub(crate) service: Service,
     passwords: Vec<(&'static str, String)>,
     _folder: tempfile::TempDir,
 }
 
 /// What was answered.
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn header(&self, name: impl header::AsHeaderName) -> &str {
+    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The status must be this; the body as JSON.
     #[track_caller]
-    pub fn is(&self, status: u16) -> Value {
+    pub(crate) fn is(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
     /// The error's envelope must be whole, and of this status; its message.
     #[track_caller]
-    pub fn fails(&self, status: u16) -> String {
+    pub(crate) fn fails(&self, status: u16) -> String {
         let body = self.is(status);
         assert_eq!(body["type"], "error", "{body}");
         assert_eq!(body["error"]["id"], self.header("x-request-id"));
@@ -77,7 +77,7 @@ impl Answer {
 
     /// The names of a page's values.
     #[track_caller]
-    pub fn names(&self, field: &str) -> Vec<String> {
+    pub(crate) fn names(&self, field: &str) -> Vec<String> {
         let body = self.is(200);
         let values = body["values"].as_array().unwrap();
         let of = |value: &Value| field.split('.').fold(value.clone(), |value, part| value[part].clone());
@@ -86,7 +86,7 @@ impl Answer {
 }
 
 impl House {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let random = Random::seeded(7);
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
@@ -133,7 +133,7 @@ impl House {
         self.passwords.push((name, minted.token.secret().expose().to_owned()));
     }
 
-    pub async fn signed_in(&self, name: &str) -> Caller {
+    pub(crate) async fn signed_in(&self, name: &str) -> Caller {
         let password = Secret::new(PASSWORD.to_owned());
         let presented = Presented::Basic { user: name.to_owned(), password };
         let id = RequestId::new(&self.app.random);
@@ -141,7 +141,7 @@ impl House {
     }
 
     /// An app password of these scopes alone.
-    pub async fn narrowed(&self, name: &'static str, scopes: &str) -> As {
+    pub(crate) async fn narrowed(&self, name: &'static str, scopes: &str) -> As {
         let caller = self.signed_in(name).await;
         let scopes = scopes.split(' ').map(str::to_owned).collect();
         let new = NewCredential { name: "narrow".parse().unwrap(), scopes, expires_on: None };
@@ -151,7 +151,7 @@ impl House {
     }
 
     /// An access token.
-    pub async fn token(&self, on: TokenPlace, scopes: &str) -> As {
+    pub(crate) async fn token(&self, on: TokenPlace, scopes: &str) -> As {
         let ann = self.signed_in("ann").await;
         let scopes = scopes.split(' ').map(str::to_owned).collect();
         let new = NewCredential { name: "robot".parse().unwrap(), scopes, expires_on: None };
@@ -160,7 +160,7 @@ impl House {
     }
 
     /// A request with whatever headers and body.
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         who: As,
         (method, path): (&str, &str),
@@ -193,28 +193,28 @@ impl House {
     }
 
     /// A request with a body of JSON.
-    pub async fn send(&self, who: As, method: &str, path: &str, json: &str) -> Answer {
+    pub(crate) async fn send(&self, who: As, method: &str, path: &str, json: &str) -> Answer {
         let headers = [("content-type", "application/json")];
         self.request(who, (method, path), &headers, json.to_owned()).await
     }
 
     /// A request with a form.
-    pub async fn form(&self, who: As, method: &str, path: &str, form: &str) -> Answer {
+    pub(crate) async fn form(&self, who: As, method: &str, path: &str, form: &str) -> Answer {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         self.request(who, (method, path), &headers, form.to_owned()).await
     }
 
-    pub async fn get(&self, who: As, path: &str) -> Answer {
+    pub(crate) async fn get(&self, who: As, path: &str) -> Answer {
         self.request(who, ("GET", path), &[], Body::empty()).await
     }
 
-    pub async fn delete(&self, who: As, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, who: As, path: &str) -> Answer {
         self.request(who, ("DELETE", path), &[], Body::empty()).await
     }
 
     /// The private repository `acme/one` of ann's, with two commits: `README.md` and `src/main.rs`, then a change of
     /// the first. Gives their names, the younger first.
-    pub async fn with_commits(&self) -> [String; 2] {
+    pub(crate) async fn with_commits(&self) -> [String; 2] {
         self.send(As::User("ann"), "POST", "/2.0/repositories/acme/one", "{}").await.is(200);
         let first = "README.md=one%0A&src/main.rs=fn+main()+%7B%7D%0A&message=first";
         let second = "README.md=one%0Atwo%0A&message=second%0A%0Abody";
@@ -223,7 +223,7 @@ impl House {
     }
 
     /// A commit on `acme/one` by ann; its name.
-    pub async fn commit(&self, form: &str) -> String {
+    pub(crate) async fn commit(&self, form: &str) -> String {
         let answer = self.form(As::User("ann"), "POST", "/2.0/repositories/acme/one/src", form).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.header("location").rsplit('/').next().unwrap().to_owned()
@@ -232,7 +232,7 @@ impl House {
 
 impl House {
     /// The actions in the audit trail of `acme`, youngest first.
-    pub async fn actions(&self) -> Vec<String> {
+    pub(crate) async fn actions(&self) -> Vec<String> {
         let ann = self.signed_in("ann").await;
         let query = AuditQuery { workspace: Some("acme".to_owned()), ..AuditQuery::default() };
         let (events, _) = self.service.audit_events(&ann, query, 100).await.unwrap();

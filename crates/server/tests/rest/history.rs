@@ -30,19 +30,20 @@ async fn a_walk_goes_on_where_it_began_though_the_branch_moves() {
     let house = House::open().await;
     let [second, first] = house.with_commits().await;
     let page = house.get(ANN, &format!("{ONE}/commits/main?pagelen=1")).await;
-    assert_eq!(page.names("hash"), [second.clone()]);
+    assert_eq!(page.names("hash"), [second.as_str()]);
     let page = page.json();
     assert!(page.get("size").is_none() && page.get("page").is_none(), "{page}");
     house.commit("new=file&message=third").await;
     let next = page["next"].as_str().unwrap().strip_prefix(BASE).unwrap();
     let last = house.get(ANN, next).await;
-    assert_eq!(last.names("hash"), [first.clone()]);
+    assert_eq!(last.names("hash"), [first.as_str()]);
     assert!(last.json().get("next").is_none());
 
     house
         .form(ANN, "POST", &format!("{ONE}/src"), &format!("side=1&message=side&branch=side&parents={first}"))
         .await;
-    let messages = |path: String| async { house.get(ANN, &path).await.names("message") };
+    let house = &house;
+    let messages = |path: String| async move { house.get(ANN, &path).await.names("message") };
     let all = messages(format!("{ONE}/commits")).await;
     assert_eq!(all.len(), 4, "{all:?}");
     assert_eq!(messages(format!("{ONE}/commits?include=side&exclude=main")).await, ["side\n"]);

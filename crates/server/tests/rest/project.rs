@@ -45,14 +45,25 @@ async fn a_project_is_made_changed_moved_and_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_is_hidden_from_those_without_a_grant() {
     let house = House::open().await;
-    let core = format!("{PROJECTS}/CORE");
+    let body = r#"{"key": "HID", "name": "Hidden"}"#;
+    house.send(ANN, "POST", PROJECTS, body).await.is(201);
+    let core = format!("{PROJECTS}/HID");
     for who in [BEN, CLEO, As::Nobody] {
         house.get(who.clone(), &core).await.fails(404);
         let refused = house.send(who, "PUT", &core, r#"{"name": "Mine"}"#).await;
         assert!([401, 403, 404].contains(&refused.status), "{}", refused.text());
     }
-    assert_eq!(house.get(BEN, PROJECTS).await.is(200)["size"], 0);
-    house.get(CLEO, PROJECTS).await.fails(404);
+    // What is public is seen by everybody, here as well.
+    for who in [BEN, CLEO, As::Nobody] {
+        assert_eq!(house.get(who, PROJECTS).await.names("key"), ["CORE"]);
+    }
+    // A repository in it is refused as one in a project that is not there.
+    let (hidden, absent) = (r#"{"project": {"key": "HID"}}"#, r#"{"project": {"key": "NIL"}}"#);
+    for who in [BEN, CLEO] {
+        let one = house.send(who.clone(), "POST", "/2.0/repositories/acme/x", hidden).await;
+        let other = house.send(who, "POST", "/2.0/repositories/acme/x", absent).await;
+        assert_eq!(one.fails(one.status), other.fails(one.status));
+    }
     house.send(BEN, "POST", PROJECTS, r#"{"key": "B", "name": "b"}"#).await.fails(403);
     house.send(CLEO, "POST", PROJECTS, r#"{"key": "B", "name": "b"}"#).await.fails(404);
 }

@@ -36,8 +36,10 @@ async fn directories_are_listed_to_a_depth_filtered_and_sorted() {
     let house = House::open().await;
     house.with_commits().await;
     house.commit("a/b/c.txt=12345&message=deep").await;
-    let names =
-        |query: &'static str| async { house.get(ANN, &format!("{SRC}/main/{query}")).await.names("path") };
+    let house = &house;
+    let names = |query: &'static str| async move {
+        house.get(ANN, &format!("{SRC}/main/{query}")).await.names("path")
+    };
     assert_eq!(names("").await, ["README.md", "a", "src"]);
     assert_eq!(names("?max_depth=2").await, ["README.md", "a", "a/b", "src", "src/main.rs"]);
     assert_eq!(names("?max_depth=9&q=size%3E7&sort=-size").await, ["src/main.rs", "README.md"]);
