@@ -172,12 +172,12 @@ async fn what_a_user_names_never_becomes_an_option_of_git() {
         let body = json!({ "name": name, "target": { "hash": "main" } });
         let answer =
             world.server.send("POST", "/2.0/repositories/acme/one/refs/branches", &login, &body).await;
-        assert!(
-            matches!(answer.status.as_u16(), 400 | 404 | 501),
-            "{name:?}: {} {}",
-            answer.status,
-            answer.text
-        );
+        // A name that git itself takes is data like any other, whatever a shell would make of it.
+        let fits = match model::RefName::branch(name) {
+            Ok(_) => answer.status == 201 && answer.json["name"] == name,
+            Err(_) => answer.status == 400,
+        };
+        assert!(fits, "{name:?}: {} {}", answer.status, answer.text);
     }
     assert!(!touched.exists(), "git took a name for an option");
 }
@@ -237,12 +237,10 @@ async fn no_name_climbs_out_of_its_place() {
         let body = json!({ "scm": "git", "project": { "key": "CORE" } });
         let path = format!("/2.0/repositories/acme/{encoded}");
         let answer = world.server.send("POST", &path, &world.app_password("owner"), &body).await;
-        assert!(
-            matches!(answer.status.as_u16(), 400 | 404 | 405),
-            "{name:?}: {} {}",
-            answer.status,
-            answer.text
-        );
+        // A slug follows from the name where one can: it is a slug then, whatever the name was.
+        let slug = answer.json["slug"].as_str().map(str::parse::<model::RepositorySlug>);
+        let fits = matches!(answer.status.as_u16(), 400 | 404 | 405) || matches!(slug, Some(Ok(_)));
+        assert!(fits, "{name:?}: {} {}", answer.status, answer.text);
     }
     for entry in std::fs::read_dir(world.server.data().join("repositories")).expect("the root").flatten() {
         let name = entry.file_name();
@@ -304,17 +302,18 @@ async fn no_header_makes_a_user_or_an_address() {
             .expect("an answer");
         assert_eq!(answer.status(), 403, "{header}");
     }
-    let events = world
-        .server
-        .administer("GET", "/api/audit/events?action=repository.delete&pagelen=100", &Value::Null)
-        .await;
-    let addresses: Vec<&str> = events["values"]
-        .as_array()
-        .expect("values")
-        .iter()
-        .filter_map(|event| event["address"].as_str())
-        .collect();
-    assert!(addresses.len() >= 5, "each refusal is in the trail: {addresses:?}");
+    // A refusal is recorded without making the refused wait for the disk.
+    let path = "/api/audit/events?action=repository.delete&pagelen=100";
+    let mut addresses = Vec::new();
+    for _ in 0..500 {
+        let events = world.server.administer("GET", path, &Value::Null).await;
+        let values = events["values"].as_array().expect("values").iter();
+        addresses = values.filter_map(|event| event["address"].as_str().map(str::to_owned)).collect();
+        if addresses.len() >= 5 {
+            break;
+        }
+    }
+    assert_eq!(addresses.len(), 5, "each refusal is in the trail");
     assert!(addresses.iter().all(|address| *address == "127.0.0.1"), "{addresses:?}");
 }
 

@@ -223,7 +223,13 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.folder).status();
+        // What the server was doing when it was killed may hold the file system for a moment longer.
+        for _ in 0..100 {
+            if Command::new("umount").arg(&self.folder).output().is_ok_and(|done| done.status.success()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -5,13 +5,13 @@ use std::time::Instant;
 use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method as Verb, Request, StatusCode, header};
-use model::{Error, RequestId, Result, ScopeSet};
+use model::{Action, Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
 use super::{Cx, Peer, Unread, Response, answer, credential, panic};
 use crate::app::App;
-use crate::route::{Anchor, Handler, Method, Reached, Route, Unmatched, Visibility};
+use crate::route::{Anchor, Handler, Method, Params, Reached, Route, Unmatched, Visibility};
 
 /// Where load balancers ask whether to send requests here.
 const HEALTH: &str = "/healthz";
@@ -123,6 +123,9 @@ async fn carry_out(
     if row.visibility == Visibility::Hidden && !row.is_git() {
         app.service()?.admit(&caller, takes(row, &caller), row.action, parts.uri.path())?;
     }
+    if row.method != Method::Get && matches!(row.handler, Handler::Built(_)) && !row.is_git() {
+        ask_first(app, row, &caller, &reached.params).await?;
+    }
     let query = Parameters::parse(parts.uri.query().unwrap_or_default())?;
     let cx = Cx {
         app: app.clone(),
@@ -158,26 +161,47 @@ fn takes(row: &Route, caller: &Caller) -> bool {
     }
 }
 
+/// Whether the caller may do at all what the row declares, before anything of the body is looked at: what the answer says
+/// of a body is for those who may send one. The use case asks again, with all it knows by then.
+async fn ask_first(app: &App, row: &Route, caller: &Caller, params: &Params) -> Result<()> {
+    match ask(app, row, caller, params).await {
+        // A PUT may make what is not there yet, and what was deleted is found by nothing but its restoration.
+        Err(Error::NotFound { .. }) if makes_or_restores(row) => Ok(()),
+        asked => asked,
+    }
+}
+
+fn makes_or_restores(row: &Route) -> bool {
+    match row.action {
+        Action::RepositoryRestore => true,
+        Action::RepositoryUpdate | Action::ProjectUpdate => row.method == Method::Put,
+        _ => false,
+    }
+}
+
+async fn ask(app: &App, row: &Route, caller: &Caller, params: &Params) -> Result<()> {
+    if row.visibility == Visibility::Public {
+        return Ok(());
+    }
+    let workspace = params.get("workspace");
+    let named = match row.on {
+        // What the body or the query names is found by the use case.
+        Anchor::ProjectInBody | Anchor::InQuery if matches!(row.handler, Handler::Built(_)) => return Ok(()),
+        Anchor::Instance | Anchor::InQuery => Named::Instance,
+        Anchor::Caller => Named::Caller,
+        Anchor::User(parameter) => Named::User(params.get(parameter)),
+        Anchor::Workspace | Anchor::ProjectInBody => Named::Workspace(workspace),
+        Anchor::Project => Named::Project(workspace, params.get("project_key")),
+        Anchor::Repository => Named::Repository(RepositoryPath::parse(workspace, params.get("repo_slug"))?),
+    };
+    app.service()?.ask(caller, row.action, named).await
+}
+
 /// What a caller is told of a call that is not built: first whatever will stop it when it is.
 async fn not_built(cx: Cx) -> Result<Response> {
-    // The body is not asked for, and a stream cannot be shared between threads.
     let Cx { app, route, params, caller, .. } = cx;
-    let row = route;
-    if row.visibility == Visibility::Hidden {
-        let (workspace, action) = (params.get("workspace"), row.action);
-        let asked = match row.on {
-            Anchor::Instance | Anchor::InQuery => Named::Instance,
-            Anchor::Caller => Named::Caller,
-            Anchor::User(parameter) => Named::User(params.get(parameter)),
-            Anchor::Workspace | Anchor::ProjectInBody => Named::Workspace(workspace),
-            Anchor::Project => Named::Project(workspace, params.get("project_key")),
-            Anchor::Repository => {
-                Named::Repository(RepositoryPath::parse(workspace, params.get("repo_slug"))?)
-            }
-        };
-        app.service()?.ask(&caller, action, asked).await?;
-    }
-    Err(Error::NotBuilt(row.operation))
+    ask(&app, route, &caller, &params).await?;
+    Err(Error::NotBuilt(route.operation))
 }
 
 /// What the credential holds and what the row wants, the latter always in the classic vocabulary.
