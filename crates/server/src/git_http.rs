@@ -4,10 +4,12 @@
 //! The older ("dumb") protocol, which reads a repository's files one by one, is not spoken: it would need a decision
 //! about each of them.
 
+use std::io;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use model::{Error, Result};
 use service::{BodyReader, ByteStream, GitService, Inflate, InflateLimits, Protocol, RepositoryPath};
 use tokio::io::AsyncRead;
@@ -38,7 +40,7 @@ pub async fn info_refs(cx: Cx) -> Result<Response> {
         GitService::UploadPack => "application/x-git-upload-pack-advertisement",
         GitService::ReceivePack => "application/x-git-receive-pack-advertisement",
     };
-    Ok(streamed(&cx.app, media_type, refs))
+    streamed(&cx.app, media_type, refs).await
 }
 
 /// One request of a clone or fetch.
@@ -50,7 +52,7 @@ pub async fn upload_pack(mut cx: Cx) -> Result<Response> {
     let input = input(&mut cx, expected)?;
     let (path, protocol) = (path(&cx)?, protocol(&cx.headers));
     let output = cx.service()?.git_upload_pack(&cx.caller, &path, protocol, input).await?;
-    Ok(streamed(&cx.app, "application/x-git-upload-pack-result", output))
+    streamed(&cx.app, "application/x-git-upload-pack-result", output).await
 }
 
 /// A push.
@@ -63,7 +65,7 @@ pub async fn receive_pack(mut cx: Cx) -> Result<Response> {
     let input = input(&mut cx, expected)?;
     let path = path(&cx)?;
     let output = cx.service()?.git_receive_pack(&cx.caller, &path, input).await?;
-    Ok(streamed(&cx.app, "application/x-git-receive-pack-result", output))
+    streamed(&cx.app, "application/x-git-receive-pack-result", output).await
 }
 
 /// The repository that the address names; clients write it with and without a final `.git`.
@@ -103,9 +105,15 @@ fn input(cx: &mut Cx, expected: &'static str) -> Result<Box<dyn AsyncRead + Send
     })
 }
 
-fn streamed(app: &App, media_type: &'static str, output: ByteStream) -> Response {
+/// The answer's head goes out with git's first bytes: until then a failure is still an HTTP error, and a client that
+/// waits for `100 Continue` has been asked for its body.
+async fn streamed(app: &App, media_type: &'static str, mut output: ByteStream) -> Result<Response> {
     let metrics = app.metrics.clone();
-    let output = output.map(move |piece| {
+    let first = match output.next().await {
+        Some(Err(error)) => return Err(failed(error)),
+        first => first,
+    };
+    let output = stream::iter(first).chain(output).map(move |piece| {
         if let Ok(piece) = &piece {
             metrics.git_bytes(Direction::Out, length(piece));
         }
@@ -116,7 +124,15 @@ fn streamed(app: &App, media_type: &'static str, output: ByteStream) -> Response
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    Ok(response)
+}
+
+/// What went wrong before git said anything: mostly a client that went away or sent what cannot be read.
+fn failed(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Error::invalid("the request took too long to arrive"),
+        _ => Error::internal(error),
+    }
 }
 
 fn length(piece: &Bytes) -> u64 {

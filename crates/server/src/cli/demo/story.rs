@@ -94,7 +94,7 @@ impl Teller<'_> {
         for line in ran.said.lines().filter(|line| !line.trim().is_empty()) {
             self.say(self.output.quiet(format_args!("  {}", line.trim_end())))?;
         }
-        self.output.gap()
+        Ok(())
     }
 
     fn begin(&self) -> Result<()> {
@@ -190,15 +190,17 @@ impl Teller<'_> {
     async fn push_ours(&self, token: &Secret) -> Result<()> {
         self.step(3, "A push with it")?;
         expect(self.push(OURS, token).await?, true)?;
+        self.output.gap()?;
         self.say(format_args!(
-            "It went through. {} is told so when the push is on disk and recorded.",
-            self.output.strong("git")
+            "It went through: git says so only when the push is {} and recorded.",
+            self.output.strong("on disk")
         ))
     }
 
     async fn push_neighbour(&self, ann: &Caller, id: CredentialId, token: &Secret) -> Result<()> {
         self.step(4, "The same token next door")?;
         expect(self.push(NEIGHBOUR, token).await?, false)?;
+        self.output.gap()?;
         self.say(format_args!("To this token `{NEIGHBOUR}` does not exist. An administrator is told more:"))?;
         self.output.gap()?;
         let principal = format!("access-token:{}", id.braced());
@@ -291,7 +293,7 @@ impl Scene {
         let steps = [
             ("Ann's API token, for this instance alone:", vec![format!("export TOKEN={token}")]),
             (
-                "Make a token, and clone with it:",
+                "Make a token; clone as Ann:",
                 vec![
                     format!(
                         "curl -sS --user \"{EMAIL}:$TOKEN\" {base}/api/repositories/{WORKSPACE}/{OURS}/access-tokens \\\n     \
