@@ -126,6 +126,17 @@ fn updates(push: &OpenPush) -> Result<Vec<RefUpdate>> {
     serde_json::from_value(push.refs.clone()).map_err(Error::internal)
 }
 
+/// Whether one ref may move so. Rules about single refs (branch restrictions, protected refs) belong here.
+fn may_move(update: &RefUpdate) -> Result<()> {
+    let name = update.name.as_str();
+    let internal = name == git::INTERNAL_REFS
+        || name.strip_prefix(git::INTERNAL_REFS).is_some_and(|rest| rest.starts_with('/'));
+    match internal {
+        true => Err(Error::forbidden("refs below `refs/bastide` are the server's own")),
+        false => Ok(()),
+    }
+}
+
 /// A line for the person who pushes, with the id to ask an administrator about.
 fn refused(caller: &Caller, name: &str, why: &str) -> String {
     format!("{name}: refused: {why} (request {})", caller.request_id)
@@ -227,12 +238,19 @@ impl Service {
     ) -> Result<Verdict<OpenPush>> {
         let ground = self.ground_of(caller, id).await?;
         let mut messages = Vec::new();
-        let mut permit = None;
-        for update in &updates {
-            match self.permit_update(caller, &ground, update) {
-                Ok(one) => permit = Some(one),
-                Err(Error::Internal(cause)) => return Err(Error::Internal(cause)),
-                Err(error) => messages.push(refused(caller, update.name.as_str(), &error.to_string())),
+        // The access model is asked once: it knows of no single refs, and a push may have tens of thousands.
+        let permit = match self.permit(caller, act::RepositoryPushIntent, &ground) {
+            Ok(permit) => Some(permit),
+            Err(Error::Internal(cause)) => return Err(Error::Internal(cause)),
+            Err(error) => {
+                let why = error.to_string();
+                messages.extend(updates.iter().map(|update| refused(caller, update.name.as_str(), &why)));
+                None
+            }
+        };
+        for update in updates.iter().filter(|_| permit.is_some()) {
+            if let Err(error) = may_move(update) {
+                messages.push(refused(caller, update.name.as_str(), &error.to_string()));
             }
         }
         let Some(permit) = permit.filter(|_| messages.is_empty()) else {
@@ -254,23 +272,6 @@ impl Service {
             })
             .await?;
         Ok(Verdict::Accept { intent, messages })
-    }
-
-    /// Whether one ref may move so. Rules about single refs (branch restrictions, protected refs) belong here.
-    fn permit_update(
-        &self,
-        caller: &Caller,
-        ground: &Ground<Located>,
-        update: &RefUpdate,
-    ) -> Result<Permit<act::RepositoryPushIntent>> {
-        let permit = self.permit(caller, act::RepositoryPushIntent, ground)?;
-        let name = update.name.as_str();
-        let internal = name == git::INTERNAL_REFS
-            || name.strip_prefix(git::INTERNAL_REFS).is_some_and(|rest| rest.starts_with('/'));
-        if internal {
-            return Err(Error::forbidden("refs below `refs/bastide` are the server's own"));
-        }
-        Ok(permit)
     }
 
     /// The facts about a repository by its id, read now.
