@@ -8,6 +8,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use model::{Error, RefName, RepositoryId, Result};
 
@@ -21,6 +22,9 @@ pub const INTERNAL_REFS: &str = "refs/bastide";
 
 /// The files' settings are only what makes the directory a repository; all others are given with each command.
 const CONFIG_FILE: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+
+/// A repository that has been in the making for this long is nobody's any more.
+const LEFT: Duration = Duration::from_secs(3_600);
 
 /// All repositories of one data directory.
 #[derive(Clone, Debug)]
@@ -111,7 +115,8 @@ impl Repositories {
                 for second in directories(&first)? {
                     for entry in directories(&second)? {
                         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                        if name.starts_with(".new-") || name.starts_with(".trash-") {
+                        // A `.new-` directory may be another request's that is just being made.
+                        if name.starts_with(".trash-") || name.starts_with(".new-") && is_left(&entry)? {
                             remove_tree(&entry)?;
                         }
                     }
@@ -144,6 +149,15 @@ fn directories(path: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+/// Whether nobody has touched a directory for so long that whoever made it is gone.
+fn is_left(path: &Path) -> io::Result<bool> {
+    match fs::metadata(path).and_then(|metadata| metadata.modified()) {
+        Ok(modified) => Ok(modified.elapsed().is_ok_and(|age| age >= LEFT)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn remove_tree(path: &Path) -> io::Result<()> {
@@ -327,6 +341,10 @@ mod tests {
         assert!(!repositories.exists(id));
         repositories.create(id, &RefName::branch("main").unwrap()).await.unwrap();
         fs::create_dir_all(&half).unwrap();
+        // One that another request is just making stays.
+        repositories.sweep().await.unwrap();
+        assert!(half.exists());
+        File::open(&half).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         repositories.sweep().await.unwrap();
         assert!(!half.exists() && repositories.exists(id));
     }
