@@ -5,6 +5,15 @@
 //! does. Would catch: a route without its check, a check on the wrong action or resource, a scope asked in one
 //! vocabulary and forgotten in the other, a credential admitted where it should not be.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails where it cannot go on, and says so"
+)]
+
 use model::{
     CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random, RepositoryId,
     RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, Vocabulary, WorkspaceId,
@@ -214,7 +223,7 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
         askers.push(Asker {
             what: format!("{person}, app password"),
             login: world.app_password(person),
-            principal: principal.clone(),
+            principal,
             grants: facts.grants(person),
             held: classic(),
             kind: Some(CredentialKind::AppPassword),

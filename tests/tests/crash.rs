@@ -3,6 +3,15 @@
 //! Would catch: an answer before the commit, a ref that moved without its record or a record without its ref, a
 //! directory that nobody synced.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails where it cannot go on, and says so"
+)]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,15 @@
 //! The main job, from outside, on both databases: a team hands a machine a token that reaches one repository and nothing
 //! else, and pushes and clones with the ordinary git.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails where it cannot go on, and says so"
+)]
+
 use model::Secret;
 use serde_json::{Value, json};
 use testkit::{GitClient, Login, Server, TestDatabase, World};

@@ -3,16 +3,26 @@
 //! Would catch: a visibility condition in SQL that is wider or narrower than the policies (a grant level forgotten, a
 //! group followed into another workspace, a token that sees its neighbours, a deleted repository that shines through).
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails where it cannot go on, and says so"
+)]
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use model::{
-    Clock, CredentialKind, Permission, ProjectPermission, Random, RepositoryPermission, RequestId, Secret, StaffRole,
-    Timestamp, WorkspacePermission,
+    Clock, CredentialKind, Permission, ProjectPermission, Random, RepositoryPermission, RequestId, Secret,
+    StaffRole, Timestamp, WorkspacePermission,
 };
 use service::{
-    AtLeast, Caller, Door, GrantPlace, HolderName, NewCredential, NewProject, NewRepository, NewUser, Presented,
-    RepositoryPath, RepositoryQuery, RequiredScopes, Service, Settings, TokenPlace, UserChange, Window,
+    AtLeast, Caller, Door, GrantPlace, HolderName, NewCredential, NewProject, NewRepository, NewUser,
+    Presented, RepositoryPath, RepositoryQuery, RequiredScopes, Service, Settings, TokenPlace, UserChange,
+    Window,
 };
 
 const WINDOW: Window = Window { limit: 100, offset: 0 };
@@ -54,7 +64,8 @@ where
 }
 
 async fn signed_in(service: &Service, random: &Random, username: &str) -> Caller {
-    let presented = Presented::Basic { user: username.to_owned(), password: Secret::new(PASSWORD.to_owned()) };
+    let presented =
+        Presented::Basic { user: username.to_owned(), password: Secret::new(PASSWORD.to_owned()) };
     let address = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
     service.authenticate(presented, Door::Api, address, RequestId::new(random)).await.unwrap()
 }
@@ -143,7 +154,13 @@ impl World {
             let private = dice.roll(2) == 0;
             let new = NewProject { key: name(key), name: None, description: String::new(), private };
             service.create_project(owner, workspace, new).await.unwrap();
-            self.grant_somebody(dice, owner, workspace, &GrantPlace::Project(workspace.to_owned(), key.to_owned())).await;
+            self.grant_somebody(
+                dice,
+                owner,
+                workspace,
+                &GrantPlace::Project(workspace.to_owned(), key.to_owned()),
+            )
+            .await;
             for number in 0..2 {
                 let slug = format!("{}-{number}", key.to_lowercase());
                 let new = NewRepository {
@@ -191,7 +208,8 @@ impl World {
     }
 
     async fn token(&mut self, owner: &Caller, place: TokenPlace) {
-        let new = NewCredential { name: name("robot"), scopes: vec!["repository".to_owned()], expires_on: None };
+        let new =
+            NewCredential { name: name("robot"), scopes: vec!["repository".to_owned()], expires_on: None };
         let minted = self.service.create_access_token(owner, &place, new).await.unwrap();
         let caller = with_token(&self.service, &self.random, &minted.token).await;
         self.callers.push((format!("token of {place:?}"), caller));
@@ -206,8 +224,12 @@ impl World {
         };
         match self.service.repositories(caller, query, WINDOW).await {
             Ok(found) => {
-                assert_eq!(found.size, Some(found.values.len() as i64));
-                found.values.iter().map(|at| format!("{}/{}", at.workspace.slug, at.repository.slug)).collect()
+                assert_eq!(found.size, i64::try_from(found.values.len()).ok());
+                found
+                    .values
+                    .iter()
+                    .map(|at| format!("{}/{}", at.workspace.slug, at.repository.slug))
+                    .collect()
             }
             Err(model::Error::NotFound { .. }) => BTreeSet::new(),
             Err(error) => panic!("{error}"),
@@ -235,7 +257,9 @@ impl World {
         for (workspace, slug) in &self.repositories {
             let path = RepositoryPath::parse(workspace, slug).unwrap();
             match self.service.repository(caller, &path).await {
-                Ok(_) => {
+                Ok(found) => {
+                    // The repository of that workspace, not another one of the same slug.
+                    assert_eq!(found.workspace.slug.as_str(), workspace);
                     readable.insert(format!("{workspace}/{slug}"));
                 }
                 Err(model::Error::NotFound { .. }) => {}
@@ -262,7 +286,11 @@ async fn a_list_shows_what_may_be_read_and_nothing_else() {
             for workspace in ["acme", "umbra"] {
                 let within: BTreeSet<String> =
                     readable.iter().filter(|path| path.starts_with(workspace)).cloned().collect();
-                assert_eq!(world.listed(&caller, Some(workspace)).await, within, "world {seed}, {who}, {workspace}");
+                assert_eq!(
+                    world.listed(&caller, Some(workspace)).await,
+                    within,
+                    "world {seed}, {who}, {workspace}"
+                );
                 let (listed, readable) = world.projects(&caller, workspace).await;
                 assert_eq!(listed, readable, "world {seed}, {who}, projects of {workspace}");
             }
@@ -280,14 +308,18 @@ async fn a_user_bound_credential_follows_its_user_and_a_token_does_not() {
     let world = World::new(99).await;
     let operator = Caller::operator(RequestId::new(&world.random));
     let owner = signed_in(&world.service, &world.random, "owner").await;
-    let new = |scope: &str| NewCredential { name: name("one"), scopes: vec![scope.to_owned()], expires_on: None };
+    let new =
+        |scope: &str| NewCredential { name: name("one"), scopes: vec![scope.to_owned()], expires_on: None };
     let password = world
         .service
         .create_own_credential(&owner, CredentialKind::AppPassword, new("repository"))
         .await
         .unwrap();
-    let token =
-        world.service.create_access_token(&owner, &TokenPlace::Workspace("acme".to_owned()), new("repository")).await.unwrap();
+    let token = world
+        .service
+        .create_access_token(&owner, &TokenPlace::Workspace("acme".to_owned()), new("repository"))
+        .await
+        .unwrap();
     let basic = || Presented::Basic { user: "OWNER".to_owned(), password: password.token.secret().clone() };
     let id = || RequestId::new(&world.random);
     assert!(world.service.authenticate(basic(), Door::Rest, None, id()).await.is_ok());

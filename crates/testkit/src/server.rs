@@ -265,5 +265,6 @@ fn spawn(data: &Path, arguments: &[String]) -> (Child, String) {
         }
     }
     let _ = child.kill();
+    let _ = child.wait();
     panic!("the server did not say where it listens");
 }

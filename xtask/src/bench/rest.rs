@@ -63,8 +63,10 @@ fn plain_axum(bench: &Bench, body: &str) -> Result<(Running, String)> {
 
 /// The cost of a decision, as the example of `policy` reports it.
 pub(super) fn decision(_bench: &Bench) -> Result<Finding> {
-    let mut finding =
-        Finding::new("under 20 µs with the entities at hand, under 50 µs with the slice built from facts in memory", &["example"]);
+    let mut finding = Finding::new(
+        "under 20 µs with the entities at hand, under 50 µs with the slice built from facts in memory",
+        &["example"],
+    );
     let example = ["run", "--quiet", "--release", "--package", "policy", "--example", "decide_cost"];
     let said = process::output(&mut process::command("cargo", &example))?;
     finding.measured("as the example of `policy` reports");
