@@ -76,7 +76,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_restore_repository" => tells::<wire::repository::Repository>(),
         "api_transfer_repository" => changes::<api::Transfer, wire::repository::Repository>(),
         "api_explain_access" => tells::<api::Explanation>(),
-        "api_who_can" => tells::<api::WhoCan>(),
+        "api_who_can" => tells::<Page<api::WhoCan>>(),
         "api_list_audit_events" => tells::<Page<api::AuditEvent>>(),
         "api_get_audit_checkpoint" => Shapes { status: "200", ..NOTHING },
         "api_get_openapi" => tells::<Value>(),

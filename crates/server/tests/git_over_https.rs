@@ -1,6 +1,6 @@
 //! The real git, and curl where its headers matter, against a real server.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so when it fails")]
+#![expect(clippy::unwrap_used, reason = "a test says so when it fails")]
 
 mod support;
 

@@ -283,7 +283,7 @@ async fn run_token(token: Token) -> Result<()> {
 /// A name as one segment of a path. None of ours needs encoding but the braces of an id.
 fn segment(name: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '{' | '}' | '~');
-    match !name.is_empty() && name.chars().all(plain) {
+    match !matches!(name, "" | "." | "..") && name.chars().all(plain) {
         true => Ok(name.replace('{', "%7B").replace('}', "%7D")),
         false => Err(Error::invalid(format!("`{name}` is not a name that is used here"))),
     }

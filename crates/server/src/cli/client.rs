@@ -22,7 +22,7 @@ use crate::http::{Peer, dispatch};
 /// How commands reach an installation.
 pub enum Client {
     /// A server runs.
-    Server(Installation),
+    Server(Box<Installation>),
     /// None does.
     Here(Box<Here>),
 }
@@ -86,7 +86,7 @@ impl Client {
     /// When the installation cannot be opened.
     pub async fn connect(installation: &Installation) -> Result<Self> {
         if UnixStream::connect(installation.socket()).await.is_ok() {
-            return Ok(Self::Server(installation.clone()));
+            return Ok(Self::Server(Box::new(installation.clone())));
         }
         let lock = Lock::take(&installation.data)?;
         let settings = Settings::default();

@@ -22,12 +22,17 @@ use model::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service::{Listing, RepositoryPath, Window};
+use service::{Listing, Located, RepositoryPath, Window};
 use wire::{FieldKind, Page, PageRequest, Selection, Sort, Total, Typed};
 
 use crate::http::{Cx, Response, answer};
 
 use shape::Shape;
+
+/// The full form of a repository, for `/api`, which answers in it as well.
+pub(crate) fn repository_in_full(cx: &Cx, located: &Located) -> wire::repository::Repository {
+    Shape::of(cx).repository_in_full(located)
+}
 
 /// The fields that an endpoint declares.
 type Fields = &'static [(&'static str, FieldKind)];
