@@ -287,7 +287,7 @@ fn place<T>(ground: &Ground<T>, chain: &[(Uuid, String)]) -> Place {
     Place {
         ground: Ground {
             subject: (),
-            facts: ground.facts.clone(),
+            facts: ground.facts,
             grants: ground.grants.clone(),
             target: ground.target.clone(),
         },

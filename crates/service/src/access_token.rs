@@ -50,7 +50,7 @@ fn place<T>(ground: &Ground<T>, kind: CredentialKind, workspace: &Workspace) -> 
     let resource = ground.target.resource;
     let ground = Ground {
         subject: (),
-        facts: ground.facts.clone(),
+        facts: ground.facts,
         grants: ground.grants.clone(),
         target: ground.target.clone(),
     };

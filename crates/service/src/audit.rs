@@ -91,7 +91,7 @@ impl Service {
             .await?;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let next = if stored.len() > wanted {
-            stored.iter().take(wanted).last().map(|last| last.cursor())
+            wanted.checked_sub(1).and_then(|last| stored.get(last)).map(|last| last.cursor())
         } else {
             None
         };

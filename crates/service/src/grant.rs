@@ -69,7 +69,7 @@ struct Place {
 fn place<T>(ground: &Ground<T>, resource: Resource, workspace: WorkspaceId) -> Place {
     let ground = Ground {
         subject: (),
-        facts: ground.facts.clone(),
+        facts: ground.facts,
         grants: ground.grants.clone(),
         target: ground.target.clone(),
     };

@@ -143,8 +143,8 @@ impl Service {
                 }
                 keep_an_administrator(writer, &before)?;
                 let mut noted = shown(&after);
-                if hash.is_some() {
-                    noted["password"] = json!("changed");
+                if let (Some(_), Some(noted)) = (&hash, noted.as_object_mut()) {
+                    noted.insert("password".to_owned(), json!("changed"));
                 }
                 writer.note(shown(&before), noted);
                 Ok(after)
