@@ -50,7 +50,7 @@ impl Installation {
 pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
     let installation = Installation::new(folder, program)?;
     let (mut running, port) = installation.serve()?;
-    running.wait_until(|| load::answers(port))?;
+    running.wait_until(|| load::status(port, "/healthz", None) == Some(200))?;
     let site = format!("http://127.0.0.1:{port}");
     let authorization = installation.authorization;
     let post =

@@ -9,7 +9,7 @@ use model::{Action, Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
-use super::{Cx, Peer, Unread, Response, answer, credential, panic};
+use super::{Cx, Peer, Response, Unread, answer, credential, panic};
 use crate::app::App;
 use crate::route::{Anchor, Handler, Method, Params, Reached, Route, Unmatched, Visibility};
 
