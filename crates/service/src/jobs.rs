@@ -74,7 +74,7 @@ impl Service {
 
     /// Gives every committed event its place in the ledger, and signs a checkpoint.
     pub(crate) async fn sequence_ledger(&self) -> Result<()> {
-        let (origin, key) = (self.ledger_origin(), self.ledger_verifier()?);
+        let (origin, key) = (self.ledger_origin()?, self.ledger_verifier()?);
         let service = self.clone();
         loop {
             let sign = service.clone();
@@ -96,14 +96,17 @@ impl Service {
         }
     }
 
-    /// The name under which checkpoints are signed: this instance's host.
-    pub(crate) fn ledger_origin(&self) -> String {
-        format!("{}/audit", self.settings.host())
+    /// The name under which checkpoints are signed. It follows from the key and from nothing that may change later, such
+    /// as the instance's address: to whoever keeps checkpoints, a log with another name is another log.
+    pub(crate) fn ledger_origin(&self) -> Result<String> {
+        let public = self.ledger_key.public().map_err(Error::internal)?;
+        let digits: String = public.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("bastide-audit/{digits}"))
     }
 
     pub(crate) fn ledger_verifier(&self) -> Result<ledger::VerifierKey> {
         let public = self.ledger_key.public().map_err(Error::internal)?;
-        Ok(ledger::VerifierKey::new(&self.ledger_origin(), public)?)
+        Ok(ledger::VerifierKey::new(&self.ledger_origin()?, public)?)
     }
 
     /// Asks for maintenance of a repository, once however often it is asked before it runs.

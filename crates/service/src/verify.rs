@@ -3,7 +3,7 @@
 //! Three things vouch for the trail, and none of them lies in the database: the key of the events' codes, the key
 //! that signs checkpoints, and checkpoints that somebody else has kept. The whole trail is read once, in pieces.
 
-use ledger::{Checkpoint, Finding, Frontier, Hash, Note, Record, Verifier, VerifierKey};
+use ledger::{Checkpoint, Finding, Frontier, Hash, Record, Verifier};
 use model::{Error, EventId, Result, act};
 use serde::Serialize;
 use store::audit::{Cursor, Stored};
@@ -133,14 +133,9 @@ impl Service {
         })
     }
 
-    /// A checkpoint of this instance. Its address may have been another when the checkpoint was signed, and with it
-    /// the log's name; the key tells whose it is.
+    /// A checkpoint of this instance.
     fn opened(&self, note: &str) -> Result<Checkpoint> {
-        let parsed = Note::parse(note.as_bytes())?;
-        let origin = parsed.text().lines().next().unwrap_or_default().to_owned();
-        let key = VerifierKey::new(&origin, self.ledger_key.public().map_err(Error::internal)?)?;
-        let signed = Checkpoint::open(note.as_bytes(), &[key])?;
-        Ok(Checkpoint::new(&self.ledger_origin(), signed.size(), signed.root())?)
+        Ok(Checkpoint::open(note.as_bytes(), &[self.ledger_verifier()?])?)
     }
 
     async fn stored_checkpoints(&self, findings: &mut Findings) -> Result<Vec<Checkpoint>> {

@@ -33,6 +33,9 @@ pub struct Place {
     /// A file with the database's password; BASTIDE_DATABASE_PASSWORD does as well
     #[arg(long, env = "BASTIDE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
     pub database_password_file: Option<PathBuf>,
+    /// For how many days a deleted repository can be restored [default: 30]
+    #[arg(long, env = "BASTIDE_RESTORE_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16))]
+    pub restore_days: Option<u16>,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -48,6 +51,8 @@ pub struct Config {
     pub database: Option<String>,
     /// `--database-password-file`
     pub database_password_file: Option<PathBuf>,
+    /// `--restore-days`
+    pub restore_days: Option<u16>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--base-url`
@@ -72,8 +77,12 @@ pub struct Installation {
     /// What the configuration file says.
     pub config: Config,
     database: Option<(String, Option<Secret>)>,
+    restore_days: u16,
     master_key: Option<Secret>,
 }
+
+/// For how many days a deleted repository can be restored, unless told otherwise.
+const RESTORE_DAYS: u16 = 30;
 
 impl Place {
     /// Finds the installation.
@@ -101,7 +110,8 @@ impl Place {
             None => variable(DATABASE_PASSWORD),
         };
         let database = url.map(|url| (url, password));
-        Ok(Installation { data, config, database, master_key: variable(MASTER_KEY) })
+        let restore_days = self.restore_days.or(config.restore_days).unwrap_or(RESTORE_DAYS);
+        Ok(Installation { data, config, database, restore_days, master_key: variable(MASTER_KEY) })
     }
 
     fn config(&self) -> Result<Config> {
@@ -148,7 +158,7 @@ impl Installation {
     /// One in this directory, with nothing set.
     #[must_use]
     pub fn at(data: PathBuf) -> Self {
-        Self { data, config: Config::default(), database: None, master_key: None }
+        Self { data, config: Config::default(), database: None, restore_days: RESTORE_DAYS, master_key: None }
     }
 
     /// Where a running server listens to the command line.
@@ -182,7 +192,7 @@ impl Installation {
             database,
             base_url,
             program,
-            restore_days: 30,
+            restore_days: i64::from(self.restore_days),
             master_key: self.master_key.clone(),
         })
     }
