@@ -104,11 +104,3 @@ pub struct PushOutcome {
     /// Whether git came to its end and said so; false when it was ended from outside.
     pub finished: bool,
 }
-
-impl PushOutcome {
-    /// Whether any ref moved.
-    #[must_use]
-    pub fn moved_anything(&self) -> bool {
-        self.refs.iter().any(|outcome| outcome.applied)
-    }
-}

@@ -1,5 +1,6 @@
 //! Opening the service: keys, store, access model, repositories, and the background work that goes with them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub base_url: String,
     /// The program that git's hooks are: this one.
     pub program: PathBuf,
+    /// Where `git` is looked for: the search path that this program was started with.
+    pub search_path: Option<OsString>,
     /// For how many days a deleted repository can be restored.
     pub restore_days: i64,
     /// The master key's text, where it comes from the environment rather than the data directory.
@@ -104,7 +107,7 @@ impl Service {
         let authenticator = Arc::new(master.authenticator(AUDIT_EVENTS).map_err(internal)?);
         let tagger = Arc::clone(&authenticator);
         store.authenticate_with(Arc::new(move |bytes: &[u8]| tagger.tag(bytes).map_err(internal)))?;
-        let git = git::Repositories::new(&settings.data.join("repositories"), git::Program::default())?;
+        let git = git::Repositories::new(&settings.data.join("repositories"), git_program(&settings))?;
         let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
         let service = Self {
             inner: Arc::new(Inner {
@@ -151,6 +154,10 @@ fn make_private_directory(path: &std::path::Path) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
         Error::Internal(format!("the data directory `{}` cannot be made: {error}", path.display()))
     })
+}
+
+fn git_program(settings: &Settings) -> git::Program {
+    settings.search_path.as_ref().map_or_else(git::Program::default, git::Program::with_search_path)
 }
 
 /// A missing file is made for a new store alone: for one that has keys already, it is a lost key.

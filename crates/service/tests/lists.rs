@@ -84,6 +84,7 @@ impl World {
             database: None,
             base_url: "http://localhost".to_owned(),
             program: "/bin/true".into(),
+            search_path: None,
             restore_days: 7,
             master_key: None,
         };

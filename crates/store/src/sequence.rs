@@ -145,12 +145,6 @@ pub fn entries(reader: &mut Reader<'_>, from: u64, limit: i64) -> Result<Vec<Pla
     rows.iter().map(placed).collect()
 }
 
-/// The place of an event.
-pub fn place_of(reader: &mut Reader<'_>, event: EventId) -> Result<Option<u64>> {
-    let row = reader.one("SELECT idx FROM ledger_entry WHERE event_id = $1", params![event])?;
-    row.map(|row| row.get("idx")).transpose()
-}
-
 /// Events without a place, the oldest first. What is older than a few seconds was not put there by a write.
 pub fn unplaced(reader: &mut Reader<'_>, after: Option<Cursor>, limit: i64) -> Result<Vec<Stored>> {
     let mut query = Query::new(

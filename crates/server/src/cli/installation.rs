@@ -192,6 +192,7 @@ impl Installation {
             database,
             base_url,
             program,
+            search_path: std::env::var_os("PATH"),
             restore_days: i64::from(self.restore_days),
             master_key: self.master_key.clone(),
         })

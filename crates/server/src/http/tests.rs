@@ -44,6 +44,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         database: None,
         base_url: app.settings.base_url.clone(),
         program: "/bin/true".into(),
+        search_path: None,
         restore_days: 7,
         master_key: None,
     };

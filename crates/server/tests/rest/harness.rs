@@ -95,6 +95,7 @@ impl House {
             database: None,
             base_url: BASE.to_owned(),
             program: "/bin/true".into(),
+            search_path: None,
             restore_days: 7,
             master_key: None,
         };

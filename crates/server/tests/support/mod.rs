@@ -62,6 +62,7 @@ impl House {
             database: None,
             base_url: url.clone(),
             program: PathBuf::from(BASTIDE),
+            search_path: None,
             restore_days: 30,
             master_key: None,
         };
