@@ -97,7 +97,12 @@ impl Place {
         found
     }
 
-    fn assert_whole(&self) {
+    /// Holds the audit trail against its ledger with and without a running server, and the repositories against git,
+    /// at rest: upkeep replaces packs while it runs.
+    fn assert_whole(mut self) {
+        self.assert_trail();
+        assert_eq!(self.server.stop(), Some(0), "the server ends when it is asked to");
+        self.assert_trail();
         let repositories = self.repositories();
         assert!(!repositories.is_empty());
         for path in repositories {
@@ -109,6 +114,9 @@ impl Place {
                 .expect("git runs");
             assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
         }
+    }
+
+    fn assert_trail(&self) {
         let verified = self.server.command(&["audit", "verify"]);
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
     }
@@ -296,7 +304,6 @@ async fn everything_acknowledged_survives_the_loss_of_power() {
             }
             revived.assert_whole();
             kept += 1;
-            drop(revived);
         }
     }
     assert_eq!(kept, 40);
