@@ -393,7 +393,7 @@ async fn a_credential_without_the_scope_is_told_which_one_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_credential_that_is_expired_revoked_or_altered_opens_nothing() {
+async fn a_credential_that_is_revoked_or_altered_opens_nothing() {
     let world = World::new().await;
     let place = "/api/repositories/acme/one/access-tokens";
     let owner = world.password("owner");
@@ -410,16 +410,11 @@ async fn a_credential_that_is_expired_revoked_or_altered_opens_nothing() {
     let revoked = world.server.send("DELETE", &format!("{place}/{uuid}"), &owner, &Value::Null).await;
     assert_eq!(revoked.status, 204, "{}", revoked.text);
 
-    let soon = model::Clock::system().now().plus_seconds(2);
-    let body = json!({ "name": "short", "scopes": ["repository"], "expires_on": soon.to_string() });
-    let short = world.mint_with(&owner, place, body).await["token"].as_str().expect("the secret").to_owned();
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-
     for route in ROUTES.iter().filter(|route| !route.is_git() && route.visibility == Visibility::Hidden) {
         if matches!(route.handler, Handler::Retired(_)) {
             continue;
         }
-        for secret in [&token, &altered, &short] {
+        for secret in [&token, &altered] {
             let answer = ask(&world, route, &Login::Bearer(model::Secret::new(secret.clone()))).await;
             let status = answer.status.as_u16();
             assert!(matches!(status, 401 | 429), "{} {}: {status}", route.method.as_str(), route.path);

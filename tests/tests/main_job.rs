@@ -41,6 +41,14 @@ async fn first_day(world: &World) {
     let machine = git(world, &token);
     let copy = machine.working_copy("one");
     let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
+    // Above a megabyte git asks with an empty request first, then sends the pack in chunks.
+    let noise: Vec<u8> =
+        (0..3_000_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    std::fs::write(copy.join("noise"), noise).expect("a large file");
+    let _ = machine.commit(&copy, "more", "more\n");
+    let _ = machine.run(&copy, ["add", "noise"]).expect_success();
+    let _ = machine.run(&copy, ["commit", "--quiet", "-m", "noise"]).expect_success();
+    let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
     let clone = machine.run(machine.home(), ["clone", &address(world, "acme/one"), "again"]);
     let _ = clone.expect_success();
 

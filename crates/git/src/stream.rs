@@ -56,6 +56,8 @@ where
             Err(error) => Some((Err(error), None)),
         }
     })
+    // An empty answer is looked at again by whoever waits for its first bytes.
+    .fuse()
     .boxed()
 }
 
@@ -79,6 +81,7 @@ pub(crate) fn output(mut running: Running, silence: Duration) -> ByteStream {
             Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
         }
     })
+    .fuse()
     .boxed()
 }
 
@@ -137,6 +140,7 @@ pub(crate) fn channel(receiver: mpsc::Receiver<io::Result<Bytes>>) -> ByteStream
         let item = receiver.recv().await?;
         Some((item, receiver))
     })
+    .fuse()
     .boxed()
 }
 

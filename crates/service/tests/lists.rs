@@ -49,6 +49,7 @@ impl Dice {
 struct World {
     service: Service,
     random: Random,
+    clock: Clock,
     /// Every user's name, and the workspaces' owner first.
     users: Vec<String>,
     callers: Vec<(String, Caller)>,
@@ -89,10 +90,11 @@ impl World {
             master_key: None,
         };
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-        let service = Service::open(settings, clock, random.clone()).await.unwrap();
+        let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
         let mut world = Self {
             service,
             random,
+            clock,
             users: Vec::new(),
             callers: Vec::new(),
             repositories: Vec::new(),
@@ -333,4 +335,29 @@ async fn a_user_bound_credential_follows_its_user_and_a_token_does_not() {
     ));
     let robot = with_token(&world.service, &world.random, &token.token).await;
     assert!(!world.listed(&robot, Some("acme")).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_credential_ends_when_it_was_said_to() {
+    let world = World::new(7).await;
+    let owner = signed_in(&world.service, &world.random, "owner").await;
+    let end = world.clock.now().plus_seconds(3_600);
+    let new =
+        NewCredential { name: name("short"), scopes: vec!["repository".to_owned()], expires_on: Some(end) };
+    let place = TokenPlace::Workspace("acme".to_owned());
+    let minted = world.service.create_access_token(&owner, &place, new).await.unwrap();
+    let present = || {
+        let presented = Presented::Bearer(minted.token.secret().clone());
+        world.service.authenticate(presented, Door::Rest, None, RequestId::new(&world.random))
+    };
+    world.clock.advance(3_599);
+    assert!(present().await.is_ok());
+    world.clock.advance(1);
+    assert!(matches!(present().await, Err(model::Error::Unauthenticated)));
+    // An end in the past is no end.
+    let new = NewCredential { name: name("late"), scopes: vec!["repository".to_owned()], expires_on: Some(end) };
+    assert!(matches!(
+        world.service.create_access_token(&owner, &place, new).await,
+        Err(model::Error::Invalid { .. })
+    ));
 }
