@@ -42,8 +42,17 @@ async fn first_day(world: &World) {
     let copy = machine.working_copy("one");
     let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
     // Above a megabyte git asks with an empty request first, then sends the pack in chunks.
-    let noise: Vec<u8> =
-        (0..3_000_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        // xorshift64: nothing that zlib could make smaller.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_be_bytes()
+    })
+    .take(400_000)
+    .flatten()
+    .collect();
     std::fs::write(copy.join("noise"), noise).expect("a large file");
     let _ = machine.commit(&copy, "more", "more\n");
     let _ = machine.run(&copy, ["add", "noise"]).expect_success();
