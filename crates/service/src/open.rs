@@ -98,6 +98,8 @@ impl Service {
     /// Opens everything in the data directory, which is made when it is missing, and starts the background work.
     pub async fn open(mut settings: Settings, clock: Clock, random: Random) -> Result<Self> {
         make_private_directory(&settings.data)?;
+        // Validating the policies takes as long as everything else together.
+        let model = tokio::task::spawn_blocking(AccessModel::load);
         let database = settings.database.take();
         let database = database.unwrap_or(Database::Sqlite { path: settings.data.join("bastide.db") });
         let store = Store::open(database, clock.clone(), random.clone()).await?;
@@ -111,12 +113,12 @@ impl Service {
         let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
         let service = Self {
             inner: Arc::new(Inner {
-                model: AccessModel::load().map_err(internal)?,
+                model: model.await.map_err(internal)?.map_err(internal)?,
                 git,
                 hooks,
                 ledger_key,
                 authenticator,
-                passwords: Passwords::new(random.clone())?,
+                passwords: Passwords::new(random.clone()),
                 throttle: Throttle::default(),
                 credentials: Cache::new(),
                 grounds: Cache::new(),

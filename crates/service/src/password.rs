@@ -4,7 +4,7 @@
 //! only ever checked behind a semaphore as wide as the machine, and whoever has to wait too long is turned away
 //! rather than queued without end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -25,14 +25,13 @@ pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
     random: Random,
     /// Checked against when there is no such account, so that the answer takes as long.
-    nobody: Arc<str>,
+    nobody: Arc<OnceLock<String>>,
 }
 
 impl Passwords {
-    pub(crate) fn new(random: Random) -> Result<Self> {
+    pub(crate) fn new(random: Random) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let nobody = hash_now("no account has this password", random.bytes())?;
-        Ok(Self { turns: Arc::new(Semaphore::new(cores)), random, nobody: nobody.into() })
+        Self { turns: Arc::new(Semaphore::new(cores)), random, nobody: Arc::default() }
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -73,17 +72,23 @@ impl Passwords {
         if password.expose().len() > LONGEST {
             return Ok(false);
         }
-        let known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.to_string());
-        let password = password.clone();
-        let fits = self
-            .in_turn(move || {
-                let hash = PasswordHash::new(&hash).map_err(Error::internal)?;
-                Ok::<_, Error>(Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
-            })
-            .await??;
-        Ok(fits && known)
+        let (password, salt, nobody) = (password.clone(), self.random.bytes(), Arc::clone(&self.nobody));
+        self.in_turn(move || match (hash, nobody.get()) {
+            (Some(hash), _) => fits(&password, &hash),
+            (None, Some(nobody)) => fits(&password, nobody).map(|_| false),
+            // The first stranger pays for making a hash, which takes as long as checking one.
+            (None, None) => {
+                let _ = nobody.set(hash_now("no account has this password", salt)?);
+                Ok(false)
+            }
+        })
+        .await?
     }
+}
+
+fn fits(password: &Secret, hash: &str) -> Result<bool> {
+    let hash = PasswordHash::new(hash).map_err(Error::internal)?;
+    Ok(Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok())
 }
 
 fn hash_now(password: &str, salt: [u8; 16]) -> Result<String> {
@@ -102,17 +107,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_checked_against_its_hash_alone() {
-        let passwords = Passwords::new(Random::seeded(1)).unwrap();
+        let passwords = Passwords::new(Random::seeded(1));
         let hash = passwords.hash(&secret("correct horse battery")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify(&secret("correct horse battery"), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify(&secret("correct horse batterz"), Some(hash)).await.unwrap());
-        assert!(!passwords.verify(&secret("no account has this password"), None).await.unwrap());
+        for _ in 0..2 {
+            assert!(!passwords.verify(&secret("no account has this password"), None).await.unwrap());
+        }
     }
 
     #[tokio::test]
     async fn a_short_password_is_refused() {
-        let passwords = Passwords::new(Random::seeded(1)).unwrap();
+        let passwords = Passwords::new(Random::seeded(1));
         assert!(matches!(passwords.hash(&secret("short")).await, Err(Error::Invalid { .. })));
     }
 }

@@ -355,7 +355,8 @@ async fn a_credential_ends_when_it_was_said_to() {
     world.clock.advance(1);
     assert!(matches!(present().await, Err(model::Error::Unauthenticated)));
     // An end in the past is no end.
-    let new = NewCredential { name: name("late"), scopes: vec!["repository".to_owned()], expires_on: Some(end) };
+    let new =
+        NewCredential { name: name("late"), scopes: vec!["repository".to_owned()], expires_on: Some(end) };
     assert!(matches!(
         world.service.create_access_token(&owner, &place, new).await,
         Err(model::Error::Invalid { .. })
