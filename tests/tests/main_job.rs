@@ -58,6 +58,17 @@ async fn first_day(world: &World) {
     let _ = machine.run(&copy, ["add", "noise"]).expect_success();
     let _ = machine.run(&copy, ["commit", "--quiet", "-m", "noise"]).expect_success();
     let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
+    // What was pushed to says so at once, also to whoever has just looked.
+    let bearer = Login::Bearer(token.clone());
+    let updated = async || {
+        let shown = world.server.send("GET", "/2.0/repositories/acme/one", &bearer, &Value::Null).await;
+        shown.expect(200)["updated_on"].clone()
+    };
+    let before = updated().await;
+    assert_eq!(updated().await, before);
+    let _ =
+        machine.run(&copy, ["push", &address(world, "acme/one"), "main:refs/heads/second"]).expect_success();
+    assert_ne!(updated().await, before);
     let clone = machine.run(machine.home(), ["clone", &address(world, "acme/one"), "again"]);
     let _ = clone.expect_success();
 
@@ -69,7 +80,6 @@ async fn first_day(world: &World) {
         let _ = again.expect_failure();
         assert!(!said.contains("refused: "), "what is hidden is not explained: {said}");
     }
-    let bearer = Login::Bearer(token.clone());
     let shown =
         world.server.send("GET", "/2.0/repositories/acme/one", &bearer, &Value::Null).await.expect(200);
     assert_eq!(shown["full_name"], "acme/one");

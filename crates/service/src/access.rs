@@ -2,6 +2,7 @@
 //! becomes the error that this caller may see.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::{
     Act, Action, Credential, Error, Project, Resource, ResourceKind, Result, Subject, User, UserId, Workspace,
@@ -231,6 +232,18 @@ impl Service {
         if decision.allowed { Ok(()) } else { Err(self.refuse(caller, action, ground, &decision)) }
     }
 
+    /// Under what the facts about a repository are kept: the generation of access, and how often anything else about
+    /// one has changed. Both only rise, so their sum stands still exactly when neither has moved.
+    fn facts_generation(&self) -> Option<u64> {
+        let touched = self.touched.load(Ordering::SeqCst);
+        self.store.generation().map(|generation| generation.saturating_add(touched))
+    }
+
+    /// Lets nobody be told what a repository was like before something about it was committed.
+    pub(crate) fn touch(&self) {
+        self.touched.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The repository of this name, whether or not the caller may know of it: only [`Service::permit`] and
     /// [`Service::check`] turn it into an answer.
     pub(crate) async fn repository_ground(
@@ -239,7 +252,7 @@ impl Service {
         path: &RepositoryPath,
     ) -> Result<Arc<Ground<Located>>> {
         let user = caller.as_user().map(|user| user.id);
-        let generation = self.store.generation();
+        let generation = self.facts_generation();
         let key = (user, path.clone());
         if let Some(found) = generation.and_then(|generation| self.grounds.get(generation, &key)) {
             return Ok(found);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     Action, Credential, CredentialId, Error, GroupId, GroupSlug, Holder, Resource, ResourceKind, Result,
-    ScopeSet, Subject, User, UserId, Username, act,
+    ScopeSet, Subject, User, UserId, Username, WorkspaceId, act,
 };
 use policy::{Decision, GrantFact, PrincipalFacts, Question};
 use store::Reader;
@@ -139,7 +139,7 @@ impl Service {
         let (asked, grants, groups) = self
             .store
             .read(move |reader| {
-                let asked = asked(reader, &wanted)?;
+                let asked = asked(reader, &wanted, workspace)?;
                 let grants = grants_of(reader, &asked, &chain)?;
                 let groups = match workspace {
                     Some(workspace) => store::group::list(reader, workspace)?,
@@ -297,7 +297,7 @@ fn place<T>(ground: &Ground<T>, chain: &[(Uuid, String)]) -> Place {
 }
 
 /// Reads `user:ann`, `group:acme/devs`, `access-token:{uuid}`, `anonymous`.
-fn asked(reader: &mut Reader<'_>, text: &str) -> Result<Asked> {
+fn asked(reader: &mut Reader<'_>, text: &str, within: Option<WorkspaceId>) -> Result<Asked> {
     let odd = || {
         Error::invalid_field(
             "principal",
@@ -325,6 +325,10 @@ fn asked(reader: &mut Reader<'_>, text: &str) -> Result<Asked> {
             let workspace =
                 store::workspace::resolve(reader, &store::workspace::WorkspaceName::Slug(workspace))?
                     .ok_or_else(missing)?;
+            // Whoever asks administers something in one workspace, which opens no other's groups.
+            if within.is_some_and(|within| within != workspace.id) {
+                return Err(missing());
+            }
             let group = store::group::find(reader, workspace.id, &slug)?.ok_or_else(missing)?;
             Ok(Asked::Group(group.id, format!("group:{}/{}", workspace.slug, group.slug)))
         }

@@ -126,6 +126,9 @@ fn updates(push: &OpenPush) -> Result<Vec<RefUpdate>> {
     serde_json::from_value(push.refs.clone()).map_err(Error::internal)
 }
 
+/// The reason for refusing a ref of the server's own, beside the policies' own.
+const INTERNAL_REF: &str = "internal-ref";
+
 /// Whether one ref may move so. Rules about single refs (branch restrictions, protected refs) belong here.
 fn may_move(update: &RefUpdate) -> Result<()> {
     let name = update.name.as_str();
@@ -250,6 +253,8 @@ impl Service {
         };
         for update in updates.iter().filter(|_| permit.is_some()) {
             if let Err(error) = may_move(update) {
+                let action = Action::RepositoryPushIntent;
+                self.record_refusal(caller, action, &ground.target, vec![INTERNAL_REF.to_owned()]);
                 messages.push(refused(caller, update.name.as_str(), &error.to_string()));
             }
         }
@@ -334,6 +339,7 @@ impl Service {
                 Ok(())
             })
             .await;
+        self.touch();
         match settled {
             // Whoever was first has recorded the same.
             Err(Error::Conflict(_)) => Ok(()),

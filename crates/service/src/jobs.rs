@@ -157,7 +157,9 @@ impl Service {
                 let bytes = i64::try_from(done.size_bytes).unwrap_or(i64::MAX);
                 match done.ran {
                     true => {
-                        self.store.keep(move |books| store::repository::note_size(books, id, bytes)).await
+                        self.store.keep(move |books| store::repository::note_size(books, id, bytes)).await?;
+                        self.touch();
+                        Ok(())
                     }
                     false => Ok(()),
                 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use keyring::{Authenticator, Keyring, MasterKey, SigningKey};
 use model::{Clock, Error, Random, RequestId, Result, SecretHash, UserId};
@@ -74,6 +75,8 @@ pub struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
     pub(crate) credentials: Cache<SecretHash, Known>,
+    /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
+    pub(crate) touched: AtomicU64,
     pub(crate) grounds: Cache<(Option<UserId>, RepositoryPath), Arc<Ground<Located>>>,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
@@ -121,6 +124,7 @@ impl Service {
                 passwords: Passwords::new(random.clone()),
                 throttle: Throttle::default(),
                 credentials: Cache::new(),
+                touched: AtomicU64::new(0),
                 grounds: Cache::new(),
                 background: TaskTracker::new(),
                 stopping: watch::Sender::new(false),
