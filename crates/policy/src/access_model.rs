@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{
-    Authorizer, Effect, Entity, EntityUid, Policy, PolicyId, PolicySet, RequestEnv, Schema, ValidationMode,
-    Validator,
+    Authorizer, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet, Request, RequestEnv,
+    Schema, ValidationMode, Validator,
 };
 use model::{Act, Action, Error, ResourceKind, Result};
 
 use crate::decision::{Decision, Reason};
 use crate::entity::Types;
 use crate::fact::{PrincipalKind, Question};
+use crate::memo::Memo;
 use crate::permit::{Origin, Permit, Target};
 use crate::text;
 
@@ -27,6 +28,7 @@ pub struct AccessModel {
     authorizer: Authorizer,
     actions: HashMap<Action, Entity>,
     questions: HashMap<(Action, PrincipalKind, ResourceKind), Relevant>,
+    memo: Memo,
 }
 
 /// One policy, as the documentation tells it.
@@ -42,6 +44,13 @@ pub struct Rule {
     pub says: String,
     /// What it needs, for a refusal to name: `write on the repository`.
     needs: Option<String>,
+}
+
+/// A question with its entities at hand.
+pub struct Prepared<'a> {
+    request: Request,
+    entities: Entities,
+    relevant: &'a Relevant,
 }
 
 /// What matters to the questions about one action, by one kind of principal, on one kind of resource.
@@ -73,12 +82,27 @@ impl AccessModel {
         let types = Types::new()?;
         let actions = actions(&schema)?;
         let questions = sort(&schema, &policies, &rules, &actions)?;
-        Ok(Self { schema, policies, rules, types, authorizer: Authorizer::new(), actions, questions })
+        let (authorizer, memo) = (Authorizer::new(), Memo::default());
+        Ok(Self { schema, policies, rules, types, authorizer, actions, questions, memo })
     }
 
-    /// Decides.
+    /// Decides. The same question is worked out once.
     #[must_use]
     pub fn decide(&self, question: &Question<'_>) -> Decision {
+        self.memo.decision(question, || self.work_out(question))
+    }
+
+    /// Decides, whether or not the same was asked before.
+    #[must_use]
+    pub fn work_out(&self, question: &Question<'_>) -> Decision {
+        match self.prepare(question) {
+            Ok(prepared) => self.judge(&prepared),
+            Err(decision) => decision,
+        }
+    }
+
+    /// Everything that deciding needs, built from the question's facts.
+    pub fn prepare(&self, question: &Question<'_>) -> Result<Prepared<'_>, Decision> {
         let (action, resource) = (question.action, question.resource.kind());
         let relevant = question
             .principal
@@ -86,14 +110,19 @@ impl AccessModel {
             .and_then(|kind| self.questions.get(&(action, kind, resource)).zip(self.actions.get(&action)));
         let Some((relevant, action_entity)) = relevant else {
             let text = format!("`{action}` is not something that can be done to a {}.", resource.as_str());
-            return Decision::denied(Reason::NO_SUCH_QUESTION, text);
+            return Err(Decision::denied(Reason::NO_SUCH_QUESTION, text));
         };
-        let slice = match self.types.slice(question, action_entity) {
-            Ok(slice) => slice,
-            Err(error) => return undecided(&error.to_string()),
-        };
-        let (request, entities) = slice;
-        let response = self.authorizer.is_authorized(&request, &relevant.policies, &entities);
+        match self.types.slice(question, action_entity) {
+            Ok((request, entities)) => Ok(Prepared { request, entities, relevant }),
+            Err(error) => Err(undecided(&error.to_string())),
+        }
+    }
+
+    /// Decides what was prepared.
+    #[must_use]
+    pub fn judge(&self, prepared: &Prepared<'_>) -> Decision {
+        let Prepared { request, entities, relevant } = prepared;
+        let response = self.authorizer.is_authorized(request, &relevant.policies, entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return undecided(&error.to_string());
         }

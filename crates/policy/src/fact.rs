@@ -6,7 +6,7 @@ use model::{
 };
 
 /// Who asks, and what must be known of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalFacts {
     /// Nobody known.
     Anonymous,
@@ -101,7 +101,7 @@ impl PrincipalFacts {
 }
 
 /// What is asked for, with what holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ResourceFacts {
     /// This installation.
     Instance,

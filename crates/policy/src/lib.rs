@@ -16,11 +16,12 @@ mod entity;
 pub mod explain;
 mod fact;
 pub mod matrix;
+mod memo;
 mod permit;
 mod role;
 pub mod text;
 
-pub use access_model::{AccessModel, Rule};
+pub use access_model::{AccessModel, Prepared, Rule};
 pub use decision::{Decision, Reason};
 pub use fact::{GrantFact, PrincipalFacts, PrincipalKind, Question, ResourceFacts};
 pub use permit::{InternalReason, Origin, Permit, Target};

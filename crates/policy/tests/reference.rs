@@ -350,6 +350,8 @@ proptest! {
     fn the_policies_decide_as_the_reference_does(asked in asked()) {
         let decision = MODEL.with(|model| model.decide(&asked.question()));
         prop_assert_eq!(decision.allowed, reference(&asked.question()), "{:?}", decision);
+        let anew = MODEL.with(|model| model.work_out(&asked.question()));
+        prop_assert_eq!(&anew, &decision, "what was decided before is told of another question");
         prop_assert!(!decision.reasons.is_empty());
         prop_assert!(decision.reasons.iter().all(|reason| reason.policy != Reason::UNDECIDED));
         prop_assert!(decision.reasons.iter().all(|reason| reason.text.ends_with('.')));

@@ -49,31 +49,35 @@ impl Base {
     /// else that a path segment does not hold is percent-encoded.
     #[must_use]
     pub fn api(&self, parts: &[&str]) -> Link {
-        Link::new(format!("{}/2.0{}", self.url, path(parts)))
+        Link::new(self.address("/2.0", parts, ""))
     }
 
     /// An address of a page.
     #[must_use]
     pub fn html(&self, parts: &[&str]) -> Link {
-        Link::new(format!("{}{}", self.url, path(parts)))
+        Link::new(self.address("", parts, ""))
     }
 
     /// Where a repository is cloned from. The link's name is `https` whatever the base URL's scheme, because that is
     /// the name that clients look for.
     #[must_use]
     pub fn clone_https(&self, workspace: &str, repository: &str) -> Link {
-        let href = format!("{}{}.git", self.url, path(&[workspace, repository]));
-        Link { href, name: Some("https") }
+        Link { href: self.address("", &[workspace, repository], ".git"), name: Some("https") }
     }
-}
 
-fn path(parts: &[&str]) -> String {
-    parts
-        .iter()
-        .flat_map(|part| part.split('/'))
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| format!("/{}", utf8_percent_encode(segment, ENCODED)))
-        .collect()
+    /// In one piece of memory: an answer holds dozens of addresses.
+    fn address(&self, root: &str, parts: &[&str], end: &str) -> String {
+        let length = |parts: &[&str]| parts.iter().map(|part| part.len() + 1).sum::<usize>();
+        let mut address = String::with_capacity(self.url.len() + root.len() + length(parts) + end.len());
+        address.push_str(&self.url);
+        address.push_str(root);
+        for segment in parts.iter().flat_map(|part| part.split('/')).filter(|segment| !segment.is_empty()) {
+            address.push('/');
+            address.extend(utf8_percent_encode(segment, ENCODED));
+        }
+        address.push_str(end);
+        address
+    }
 }
 
 #[cfg(test)]

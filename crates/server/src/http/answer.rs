@@ -17,7 +17,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// # Errors
 /// When a shape of ours cannot be written: a failure of ours.
 pub fn json(status: StatusCode, shape: &impl Serialize) -> model::Result<Response> {
-    let bytes = serde_json::to_vec(shape).map_err(Error::internal)?;
+    // Most answers fit in: a buffer that grows is copied each time.
+    let mut bytes = Vec::with_capacity(4096);
+    serde_json::to_writer(&mut bytes, shape).map_err(Error::internal)?;
     Ok(typed(status, "application/json; charset=utf-8", bytes.into()))
 }
 
