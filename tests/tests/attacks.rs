@@ -110,7 +110,7 @@ async fn the_permission_follows_the_service_that_runs() {
 }
 
 /// CVE-2026-27775 (Gitea): the pre-receive check kept the answer for the first ref and used it for all the others. Here a
-/// push of an allowed ref and a refused one, in either order, moves neither.
+/// push of an allowed ref and a refused one, in either order, moves neither, and the trail says which rule refused it.
 #[tokio::test]
 async fn each_ref_of_a_push_is_decided_by_itself() {
     let world = World::new().await;
@@ -121,6 +121,22 @@ async fn each_ref_of_a_push_is_decided_by_itself() {
         let refused = git.run(&copy, ["push", &remote, refs[0], refs[1]]);
         let _ = refused.expect_failure();
         assert_eq!(git.run(&copy, ["ls-remote", &remote]).expect_success(), "", "no ref may have moved");
+    }
+    // A refusal is recorded without making the refused wait for the disk.
+    let path = "/api/audit/events?action=repository.push-intent&outcome=refused&pagelen=100";
+    let mut refusals = Vec::new();
+    for _ in 0..500 {
+        let events = world.server.administer("GET", path, &Value::Null).await;
+        refusals = events["values"].as_array().expect("values").clone();
+        if refusals.len() >= 2 {
+            break;
+        }
+    }
+    assert_eq!(refusals.len(), 2, "each refusal is in the trail: {refusals:?}");
+    for refusal in &refusals {
+        let told = ["actor", "resource"].map(|field| refusal[field].as_str().unwrap_or_default());
+        assert_eq!(told, ["user:writer", "repository:acme/one"]);
+        assert_eq!(refusal["reasons"], json!(["internal-ref"]), "{refusal}");
     }
     let _ = git.run(&copy, ["push", &remote, "main:main"]).expect_success();
 }

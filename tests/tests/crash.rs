@@ -136,7 +136,7 @@ fn push_until_gone(
         if number >= ATTEMPTS {
             break;
         }
-        let commit = git.commit(&copy, "file", &format!("{number}\n"));
+        let commit = git.commit(&copy, "file", format!("{number}\n"));
         let name = format!("refs/heads/push-{number}");
         let pushed = git.run(&copy, ["push", "--quiet", address, &format!("HEAD:{name}")]);
         if pushed.success() {
@@ -272,7 +272,7 @@ async fn everything_acknowledged_survives_the_loss_of_power() {
     let copy = git.working_copy("pushed");
     let mut kept = 0;
     for number in 0..20 {
-        let commit = git.commit(&copy, "file", &format!("{number}\n"));
+        let commit = git.commit(&copy, "file", format!("{number}\n"));
         let name = format!("refs/heads/push-{number}");
         let pushed = git.run(&copy, ["push", "--quiet", &place.address(), &format!("HEAD:{name}")]);
         // The moment the client returns: what the disk holds now is all there will be.

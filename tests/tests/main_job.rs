@@ -42,21 +42,7 @@ async fn first_day(world: &World) {
     let copy = machine.working_copy("one");
     let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
     // Above a megabyte git asks with an empty request first, then sends the pack in chunks.
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        // xorshift64: nothing that zlib could make smaller.
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_be_bytes()
-    })
-    .take(400_000)
-    .flatten()
-    .collect();
-    std::fs::write(copy.join("noise"), noise).expect("a large file");
-    let _ = machine.commit(&copy, "more", "more\n");
-    let _ = machine.run(&copy, ["add", "noise"]).expect_success();
-    let _ = machine.run(&copy, ["commit", "--quiet", "-m", "noise"]).expect_success();
+    let _ = machine.commit_noise(&copy, "noise", 3_200_000);
     let _ = machine.run(&copy, ["push", &address(world, "acme/one"), "main"]).expect_success();
     // What was pushed to says so at once, also to whoever has just looked.
     let bearer = Login::Bearer(token.clone());
@@ -256,4 +242,49 @@ async fn questions_of_access_have_exact_answers() {
     let reader = Login::Basic("reader@example.com".to_owned(), secret);
     let refused = world.server.send("GET", path, &reader, &Value::Null).await;
     assert_eq!(refused.status, 403, "{}", refused.text);
+}
+
+/// Attack: the administrator of one workspace asks about groups of another, to learn which there are and who is in them.
+#[tokio::test]
+async fn a_question_opens_no_other_workspaces_groups() {
+    let world = World::new().await;
+    let body = json!({ "slug": "foreign", "name": "Foreign" });
+    world.server.administer("POST", "/api/workspaces", &body).await;
+    let makers = [("acme", world.app_password("owner")), ("foreign", world.server.administrator.clone())];
+    for (workspace, login) in makers {
+        let Login::Basic(user, secret) = login else { panic!("a password or a token") };
+        let request = world.server.client().post(format!("{}/1.0/groups/{workspace}", world.server.url));
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body("name=devs");
+        let made = request.basic_auth(user, Some(secret.expose())).send().await.expect("an answer");
+        assert!(made.status().is_success(), "{workspace}: {}", made.status());
+    }
+    let secret = world.mint(&world.password("owner"), "/api/user/api-tokens", &["access:read"]).await;
+    let owner = Login::Basic("owner@example.com".to_owned(), secret);
+    let resource = "repository:acme/one";
+    let ask = async |group: &str| {
+        let query = format!("principal=group:{group}&action=repository.read&resource={resource}");
+        world.server.send("GET", &format!("/api/access/explain?{query}"), &owner, &Value::Null).await
+    };
+    let _ = ask("acme/devs").await.expect(200);
+    let told = |answer: testkit::Answer| {
+        let message = answer.json["error"]["message"].as_str().unwrap_or_default().to_owned();
+        (answer.status.as_u16(), message)
+    };
+    let foreign = told(ask("foreign/devs").await);
+    assert_eq!(foreign.0, 404);
+    for absent in ["foreign/none", "nowhere/devs", "acme/none"] {
+        assert_eq!(told(ask(absent).await), foreign, "{absent}");
+    }
+    // The command line asks about a resource too, and so opens no more.
+    let ask = |group: &str| {
+        let principal = format!("group:{group}");
+        let question = ["--principal", &principal, "--action", "repository.read", "--resource", resource];
+        let told = world.server.command(&[&["access", "explain"][..], &question[..]].concat());
+        (told.status.code(), String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned())
+    };
+    assert_eq!(ask("acme/devs").0, Some(0));
+    let foreign = ask("foreign/devs");
+    assert!(foreign.0 != Some(0) && !foreign.1.contains("devs"), "{}", foreign.1);
+    assert_eq!(ask("foreign/none"), foreign);
+    assert_eq!(ask("nowhere/devs"), foreign);
 }

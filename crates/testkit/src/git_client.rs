@@ -70,7 +70,6 @@ impl fmt::Display for Transcript {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a test without its client must fail")]
 impl GitClient {
     /// A git without credentials, of Ann Example.
     ///
@@ -168,11 +167,29 @@ impl GitClient {
     /// # Panics
     /// When it cannot be written or committed.
     #[must_use]
-    pub fn commit(&self, folder: &Path, file: &str, text: &str) -> String {
-        std::fs::write(folder.join(file), text).expect("a file is written");
+    pub fn commit(&self, folder: &Path, file: &str, content: impl AsRef<[u8]>) -> String {
+        std::fs::write(folder.join(file), content).expect("a file is written");
         let _ = self.run(folder, ["add", "--", file]).expect_success();
         let _ = self.run(folder, ["commit", "--quiet", "-m", &format!("change {file}")]).expect_success();
         self.run(folder, ["rev-parse", "HEAD"]).expect_success().to_owned()
+    }
+
+    /// Commits a file of so many bytes that nothing can make smaller, the same every time, and gives the commit's name.
+    ///
+    /// # Panics
+    /// When it cannot be written or committed.
+    #[must_use]
+    pub fn commit_noise(&self, folder: &Path, file: &str, length: usize) -> String {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let words = std::iter::repeat_with(|| {
+            // xorshift64
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_be_bytes()
+        });
+        let noise: Vec<u8> = words.flatten().take(length).collect();
+        self.commit(folder, file, noise)
     }
 }
 

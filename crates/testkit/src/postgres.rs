@@ -23,8 +23,6 @@ impl TestDatabase {
     /// # Panics
     /// When the server cannot be used, or when one is required and none is named.
     #[must_use]
-    #[expect(clippy::expect_used, clippy::panic, reason = "a test without its database must fail")]
-    #[expect(clippy::print_stderr, reason = "a test that did not run must be seen")]
     pub fn create() -> Option<Self> {
         let Ok(server) = std::env::var(SERVER) else {
             let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);

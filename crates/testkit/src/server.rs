@@ -1,8 +1,10 @@
 //! A real `bastide` process on a free port of loopback, with a data directory of its own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use model::Secret;
@@ -10,8 +12,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a server may take to listen: generous, since nothing is asserted on it.
-const START: Duration = Duration::from_secs(60);
+/// How long a server may take to say something: generous, since nothing is asserted on it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test: beside the tests' own programs.
 ///
@@ -27,6 +29,15 @@ pub fn program() -> PathBuf {
     let program = folder.join("bastide");
     assert!(program.exists(), "`{}` is missing: build it with `cargo build -p server`", program.display());
     program
+}
+
+/// Runs a command of the program to its end, with no master key from this process's environment.
+///
+/// # Panics
+/// When it cannot be run.
+#[must_use]
+pub fn bastide(words: &[&str]) -> Output {
+    Command::new(program()).args(words).env_remove("BASTIDE_MASTER_KEY").output().expect("the program runs")
 }
 
 /// How a request authenticates.
@@ -74,13 +85,14 @@ impl Answer {
 
 /// A running server, its first administrator, and a client.
 pub struct Server {
-    child: Child,
+    process: Process,
     data: PathBuf,
     /// Removes the data directory at the end, where it is the server's own.
     _own: Option<TempDir>,
     arguments: Vec<String>,
+    flags: Vec<String>,
     client: reqwest::Client,
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`; with a certificate, `https://`.
     pub url: String,
     /// The first administrator's API token.
     pub administrator: Login,
@@ -93,8 +105,19 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more flags for `bastide serve` alone.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with(flags: &[&str]) -> Self {
         let own = tempfile::tempdir().expect("a temporary directory");
-        let mut server = Self::start_in(own.path(), &[]);
+        let administrator = init(own.path(), &[]);
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let mut server = Self::run(own.path(), Vec::new(), flags, administrator);
         server._own = Some(own);
         server
     }
@@ -106,16 +129,7 @@ impl Server {
     #[must_use]
     pub fn start_in(data: &Path, arguments: &[&str]) -> Self {
         let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let output = Command::new(program())
-            .args(["admin", "init", "--json", "--username", "root", "--email", "root@example.com", "--data"])
-            .arg(data)
-            .args(&arguments)
-            .output()
-            .expect("`bastide admin init` runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let made: Value = serde_json::from_slice(&output.stdout).expect("`admin init --json` prints JSON");
-        let token = made["api_token"].as_str().expect("the first token").to_owned();
-        let administrator = Login::Basic("root@example.com".to_owned(), Secret::new(token));
+        let administrator = init(data, &arguments);
         Self::open(data, arguments, administrator)
     }
 
@@ -125,16 +139,13 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn open(data: &Path, arguments: Vec<String>, administrator: Login) -> Self {
-        let (child, url) = spawn(data, &arguments);
-        Self {
-            child,
-            data: data.to_owned(),
-            _own: None,
-            arguments,
-            client: reqwest::Client::new(),
-            url,
-            administrator,
-        }
+        Self::run(data, arguments, Vec::new(), administrator)
+    }
+
+    fn run(data: &Path, arguments: Vec<String>, flags: Vec<String>, administrator: Login) -> Self {
+        let (process, url) = Process::spawn(data, &arguments, &flags);
+        let client = reqwest::Client::new();
+        Self { process, data: data.to_owned(), _own: None, arguments, flags, client, url, administrator }
     }
 
     /// The data directory.
@@ -146,7 +157,7 @@ impl Server {
     /// The process.
     #[must_use]
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
     }
 
     /// Ends the process without a word, as a crash does.
@@ -154,8 +165,25 @@ impl Server {
     /// # Panics
     /// When it cannot be ended.
     pub fn kill(&mut self) {
-        self.child.kill().expect("the server can be killed");
-        self.child.wait().expect("the server has ended");
+        self.process.child.kill().expect("the server can be killed");
+        let _ = self.wait();
+    }
+
+    /// Sends the process a signal, such as `TERM` or `HUP`.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for the process's end; its exit code.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.process.child.wait().expect("the server has ended").code()
     }
 
     /// Asks the process to end and waits for it; its exit code.
@@ -163,16 +191,24 @@ impl Server {
     /// # Panics
     /// When it cannot be asked.
     pub fn stop(&mut self) -> Option<i32> {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(asked.expect("kill runs").success());
-        self.child.wait().expect("the server has ended").code()
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits until the log says something, after what was waited for before; the whole line.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn logged(&self, text: &str) -> String {
+        let lines = self.process.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = first(&lines, |line| line.contains(text).then(|| line.to_owned()));
+        found.unwrap_or_else(|| panic!("the log does not say `{text}`"))
     }
 
     /// Starts it again on the same data, on another port.
     pub fn restart(&mut self) {
-        let (child, url) = spawn(&self.data, &self.arguments);
-        self.child = child;
-        self.url = url;
+        let (process, url) = Process::spawn(&self.data, &self.arguments, &self.flags);
+        (self.process, self.url) = (process, url);
     }
 
     /// Runs a command of the program on this server's data directory.
@@ -180,7 +216,7 @@ impl Server {
     /// # Panics
     /// When it cannot be run.
     #[must_use]
-    pub fn command(&self, words: &[&str]) -> std::process::Output {
+    pub fn command(&self, words: &[&str]) -> Output {
         Command::new(program())
             .args(words)
             .arg("--data")
@@ -225,13 +261,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 async fn read(response: reqwest::Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap_or_default();
@@ -239,32 +268,77 @@ async fn read(response: reqwest::Response) -> Answer {
     Answer { status, headers, json, text: String::from_utf8_lossy(&bytes).into_owned() }
 }
 
-fn spawn(data: &Path, arguments: &[String]) -> (Child, String) {
-    let mut child = Command::new(program())
-        .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+/// Makes an installation with its first administrator `root`.
+fn init(data: &Path, arguments: &[String]) -> Login {
+    let output = Command::new(program())
+        .args(["admin", "init", "--json", "--username", "root", "--email", "root@example.com", "--data"])
         .arg(data)
         .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the server starts");
-    let stdout = child.stdout.take().expect("its output is read");
-    let (sender, receiver) = std::sync::mpsc::channel();
+        .output()
+        .expect("`bastide admin init` runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: Value = serde_json::from_slice(&output.stdout).expect("`admin init --json` prints JSON");
+    let token = made["api_token"].as_str().expect("the first token").to_owned();
+    Login::Basic("root@example.com".to_owned(), Secret::new(token))
+}
+
+/// `bastide serve`, killed when this is dropped.
+struct Process {
+    child: Child,
+    log: Mutex<Receiver<String>>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    /// Starts one; also where it listens.
+    fn spawn(data: &Path, arguments: &[String], flags: &[String]) -> (Self, String) {
+        let mut child = Command::new(program())
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(arguments)
+            .args(flags)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let told = lines(child.stdout.take().expect("its output is read"), |_| {});
+        // What it says of itself helps whoever looks into a test that failed.
+        let log = lines(child.stderr.take().expect("its log is read"), |line| eprintln!("{line}"));
+        let process = Self { child, log: Mutex::new(log) };
+        let url = first(&told, |line| {
+            let told: Value = serde_json::from_str(line).unwrap_or(Value::Null);
+            told["listening"].as_str().map(str::to_owned)
+        });
+        (process, url.expect("the server says where it listens"))
+    }
+}
+
+/// Reads lines to the end, so that the writer never waits for its reader.
+fn lines(from: impl Read + Send + 'static, seen: fn(&str)) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Read to the end, so that the server never waits for its reader.
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            seen(&line);
             let _ = sender.send(line);
         }
     });
-    let end = Instant::now() + START;
+    receiver
+}
+
+/// The first line that something can be found in.
+fn first(lines: &Receiver<String>, find: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let end = Instant::now() + PATIENCE;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
-        let Ok(line) = receiver.recv_timeout(left) else { break };
-        let told: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        if let Some(url) = told["listening"].as_str() {
-            return (child, url.to_owned());
+        let line = lines.recv_timeout(left).ok()?;
+        if let Some(found) = find(&line) {
+            return Some(found);
         }
     }
-    let _ = child.kill();
-    let _ = child.wait();
-    panic!("the server did not say where it listens");
+    None
 }

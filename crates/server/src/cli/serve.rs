@@ -52,7 +52,7 @@ pub struct Serve {
     /// An address for a page of metrics
     #[arg(long, env = "BASTIDE_METRICS", value_name = "ADDR")]
     metrics: Option<String>,
-    /// Networks of proxies whose forwarding headers are believed
+    /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
     #[arg(long, env = "BASTIDE_PROXY", value_name = "CIDR", value_delimiter = ',')]
     proxy: Vec<String>,
     /// What to log, as `tracing` filters
