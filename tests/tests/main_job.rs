@@ -36,6 +36,15 @@ async fn mint(world: &World, person: &str, scopes: &[&str]) -> (Secret, String) 
 }
 
 /// What every team does on its first day.
+/// Makes the group `devs`, as the tools of a team do.
+async fn make_devs(world: &World, workspace: &str, login: &Login) {
+    let Login::Basic(user, secret) = login else { panic!("a password or a token") };
+    let request = world.server.client().post(format!("{}/1.0/groups/{workspace}", world.server.url));
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body("name=devs");
+    let made = request.basic_auth(user, Some(secret.expose())).send().await.expect("an answer");
+    assert!(made.status().is_success(), "{workspace}: {}", made.status());
+}
+
 async fn first_day(world: &World) {
     let (token, uuid) = mint(world, "repoadmin", &["repository:write"]).await;
     let machine = git(world, &token);
@@ -190,6 +199,50 @@ async fn a_user_bound_credential_follows_its_user() {
     assert_eq!(status(&world.app_password("reader")).await, 401);
 }
 
+/// Who is in a group holds what the group holds on the whole workspace, and no longer than they are in it.
+#[tokio::test]
+async fn a_group_holds_a_level_on_the_whole_workspace() {
+    let world = World::new().await;
+    let send = async |method: &str, path: &str, login: &Login, body: &Value| {
+        world.server.send(method, path, login, body).await
+    };
+    let (owner, tool) = (world.password("owner"), world.app_password("owner"));
+    make_devs(&world, "acme", &tool).await;
+    let join = format!("/1.0/groups/acme/devs/members/{}", world.uuid("member"));
+    let _ = send("PUT", &join, &tool, &json!({})).await.expect(200);
+    let reaches = async || {
+        send("GET", "/2.0/repositories/acme/two", &world.app_password("member"), &Value::Null).await.status
+    };
+    assert_eq!(reaches().await, 404);
+
+    let groups = "/api/workspaces/acme/member-groups";
+    let devs = format!("{groups}/devs");
+    let level = |level: &str| json!({ "permission": level });
+    let odd = send("PUT", &devs, &owner, &level("admin")).await;
+    assert_eq!(odd.status, 400, "{}", odd.text);
+    let absent = send("PUT", &format!("{groups}/none"), &owner, &level("owner")).await;
+    assert_eq!(absent.status, 404, "{}", absent.text);
+    let refused = send("PUT", &devs, &world.password("member"), &level("owner")).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
+    let _ = send("PUT", &devs, &owner, &level("owner")).await.expect(200);
+    assert_eq!(reaches().await, 200);
+    let listed = send("GET", groups, &owner, &Value::Null).await.expect(200);
+    assert_eq!(listed["values"], json!([{ "slug": "devs", "name": "devs", "permission": "owner" }]));
+    let why = "/api/access/explain?principal=user:member&action=repository.read&resource=repository:acme/two";
+    let why = send("GET", why, &owner, &Value::Null).await.expect(200);
+    assert_eq!(why["path"][1], "group devs has owner on workspace acme.", "{why}");
+
+    let left = send("DELETE", &join, &tool, &Value::Null).await;
+    assert!(left.status.is_success(), "{}", left.text);
+    assert_eq!(reaches().await, 404);
+    let _ = send("PUT", &join, &tool, &json!({})).await.expect(200);
+    assert_eq!(reaches().await, 200);
+    let taken = send("DELETE", &devs, &owner, &Value::Null).await;
+    assert_eq!(taken.status, 204, "{}", taken.text);
+    assert_eq!(reaches().await, 404);
+    assert_eq!(send("DELETE", &devs, &owner, &Value::Null).await.status, 404);
+}
+
 /// Exact answers to "why?", over REST and on the command line.
 #[tokio::test]
 async fn questions_of_access_have_exact_answers() {
@@ -252,11 +305,7 @@ async fn a_question_opens_no_other_workspaces_groups() {
     world.server.administer("POST", "/api/workspaces", &body).await;
     let makers = [("acme", world.app_password("owner")), ("foreign", world.server.administrator.clone())];
     for (workspace, login) in makers {
-        let Login::Basic(user, secret) = login else { panic!("a password or a token") };
-        let request = world.server.client().post(format!("{}/1.0/groups/{workspace}", world.server.url));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").body("name=devs");
-        let made = request.basic_auth(user, Some(secret.expose())).send().await.expect("an answer");
-        assert!(made.status().is_success(), "{workspace}: {}", made.status());
+        make_devs(&world, workspace, &login).await;
     }
     let secret = world.mint(&world.password("owner"), "/api/user/api-tokens", &["access:read"]).await;
     let owner = Login::Basic("owner@example.com".to_owned(), secret);

@@ -73,6 +73,8 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_update_workspace" => changes::<api::WorkspaceUpdate, api::Workspace>(),
         "api_list_members" => tells::<Page<api::Member>>(),
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
+        "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),
+        "api_set_member_group" => changes::<api::MemberSet, api::MemberGroup>(),
         "api_restore_repository" => tells::<wire::repository::Repository>(),
         "api_transfer_repository" => changes::<api::Transfer, wire::repository::Repository>(),
         "api_explain_access" => tells::<api::Explanation>(),
@@ -83,6 +85,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_delete_user"
         | "api_delete_workspace"
         | "api_remove_member"
+        | "api_remove_member_group"
         | "api_revoke_app_password"
         | "api_revoke_api_token"
         | "api_revoke_workspace_access_token"

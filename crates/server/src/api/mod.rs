@@ -5,6 +5,7 @@ pub mod access;
 pub mod access_token;
 pub mod audit_event;
 pub mod member;
+pub mod member_group;
 pub mod operator;
 pub mod repository;
 pub mod user;

@@ -424,6 +424,9 @@ pub static ROUTES: &[Route] = &[
     get("/api/workspaces/{workspace}/members", "api_list_members", "workspaces").asks(MemberList, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member::list(cx))),
     put("/api/workspaces/{workspace}/members/{username}", "api_set_member", "workspaces").asks(MemberSet, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member::set(cx))),
     delete("/api/workspaces/{workspace}/members/{username}", "api_remove_member", "workspaces").asks(MemberRemove, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member::remove(cx))),
+    get("/api/workspaces/{workspace}/member-groups", "api_list_member_groups", "workspaces").asks(MemberList, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member_group::list(cx))),
+    put("/api/workspaces/{workspace}/member-groups/{group_slug}", "api_set_member_group", "workspaces").asks(MemberSet, Workspace).api("workspace:admin").sample(Sample::json(r#"{"permission":"member"}"#)).built(|cx| Box::pin(api::member_group::set(cx))),
+    delete("/api/workspaces/{workspace}/member-groups/{group_slug}", "api_remove_member_group", "workspaces").asks(MemberRemove, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member_group::remove(cx))),
     // /api: access tokens
     get("/api/workspaces/{workspace}/access-tokens", "api_list_workspace_access_tokens", "access-tokens").asks(AccessTokenList, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::list(cx))),
     post("/api/workspaces/{workspace}/access-tokens", "api_create_workspace_access_token", "access-tokens").asks(AccessTokenCreate, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::create(cx))),
