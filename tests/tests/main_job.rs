@@ -35,7 +35,6 @@ async fn mint(world: &World, person: &str, scopes: &[&str]) -> (Secret, String) 
     (token_of(&made), uuid)
 }
 
-/// What every team does on its first day.
 /// Makes the group `devs`, as the tools of a team do.
 async fn make_devs(world: &World, workspace: &str, login: &Login) {
     let Login::Basic(user, secret) = login else { panic!("a password or a token") };
@@ -45,6 +44,7 @@ async fn make_devs(world: &World, workspace: &str, login: &Login) {
     assert!(made.status().is_success(), "{workspace}: {}", made.status());
 }
 
+/// What every team does on its first day.
 async fn first_day(world: &World) {
     let (token, uuid) = mint(world, "repoadmin", &["repository:write"]).await;
     let machine = git(world, &token);
