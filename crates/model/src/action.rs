@@ -106,6 +106,14 @@ actions! {
     CredentialCreate = "credential.create" on [User] AccessWrite;
     /// Revoke an app password or API token of one's own.
     CredentialRevoke = "credential.revoke" on [User] AccessWrite;
+    /// List one's own sessions.
+    SessionList = "session.list" on [User] Read;
+    /// Begin a session of one's own: sign in.
+    SessionCreate = "session.create" on [User] Write;
+    /// Change a session of one's own: step up.
+    SessionUpdate = "session.update" on [User] Write;
+    /// End sessions of one's own: sign out, here or elsewhere.
+    SessionRevoke = "session.revoke" on [User] Write;
     /// Make a workspace.
     WorkspaceCreate = "workspace.create" on [Instance] AccessWrite;
     /// See a workspace.

@@ -95,6 +95,8 @@ ids! {
     GroupId;
     /// An access token, app password or API token: the credential, not its secret.
     CredentialId;
+    /// A session: not its secret.
+    SessionId;
     /// An audit event.
     EventId;
     /// One push, from its intent to its outcome.

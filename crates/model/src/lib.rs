@@ -22,6 +22,7 @@ pub mod repository;
 pub mod resource;
 pub mod scope;
 pub mod secret;
+pub mod session;
 pub mod user;
 pub mod workspace;
 
@@ -34,7 +35,8 @@ pub use git_ref::{ObjectId, RefName};
 pub use grant::Grant;
 pub use group::Group;
 pub use id::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, UserId, WorkspaceId,
+    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SessionId, UserId,
+    WorkspaceId,
 };
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
@@ -44,6 +46,7 @@ pub use random::Random;
 pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
 pub use scope::{Scope, ScopeSet, Vocabulary};
-pub use secret::{CredentialKind, Secret, SecretHash, Token};
+pub use secret::{CredentialKind, IssuedSecret, Secret, SecretHash, SecretKind, Token};
+pub use session::{Session, SignInMethod};
 pub use user::User;
 pub use workspace::{Member, Workspace};

@@ -129,6 +129,79 @@ pub struct Token {
 #[error("not a Bastide token: check that it was copied whole")]
 pub struct BadToken;
 
+/// What a secret opens that is no credential for programs: no header and no face but the web pages takes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretKind {
+    /// A session.
+    Session,
+    /// A step of signing in, or of enrolling something, that waits for the next one.
+    Challenge,
+    /// A link by which a password is reset.
+    ResetLink,
+    /// A link that proves an e-mail address.
+    EmailLink,
+}
+
+impl SecretKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[Self::Session, Self::Challenge, Self::ResetLink, Self::EmailLink];
+
+    /// The three letters in the secret.
+    #[must_use]
+    pub fn letters(self) -> &'static str {
+        match self {
+            Self::Session => "ses",
+            Self::Challenge => "chl",
+            Self::ResetLink => "rst",
+            Self::EmailLink => "eml",
+        }
+    }
+}
+
+/// A secret of one of these kinds, in the same form as a [`Token`], which it can never be read as.
+#[derive(Clone)]
+pub struct IssuedSecret {
+    kind: SecretKind,
+    secret: Secret,
+}
+
+impl IssuedSecret {
+    /// A new secret of a kind.
+    #[must_use]
+    pub fn new(kind: SecretKind, random: &Random) -> Self {
+        Self { kind, secret: written(kind.letters(), random) }
+    }
+
+    /// Reads one of this kind and no other.
+    ///
+    /// # Errors
+    /// When the text is not whole, or a secret of another kind.
+    pub fn parse(kind: SecretKind, text: &str) -> Result<Self, BadToken> {
+        if well_formed(text)? != kind.letters() {
+            return Err(BadToken);
+        }
+        Ok(Self { kind, secret: Secret::new(text.to_owned()) })
+    }
+
+    /// What it opens.
+    #[must_use]
+    pub fn kind(&self) -> SecretKind {
+        self.kind
+    }
+
+    /// The text to hand out once.
+    #[must_use]
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// What the store keeps.
+    #[must_use]
+    pub fn hash(&self) -> SecretHash {
+        self.secret.hash()
+    }
+}
+
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const RANDOM_DIGITS: usize = 43;
 const CHECK_DIGITS: usize = 6;
@@ -154,13 +227,29 @@ fn check_digits(head: &str) -> String {
     base62(&crc32fast::hash(head.as_bytes()).to_be_bytes(), CHECK_DIGITS)
 }
 
+/// A new text with these letters.
+fn written(letters: &str, random: &Random) -> Secret {
+    let head = format!("bst_{letters}_{}", base62(&random.bytes::<32>(), RANDOM_DIGITS));
+    let check = check_digits(&head);
+    Secret::new(head + &check)
+}
+
+/// The letters of a text that is whole.
+fn well_formed(text: &str) -> Result<&str, BadToken> {
+    let rest = text.strip_prefix("bst_").ok_or(BadToken)?;
+    let (letters, body) = rest.split_once('_').ok_or(BadToken)?;
+    if body.len() != RANDOM_DIGITS + CHECK_DIGITS || !body.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(BadToken);
+    }
+    let (head, check) = text.split_at_checked(text.len() - CHECK_DIGITS).ok_or(BadToken)?;
+    if check_digits(head) != check { Err(BadToken) } else { Ok(letters) }
+}
+
 impl Token {
     /// A new secret of a kind.
     #[must_use]
     pub fn new(kind: CredentialKind, random: &Random) -> Self {
-        let head = format!("bst_{}_{}", kind.letters(), base62(&random.bytes::<32>(), RANDOM_DIGITS));
-        let check = check_digits(&head);
-        Self { kind, secret: Secret::new(head + &check) }
+        Self { kind, secret: written(kind.letters(), random) }
     }
 
     /// What it opens.
@@ -186,18 +275,7 @@ impl FromStr for Token {
     type Err = BadToken;
 
     fn from_str(text: &str) -> Result<Self, BadToken> {
-        let rest = text.strip_prefix("bst_").ok_or(BadToken)?;
-        let (letters, body) = rest.split_once('_').ok_or(BadToken)?;
-        let kind = CredentialKind::from_letters(letters).ok_or(BadToken)?;
-        let well_formed =
-            body.len() == RANDOM_DIGITS + CHECK_DIGITS && body.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !well_formed {
-            return Err(BadToken);
-        }
-        let (head, check) = text.split_at_checked(text.len() - CHECK_DIGITS).ok_or(BadToken)?;
-        if check_digits(head) != check {
-            return Err(BadToken);
-        }
+        let kind = CredentialKind::from_letters(well_formed(text)?).ok_or(BadToken)?;
         Ok(Self { kind, secret: Secret::new(text.to_owned()) })
     }
 }
@@ -222,6 +300,20 @@ mod tests {
         assert!(text.starts_with("bst_rat_"));
         assert_eq!(text.len(), "bst_rat_".len() + 43 + 6);
         assert_eq!(text.parse::<Token>().unwrap_or_else(|_| panic!("read back")).hash(), token.hash());
+    }
+
+    /// A session's secret must not pass for a credential, nor one kind for another.
+    #[test]
+    fn a_secret_is_read_as_its_own_kind_alone() {
+        for kind in SecretKind::ALL {
+            let secret = IssuedSecret::new(*kind, &Random::seeded(4));
+            let text = secret.secret().expose();
+            assert!(text.parse::<Token>().is_err());
+            for other in SecretKind::ALL {
+                assert_eq!(IssuedSecret::parse(*other, text).is_ok(), other == kind);
+            }
+            assert!(CredentialKind::from_letters(kind.letters()).is_none());
+        }
     }
 
     #[test]

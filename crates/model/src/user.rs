@@ -17,8 +17,12 @@ pub struct User {
     pub active: bool,
     /// Its part in running the instance.
     pub staff_role: StaffRole,
-    /// Whether it has a second step, which shuts the password out of everything but signing in.
+    /// Whether it has at least one confirmed second step (a passkey, a TOTP device), which shuts the password out of
+    /// everything but signing in.
     pub second_step: bool,
+    /// Whether somebody entitled to has said yes to it. Until then it reaches nothing but itself. Accounts that an
+    /// administrator made are born approved.
+    pub approved: bool,
     /// When it was made.
     pub created_on: Timestamp,
 }

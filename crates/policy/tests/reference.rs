@@ -48,6 +48,10 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::CredentialList
             | A::CredentialCreate
             | A::CredentialRevoke
+            | A::SessionList
+            | A::SessionCreate
+            | A::SessionUpdate
+            | A::SessionRevoke
             | A::RepositoryTransfer
             | A::RepositoryRestore
     );
@@ -168,9 +172,15 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         }
         A::AuditRead => staff != StaffRole::None,
         A::WorkspaceCreate | A::UserRead => true,
-        A::AccountRead | A::AccountUpdate | A::CredentialList | A::CredentialCreate | A::CredentialRevoke => {
-            question.resource.resource() == Resource::User(id)
-        }
+        A::AccountRead
+        | A::AccountUpdate
+        | A::CredentialList
+        | A::CredentialCreate
+        | A::CredentialRevoke
+        | A::SessionList
+        | A::SessionCreate
+        | A::SessionUpdate
+        | A::SessionRevoke => question.resource.resource() == Resource::User(id),
         _ => false,
     }
 }

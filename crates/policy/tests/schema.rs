@@ -65,7 +65,7 @@ fn only_people_touch_who_may_do_what() {
     for action in Action::ALL {
         let name = action.as_str();
         let about_access =
-            ["grant.", "member.", "group.", "access-token.", "credential.", "access.", "audit."]
+            ["grant.", "member.", "group.", "access-token.", "credential.", "session.", "access.", "audit."]
                 .iter()
                 .any(|start| name.starts_with(start));
         let about_access = about_access || ["repository.transfer", "repository.restore"].contains(&name);

@@ -397,7 +397,7 @@ impl Service {
             time: self.clock.now(),
             actor: caller.label(),
             actor_id,
-            credential: caller.credential.as_deref().map(credential_label),
+            credential: caller.means(),
             address: caller.address,
         }
     }

@@ -75,6 +75,10 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         Action::CredentialList
         | Action::CredentialCreate
         | Action::CredentialRevoke
+        | Action::SessionList
+        | Action::SessionCreate
+        | Action::SessionUpdate
+        | Action::SessionRevoke
         | Action::AccessTokenList
         | Action::AccessTokenCreate
         | Action::AccessTokenRevoke => ("credential:write", "credential:write"),

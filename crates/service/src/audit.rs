@@ -141,7 +141,7 @@ impl Service {
         self.store.count_use(Use {
             time: self.clock.now(),
             actor: caller.label(),
-            credential: caller.credential().map(crate::access::credential_label),
+            credential: caller.means(),
             action,
             resource: target.resource,
             address: caller.address,

@@ -12,7 +12,7 @@ use model::{
     Credential, CredentialKind, Email, Error, Holder, RequestId, Result, Secret, Token, User, Username,
 };
 
-use crate::{Caller, Service};
+use crate::{Caller, Service, second_step};
 
 /// The user name that git sends with an access token.
 pub const ACCESS_TOKEN_USER: &str = "x-token-auth";
@@ -28,6 +28,8 @@ pub enum Door {
     Api,
     /// git over HTTPS.
     Git,
+    /// The web pages.
+    Page,
 }
 
 /// The credential that a request presents.
@@ -44,6 +46,8 @@ pub enum Presented {
         /// The password.
         password: Secret,
     },
+    /// A session's secret, from its cookie. Only the pages take one.
+    Session(Secret),
 }
 
 /// A credential and, where it stands for one, its user: what the store knows of a secret.
@@ -51,6 +55,15 @@ pub enum Presented {
 pub(crate) struct Known {
     credential: Arc<Credential>,
     user: Option<Arc<User>>,
+}
+
+/// What a password is given for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Signing in with a browser, where a second step may follow.
+    SignIn,
+    /// A program's request, where nothing can follow.
+    Program,
 }
 
 /// What the user name of a Basic credential has to be.
@@ -80,6 +93,9 @@ impl Service {
                 self.by_token(&nobody, token, Name::Any, None).await
             }
             Presented::Basic { user, password } => self.by_basic(&nobody, &user, &password, door).await,
+            // Whatever is not the pages' own request could have been made by another site's page.
+            Presented::Session(secret) if door == Door::Page => self.by_session(&nobody, &secret).await,
+            Presented::Session(_) => Err(Error::Unauthenticated),
         }
     }
 
@@ -154,7 +170,22 @@ impl Service {
         Ok(known)
     }
 
+    /// The account's own password, for programs: shut out as soon as the account has a second step or needs one.
     async fn by_password(&self, nobody: &Caller, name: &str, password: &Secret) -> Result<Caller> {
+        let user = self.prove_password(nobody, name, password, Use::Program).await?;
+        self.throttle.succeeded(nobody.address, name);
+        Ok(Caller::user(Arc::new(user), None, nobody))
+    }
+
+    /// The user whose name and password these are. An account that is not there, not active or may not use its password
+    /// here takes as long to refuse as a wrong password, and is refused with the same words.
+    pub(crate) async fn prove_password(
+        &self,
+        nobody: &Caller,
+        name: &str,
+        password: &Secret,
+        purpose: Use,
+    ) -> Result<User> {
         if let Some(retry_after) = self.throttle.wait(nobody.address, Some(name), self.clock.now()) {
             return Err(Error::TooManyRequests { retry_after });
         }
@@ -168,25 +199,22 @@ impl Service {
                     (None, None) => None,
                 };
                 let Some(user) = user else { return Ok(None) };
+                let admitted = user.active
+                    && match purpose {
+                        Use::SignIn => true,
+                        Use::Program => !user.second_step && !second_step::is_required(reader, &user)?,
+                    };
                 let hash = store::user::password_hash(reader, user.id)?;
-                Ok(Some((user, hash)))
+                Ok(admitted.then_some((user, hash)))
             })
             .await?;
-        // An account that may not use its password takes as long to refuse as one that does not exist.
-        let found = found.filter(|(user, _)| user.active && !user.second_step);
         let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), hash));
         let fits = self.passwords.verify(password, hash).await?;
-        match user {
-            Some(user) if fits => {
-                self.throttle.succeeded(nobody.address, name);
-                Ok(Caller::user(Arc::new(user), None, nobody))
-            }
-            _ => Err(self.attempt_failed(nobody, Some(name))),
-        }
+        user.filter(|_| fits).ok_or_else(|| self.attempt_failed(nobody, Some(name)))
     }
 
     /// Counts a failure; the answer is the same whatever was wrong, and a wait once there were too many.
-    fn attempt_failed(&self, nobody: &Caller, account: Option<&str>) -> Error {
+    pub(crate) fn attempt_failed(&self, nobody: &Caller, account: Option<&str>) -> Error {
         let now = self.clock.now();
         let wait = self.throttle.wait(nobody.address, account, now);
         self.throttle.failed(nobody.address, account, now);

@@ -4,7 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use model::{Credential, CredentialKind, Principal, RequestId, ScopeSet, StaffRole, User, Vocabulary};
+use model::{
+    Credential, CredentialKind, Principal, RequestId, ScopeSet, Session, StaffRole, Timestamp, User,
+    Vocabulary,
+};
 use policy::PrincipalFacts;
 
 /// The scopes that an operation requires, in the vocabulary of each kind of credential.
@@ -46,6 +49,7 @@ pub enum Identity {
 pub struct Caller {
     pub(crate) identity: Identity,
     pub(crate) credential: Option<Arc<Credential>>,
+    pub(crate) session: Option<Arc<Session>>,
     pub(crate) held: ScopeSet,
     pub(crate) required: ScopeSet,
     pub(crate) address: Option<IpAddr>,
@@ -59,6 +63,7 @@ impl Caller {
         Self {
             identity: Identity::Anonymous,
             credential: None,
+            session: None,
             held: ScopeSet::NONE,
             required: ScopeSet::NONE,
             address,
@@ -72,6 +77,7 @@ impl Caller {
         Self {
             identity: Identity::Operator,
             credential: None,
+            session: None,
             held: ScopeSet::everything(),
             required: ScopeSet::NONE,
             address: None,
@@ -83,6 +89,11 @@ impl Caller {
         let held =
             credential.as_ref().map_or_else(ScopeSet::everything, |credential| credential.scopes.closed());
         Self { identity: Identity::User(user), credential, held, ..from.clone() }
+    }
+
+    /// A person, by a session: every scope, like anybody who signed in.
+    pub(crate) fn session_of(user: Arc<User>, session: Session, from: &Self) -> Self {
+        Self { session: Some(Arc::new(session)), ..Self::user(user, None, from) }
     }
 
     pub(crate) fn access_token(token: Arc<Credential>, from: &Self) -> Self {
@@ -133,6 +144,27 @@ impl Caller {
     #[must_use]
     pub fn credential(&self) -> Option<&Credential> {
         self.credential.as_deref()
+    }
+
+    /// The session, where the caller came by one.
+    #[must_use]
+    pub fn session(&self) -> Option<&Session> {
+        self.session.as_deref()
+    }
+
+    /// Whether the caller came by a session and has proved a short while ago who they are.
+    #[must_use]
+    pub fn stepped_up(&self, now: Timestamp) -> bool {
+        self.session.as_ref().is_some_and(|session| session.is_stepped_up(now))
+    }
+
+    /// What was used to be let in, as the audit trail names it: `api_token:{uuid}`, `session:{uuid}`.
+    pub(crate) fn means(&self) -> Option<String> {
+        match (&self.credential, &self.session) {
+            (Some(credential), _) => Some(crate::access::credential_label(credential)),
+            (None, Some(session)) => Some(format!("session:{}", session.id.braced())),
+            (None, None) => None,
+        }
     }
 
     /// The request's id.

@@ -194,6 +194,7 @@ impl Service {
                 })
                 .await?;
         }
+        self.sweep_sessions().await?;
         self.git.sweep().await
     }
 }

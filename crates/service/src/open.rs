@@ -17,6 +17,7 @@ use crate::access::{Ground, RepositoryPath};
 use crate::authn::Known;
 use crate::cache::Cache;
 use crate::password::Passwords;
+use crate::sign_in::SignInSettings;
 use crate::throttle::Throttle;
 
 /// What the operator decides.
@@ -66,6 +67,7 @@ impl std::ops::Deref for Service {
 /// What the use cases work with.
 pub struct Inner {
     pub(crate) settings: Settings,
+    pub(crate) sign_in: SignInSettings,
     pub(crate) store: Store,
     pub(crate) model: AccessModel,
     pub(crate) git: git::Repositories,
@@ -131,6 +133,7 @@ impl Service {
                 holder: RequestId::new(&random).to_string(),
                 store,
                 settings,
+                sign_in: SignInSettings::default(),
                 clock,
                 random,
             }),

@@ -63,6 +63,7 @@ impl Service {
             active: true,
             staff_role: StaffRole::Administrator,
             second_step: false,
+            approved: true,
             created_on: now,
         };
         let kind = CredentialKind::ApiToken;

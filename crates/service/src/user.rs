@@ -103,6 +103,7 @@ impl Service {
             active: true,
             staff_role,
             second_step: false,
+            approved: true,
             created_on: self.clock.now(),
         };
         let made = user.clone();
@@ -140,6 +141,10 @@ impl Service {
                 store::user::update(writer, &after)?;
                 if let Some(hash) = &hash {
                     store::user::set_password_hash(writer, id, Some(hash))?;
+                }
+                // Who may have been let in by the old password is let in no longer.
+                if hash.is_some() || !after.active {
+                    store::session::end_all(writer, id)?;
                 }
                 keep_an_administrator(writer, &before)?;
                 let mut noted = shown(&after);

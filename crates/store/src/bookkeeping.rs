@@ -22,6 +22,10 @@ pub enum Table {
     RefusalCount,
     /// The time of a credential's last use: one column of one table, by one statement.
     CredentialUse,
+    /// A session's last use, its change of secret by age, its end by age: three statements.
+    SessionUse,
+    /// Steps that wait for the next one, taken once.
+    Challenge,
     /// The size of a repository on disk: one column of one table, by one statement.
     RepositorySize,
     /// Events on their way into the ledger; each was recorded with its own write.
@@ -53,6 +57,8 @@ impl Table {
         Self::DailyCount,
         Self::RefusalCount,
         Self::CredentialUse,
+        Self::SessionUse,
+        Self::Challenge,
         Self::RepositorySize,
         Self::LedgerPending,
         Self::LedgerEntry,
@@ -71,6 +77,8 @@ impl Table {
             Self::DailyCount => "daily_count",
             Self::RefusalCount => "refusal_count",
             Self::CredentialUse => "credential",
+            Self::SessionUse => "session",
+            Self::Challenge => "challenge",
             Self::RepositorySize => "repository",
             Self::LedgerPending => "ledger_pending",
             Self::LedgerEntry => "ledger_entry",
@@ -87,6 +95,7 @@ impl Table {
         match self {
             Self::CredentialUse => return sql == NOTE_USE,
             Self::RepositorySize => return sql == NOTE_SIZE,
+            Self::SessionUse => return crate::session::BOOKKEEPING.contains(&sql),
             _ => {}
         }
         let mut words = sql.split_ascii_whitespace();

@@ -102,7 +102,8 @@ pub fn delete(writer: &mut Writer<'_>, id: GroupId) -> Result<()> {
 /// A group's members, by username.
 pub fn members(reader: &mut Reader<'_>, id: GroupId) -> Result<Vec<User>> {
     let rows = reader.all(
-        "SELECT u.id, u.username, u.email, u.display_name, u.active, u.staff_role, u.second_step, u.created_on
+        "SELECT u.id, u.username, u.email, u.display_name, u.active, u.staff_role, u.second_step,
+             u.approved, u.created_on
          FROM group_member m JOIN user_account u ON u.id = m.user_id
          WHERE m.group_id = $1 ORDER BY u.username_folded",
         &[id.into()],

@@ -7,6 +7,7 @@
 
 pub mod audit;
 mod bookkeeping;
+pub mod challenge;
 pub mod count;
 pub mod credential;
 mod engine;
@@ -23,6 +24,7 @@ mod redirect;
 pub mod repository;
 mod schema;
 pub mod sequence;
+pub mod session;
 pub mod setting;
 mod store;
 #[cfg(feature = "testing")]

@@ -16,6 +16,7 @@ macro_rules! migrations {
 pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_foundation";
     2 "0002_record";
+    3 "0003_session";
 };
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use model::{Email, Error, Result, StaffRole, Timestamp, User, UserId, Username};
 
 use crate::{Query, Reader, Row, Value, Writer};
 
-const COLUMNS: &str = "id, username, email, display_name, active, staff_role, second_step, created_on";
+const COLUMNS: &str = "id, username, email, display_name, active, staff_role, second_step, approved, \
+     created_on";
 
 pub(crate) fn from_row(row: &Row) -> Result<User> {
     Ok(User {
@@ -15,6 +16,7 @@ pub(crate) fn from_row(row: &Row) -> Result<User> {
         active: row.get("active")?,
         staff_role: row.parse("staff_role")?,
         second_step: row.get("second_step")?,
+        approved: row.get("approved")?,
         created_on: row.get("created_on")?,
     })
 }
@@ -88,8 +90,8 @@ pub fn insert(writer: &mut Writer<'_>, user: &User, password_hash: Option<&str>)
     writer
         .execute(
             "INSERT INTO user_account (id, username, username_folded, email, email_folded, display_name, active,
-                 staff_role, password_hash, second_step, created_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 staff_role, password_hash, second_step, approved, created_on)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             &[
                 user.id.into(),
                 user.username.as_str().into(),
@@ -101,6 +103,7 @@ pub fn insert(writer: &mut Writer<'_>, user: &User, password_hash: Option<&str>)
                 user.staff_role.as_str().into(),
                 password_hash.into(),
                 user.second_step.into(),
+                user.approved.into(),
                 user.created_on.into(),
             ],
         )
@@ -146,6 +149,7 @@ pub fn set_password_hash(writer: &mut Writer<'_>, id: UserId, hash: Option<&str>
 
 /// Leaves a tombstone that keeps the username, and nothing else that says who it was.
 pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()> {
+    crate::session::end_all(writer, id)?;
     writer.execute("DELETE FROM group_member WHERE user_id = $1", &[id.into()])?;
     writer
         .execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;

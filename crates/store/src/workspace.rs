@@ -185,7 +185,8 @@ pub fn members(
     offset: i64,
 ) -> Result<(Vec<Member>, i64)> {
     let rows = reader.all(
-        "SELECT u.id, u.username, u.email, u.display_name, u.active, u.staff_role, u.second_step, u.created_on,
+        "SELECT u.id, u.username, u.email, u.display_name, u.active, u.staff_role, u.second_step,
+             u.approved, u.created_on,
                 g.permission, g.granted_on
          FROM access_grant g JOIN user_account u ON u.id = g.subject_id
          WHERE g.resource_kind = 'workspace' AND g.resource_id = $1 AND g.subject_kind = 'user'

@@ -1,8 +1,8 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecretHash, Timestamp,
-    UserId, WorkspaceId,
+    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecretHash, SessionId,
+    Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -199,4 +199,16 @@ macro_rules! ids {
     )*};
 }
 
-ids!(UserId, WorkspaceId, ProjectId, RepositoryId, GroupId, CredentialId, EventId, PushId, JobId, RequestId);
+ids!(
+    UserId,
+    WorkspaceId,
+    ProjectId,
+    RepositoryId,
+    GroupId,
+    CredentialId,
+    EventId,
+    PushId,
+    JobId,
+    RequestId,
+    SessionId
+);

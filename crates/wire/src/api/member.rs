@@ -60,6 +60,7 @@ mod tests {
             active: true,
             staff_role: StaffRole::None,
             second_step: false,
+            approved: true,
             created_on: Timestamp::from_micros(0),
         };
         let permission = WorkspacePermission::Owner;

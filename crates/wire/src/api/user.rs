@@ -101,6 +101,7 @@ mod tests {
             active: true,
             staff_role: StaffRole::Auditor,
             second_step: true,
+            approved: true,
             created_on: Timestamp::from_micros(0),
         };
         assert_eq!(
