@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use model::{Clock, Error, Random, Result};
 use service::Service;
 
-use crate::http::Networks;
+use crate::http::{Budgets, Networks, RateLimits};
 use crate::metrics::Metrics;
 use crate::route::{ROUTES, Route, Router, TableError};
 
@@ -22,6 +22,8 @@ pub struct Settings {
     pub body_seconds: u64,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub proxies: Networks,
+    /// How many requests an hour are answered.
+    pub budgets: Budgets,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             body_limit: 1 << 20,
             body_seconds: 30,
             proxies: Networks::default(),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -47,6 +50,8 @@ pub struct State {
     pub settings: Settings,
     /// Counters.
     pub metrics: Metrics,
+    /// What has been spent of the budgets.
+    pub rate_limits: RateLimits,
     /// Time.
     pub clock: Clock,
     /// Randomness.
@@ -74,6 +79,7 @@ impl App {
     ) -> Result<Self, TableError> {
         Ok(Self(Arc::new(State {
             router: Router::new(table)?,
+            rate_limits: RateLimits::new(settings.budgets.clone()),
             settings,
             metrics: Metrics::default(),
             clock,

@@ -40,7 +40,8 @@ impl Installation {
         let port = process::free_port()?;
         let log = std::fs::File::create(self.data.with_extension("log"))?;
         let mut serve = Command::new(&self.program);
-        serve.args(["serve", "--listen"]).arg(format!("127.0.0.1:{port}")).arg("--data").arg(&self.data);
+        // What is measured is the server, not its budgets.
+        serve.args(["serve", "--rate-limit", "all=off", "--listen"]).arg(format!("127.0.0.1:{port}")).arg("--data").arg(&self.data);
         serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Ok((Running::start(&mut serve)?, port))
     }

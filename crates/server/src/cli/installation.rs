@@ -67,6 +67,8 @@ pub struct Config {
     pub metrics: Option<String>,
     /// `--proxy`
     pub proxy: Option<Vec<String>>,
+    /// `--rate-limit`
+    pub rate_limit: Option<Vec<String>>,
 }
 
 /// An installation.

@@ -21,7 +21,7 @@ use super::installation::{Installation, Lock, Place};
 use super::output::{Output, notice};
 use crate::app::{App, Settings};
 use crate::http::listener::serving;
-use crate::http::{Limits, Listener, Networks, Stop, take_over_panics};
+use crate::http::{Budgets, Limits, Listener, Networks, Stop, take_over_panics};
 use crate::tls::Certificates;
 
 /// Where it listens unless told otherwise.
@@ -55,6 +55,9 @@ pub struct Serve {
     /// Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed
     #[arg(long, env = "BASTIDE_PROXY", value_name = "CIDR", value_delimiter = ',')]
     proxy: Vec<String>,
+    /// How many requests an hour one holder of a budget may make, e.g. git=60000 or all=off (docs/operating.md)
+    #[arg(long, env = "BASTIDE_RATE_LIMIT", value_name = "NAME=NUMBER", value_delimiter = ',')]
+    rate_limit: Vec<String>,
     /// What to log, as `tracing` filters
     #[arg(long, env = "BASTIDE_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -77,6 +80,8 @@ pub struct Start {
     pub metrics: Option<SocketAddr>,
     /// Whom it believes.
     pub proxies: Networks,
+    /// How many requests an hour it answers.
+    pub budgets: Budgets,
 }
 
 impl Start {
@@ -90,6 +95,7 @@ impl Start {
             insecure: false,
             metrics: None,
             proxies: Networks::default(),
+            budgets: Budgets::default(),
         }
     }
 }
@@ -122,7 +128,12 @@ pub async fn start(installation: &Installation, how: Start) -> Result<Running> {
     let address = format!("{}://{bound}", if secure { "https" } else { "http" });
     let base_url = how.base_url.unwrap_or_else(|| address.clone()).trim_end_matches('/').to_owned();
     let (clock, random) = (Clock::system(), Random::system());
-    let settings = Settings { base_url: base_url.clone(), proxies: how.proxies, ..Settings::default() };
+    let settings = Settings {
+        base_url: base_url.clone(),
+        proxies: how.proxies,
+        budgets: how.budgets,
+        ..Settings::default()
+    };
     let app = App::new(settings, clock.clone(), random.clone()).map_err(Error::internal)?;
     let (stop, mut listeners) = (Stop::default(), JoinSet::new());
     listeners.spawn(listener.serve(serving(app.clone()), Limits::default(), stop.clone()));
@@ -219,6 +230,7 @@ impl Serve {
             insecure: self.insecure || config.insecure.unwrap_or(false),
             metrics,
             proxies: networks(&proxies)?,
+            budgets: budgets(&self.rate_limit, config.rate_limit.as_deref())?,
         })
     }
 }
@@ -228,6 +240,15 @@ fn networks(list: &[String]) -> Result<Networks> {
         return Ok(Networks::default());
     }
     list.join(",").parse().map_err(|error| Error::invalid(format!("--proxy: {error}")))
+}
+
+/// The flags come after the file, which comes after what is set by default.
+fn budgets(flags: &[String], file: Option<&[String]>) -> Result<Budgets> {
+    let mut budgets = Budgets::default();
+    for text in file.unwrap_or_default().iter().chain(flags) {
+        budgets.set(text)?;
+    }
+    Ok(budgets)
 }
 
 /// Runs the command.

@@ -9,6 +9,7 @@ use model::{Action, Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
+use super::rate_limit::Standing;
 use super::{Cx, Peer, Response, Unread, answer, credential, panic};
 use crate::app::App;
 use crate::route::{Anchor, Handler, Method, Params, Reached, Route, Unmatched, Visibility};
@@ -63,15 +64,18 @@ async fn route(app: &App, peer: Peer, parts: Parts, body: Body, id: RequestId) -
         Err(unmatched) => return (answer::error(&unmatched.into_error(), id, None), "none"),
     };
     let row = reached.route;
-    let mut held = None;
-    let mut outcome = panic::guarded(id, carry_out(app, peer, reached, parts, body, id, &mut held)).await;
-    if row.is_git() && held.is_none() && matches!(outcome, Err(Error::NotFound { .. })) {
+    let mut known = Known::default();
+    let mut outcome = panic::guarded(id, carry_out(app, peer, reached, parts, body, id, &mut known)).await;
+    if row.is_git() && known.held.is_none() && matches!(outcome, Err(Error::NotFound { .. })) {
         // Git asks its user for a credential when told 401, and gives up when told 404.
         outcome = Err(Error::Unauthenticated);
     }
     let mut response = outcome.unwrap_or_else(|error| answer::error(&error, id, Some(row)));
     if !row.is_git() {
-        tell_scopes(&mut response, row, held);
+        tell_scopes(&mut response, row, known.held);
+    }
+    if let Some(standing) = known.standing {
+        tell_standing(&mut response, standing);
     }
     (response, row.operation)
 }
@@ -86,8 +90,16 @@ fn other_method(parts: &Parts, methods: &[Method], id: RequestId) -> Response {
     response
 }
 
-/// Everything that may fail. `held` receives the scopes of the caller's credential, for the answer's headers, also
-/// where it then fails; none where nobody known asks.
+/// What the answer's headers tell, also where the request then fails.
+#[derive(Default)]
+struct Known {
+    /// The scopes of the caller's credential; none where nobody known asks.
+    held: Option<ScopeSet>,
+    /// How the caller's budget stands; none where it has no limit.
+    standing: Option<Standing>,
+}
+
+/// Everything that may fail.
 async fn carry_out(
     app: &App,
     peer: Peer,
@@ -95,7 +107,7 @@ async fn carry_out(
     mut parts: Parts,
     body: Body,
     id: RequestId,
-    held: &mut Option<ScopeSet>,
+    known: &mut Known,
 ) -> Result<Response> {
     if app.is_stopping() {
         return Err(Error::Unavailable);
@@ -103,6 +115,9 @@ async fn carry_out(
     let row = reached.route;
     if let Handler::Retired(instead) = row.handler {
         return Err(Error::Gone(format!("this call is retired: {instead}")));
+    }
+    if !peer.operator {
+        app.rate_limits.from_address(peer.address, app.clock.now())?;
     }
     let presented = credential::take(&mut parts.headers);
     let caller = match (row.visibility, peer.operator) {
@@ -117,8 +132,10 @@ async fn carry_out(
     };
     let caller = caller.requiring(reached.required);
     if !caller.is_anonymous() {
-        *held = Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
+        known.held =
+            Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
     }
+    known.standing = app.rate_limits.of_caller(&caller, row.rate, app.clock.now())?;
     // What git's one advertisement requires depends on what it is asked for: its door says so itself.
     if row.visibility == Visibility::Hidden && !row.is_git() {
         app.service()?.admit(&caller, takes(row, &caller), row.action, parts.uri.path())?;
@@ -214,6 +231,17 @@ fn tell_scopes(response: &mut Response, row: &Route, held: Option<ScopeSet>) {
             response.headers_mut().insert(name, value);
         }
     }
+}
+
+/// How much may still be asked: the headers that clients of the published interface look for.
+fn tell_standing(response: &mut Response, standing: Standing) {
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", HeaderValue::from(standing.limit));
+    headers.insert("x-ratelimit-resource", HeaderValue::from_static(standing.budget.name()));
+    headers.insert(
+        "x-ratelimit-nearlimit",
+        HeaderValue::from_static(if standing.near { "true" } else { "false" }),
+    );
 }
 
 /// An answer to HEAD: the headers that GET would have, its length among them.

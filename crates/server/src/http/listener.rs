@@ -29,6 +29,10 @@ use super::{Peer, Response};
 use crate::app::App;
 use crate::tls::Certificates;
 
+mod silence;
+
+use silence::{Arriving, Draining};
+
 /// What a listener does with requests.
 pub type Serving = Arc<dyn Fn(Peer, Request<Body>) -> BoxFuture<'static, Response> + Send + Sync>;
 
@@ -47,6 +51,9 @@ pub struct Limits {
     pub head: Duration,
     /// How long a TLS handshake may take.
     pub handshake: Duration,
+    /// How long a client in the middle of a request may send nothing of its body, or take nothing of the answer. Long,
+    /// since git sends nothing while it compresses.
+    pub silence: Duration,
     /// The largest request head, in bytes. There may be a hundred headers.
     pub head_bytes: usize,
     /// How many requests may run at once on one HTTP/2 connection.
@@ -62,6 +69,7 @@ impl Default for Limits {
             connections: 4096,
             head: Duration::from_secs(30),
             handshake: Duration::from_secs(10),
+            silence: Duration::from_secs(300),
             head_bytes: 64 * 1024,
             streams: 100,
             grace: Duration::from_secs(600),
@@ -285,11 +293,13 @@ impl Reception {
         let begun = AtomicBool::new(false);
         let answer = service_fn(|request: Request<Incoming>| {
             begun.store(true, Ordering::Relaxed);
-            let answered = (self.serving)(peer, request.map(Body::new));
+            let answered =
+                (self.serving)(peer, request.map(|body| Arriving::body(body, self.limits.silence)));
             async move { Ok::<_, Infallible>(answered.await) }
         });
         let protocol = if http2 { &self.protocols.http2 } else { &self.protocols.http1 };
-        let mut connection = std::pin::pin!(protocol.serve_connection(TokioIo::new(stream), answer));
+        let stream = TokioIo::new(Draining::new(stream, self.limits.silence));
+        let mut connection = std::pin::pin!(protocol.serve_connection(stream, answer));
         // HTTP/2 waits for its first bytes without end. Whoever has asked for nothing yet loses nothing.
         let silence = async {
             tokio::time::sleep(self.limits.head).await;

@@ -185,6 +185,47 @@ async fn what_is_in_flight_ends_before_the_server_does() {
     running.task.await.unwrap();
 }
 
+/// Attack: a body that stops in the middle holds a connection, and with git a process, for as long as it pleases.
+#[tokio::test]
+async fn a_body_that_stops_ends_the_request() {
+    let serving: Serving = Arc::new(|_, request| {
+        Box::pin(async move {
+            match request.into_body().collect().await {
+                Ok(_) => answer::text(StatusCode::OK, "whole"),
+                Err(error) => answer::text(StatusCode::BAD_REQUEST, error.to_string()),
+            }
+        })
+    });
+    let limits = Limits { silence: Duration::from_millis(300), ..Limits::default() };
+    let running = run(serving, limits, None).await;
+    let mut stream = running.connect().await;
+    stream.write_all(b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\n").await.unwrap();
+    // Slow is not silent: together these take longer than the silence that ends it.
+    for piece in [b"a", b"b", b"c", b"d", b"e"] {
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        stream.write_all(piece).await.unwrap();
+    }
+    let answer = read_until(&mut stream, "too long").await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("took too long"), "{answer}");
+    running.end().await;
+}
+
+/// Attack: an answer that is asked for and not taken does the same.
+#[tokio::test]
+async fn an_answer_that_is_not_taken_ends_the_connection() {
+    let serving: Serving =
+        Arc::new(|_, _| Box::pin(std::future::ready(answer::text(StatusCode::OK, vec![b'a'; 64 << 20]))));
+    let limits = Limits { silence: Duration::from_millis(100), ..Limits::default() };
+    let running = run(serving, limits, None).await;
+    let mut stream = running.connect().await;
+    stream.write_all(GET).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut read = Vec::new();
+    let ended = stream.read_to_end(&mut read).await;
+    assert!(read.len() < 64 << 20, "{ended:?}: the whole answer came");
+    running.end().await;
+}
+
 #[tokio::test]
 async fn grace_has_an_end() {
     let serving: Serving = Arc::new(|_, _| Box::pin(std::future::pending()));
