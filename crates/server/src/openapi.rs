@@ -75,6 +75,11 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
         "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),
         "api_set_member_group" => changes::<api::MemberSet, api::MemberGroup>(),
+        "api_rotate_workspace_access_token"
+        | "api_rotate_project_access_token"
+        | "api_rotate_repository_access_token" => makes::<api::TokenRotate, api::CredentialCreated>(),
+        "api_list_workspace_tokens" => tells::<Page<api::WorkspaceToken>>(),
+        "api_revoke_workspace_tokens" => changes::<api::TokensRevoke, api::TokensRevoked>(),
         "api_restore_repository" => tells::<wire::repository::Repository>(),
         "api_transfer_repository" => changes::<api::Transfer, wire::repository::Repository>(),
         "api_explain_access" => tells::<api::Explanation>(),

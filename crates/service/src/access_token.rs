@@ -60,6 +60,9 @@ fn place<T>(ground: &Ground<T>, kind: CredentialKind, workspace: &Workspace) -> 
 /// More credentials than this in one place are a mistake.
 const MOST: i64 = 1_000;
 
+/// The longest time for which a token and its successor both work: 30 days, in seconds.
+const LONGEST_OVERLAP: u32 = 30 * 86_400;
+
 /// The scopes that a request names, which this kind of credential may hold.
 pub(crate) fn scopes(kind: CredentialKind, names: &[String]) -> Result<ScopeSet> {
     if names.is_empty() {
@@ -166,7 +169,7 @@ impl Service {
             name: new.name,
             scopes,
             holder: Holder::Resource(place.resource, place.workspace.id),
-            email: Some(format!("{}@bots.{}", id.uuid().simple(), self.settings.host())),
+            email: Some(self.bot_address(id)),
             created_by: caller.as_user().map(|user| user.id),
             created_on: now,
             expires_on: new.expires_on,
@@ -188,6 +191,68 @@ impl Service {
             })
             .await?;
         Ok(Minted { credential, token })
+    }
+
+    /// Makes a successor with the same name and scopes, and lets the old token end after `overlap` seconds, so that
+    /// whoever holds it can change over. The successor lives as long as the old one was made for, unless an end is given.
+    pub async fn rotate_access_token(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        id: CredentialId,
+        overlap: u32,
+        expires_on: Option<Timestamp>,
+    ) -> Result<Minted> {
+        let place = self.token_place(caller, on).await?;
+        let permit = self.permit(caller, act::AccessTokenCreate, &place.ground)?;
+        if overlap > LONGEST_OVERLAP {
+            let days = LONGEST_OVERLAP / 86_400;
+            return Err(Error::invalid_field(
+                "overlap_seconds",
+                format!("at most {LONGEST_OVERLAP}: {days} days"),
+            ));
+        }
+        let (now, holder) = (self.clock.now(), Holder::Resource(place.resource, place.workspace.id));
+        let living = move |found: Option<Credential>| {
+            found
+                .filter(|token| token.holder == holder && token.is_live(now))
+                .ok_or_else(|| Error::not_found("the access token"))
+        };
+        let old = living(self.store.read(move |reader| store::credential::find(reader, id)).await?)?;
+        let life = old.expires_on.map(|end| end.seconds() - old.created_on.seconds());
+        let expires_on = expires_on.or_else(|| life.map(|seconds| now.plus_seconds(seconds)));
+        expiry(expires_on, place.workspace.maximum_token_days, now)?;
+        let new = CredentialId::new(&self.random);
+        let token = Token::new(place.kind, &self.random);
+        let credential = Credential {
+            id: new,
+            email: Some(self.bot_address(new)),
+            created_by: caller.as_user().map(|user| user.id),
+            created_on: now,
+            expires_on,
+            last_used_on: None,
+            ..old
+        };
+        let (made, hash, end) = (credential.clone(), token.hash(), now.plus_seconds(overlap.into()));
+        self.store
+            .write(&permit, move |writer| {
+                let old = living(store::credential::find(writer, id)?)?;
+                store::credential::insert(writer, &made, &hash)?;
+                if overlap == 0 {
+                    store::credential::revoke(writer, id, now)?;
+                } else {
+                    store::credential::end_by(writer, id, end)?;
+                }
+                writer.note(shown(&old), json!({"successor": shown(&made), "predecessor_ends_on": end}));
+                Ok(())
+            })
+            .await?;
+        Ok(Minted { credential, token })
+    }
+
+    /// The address that an access token commits with.
+    fn bot_address(&self, id: CredentialId) -> String {
+        format!("{}@bots.{}", id.uuid().simple(), self.settings.host())
     }
 
     /// Revokes an access token of this resource, from the next request on.

@@ -39,6 +39,7 @@ mod user;
 mod user_credential;
 mod verify;
 mod workspace;
+mod workspace_token;
 
 pub use access::{Named, RepositoryPath, project_name};
 pub use access_question::{Able, Explanation};
@@ -67,6 +68,7 @@ pub use upload::{CommitFacts, Upload};
 pub use user::{NewUser, UserChange};
 pub use verify::Verification;
 pub use workspace::WorkspaceChange;
+pub use workspace_token::{Advice, ScopesOfActions, WORKSPACE_TOKEN_FIELDS, WorkspaceToken};
 
 pub use git::commit::{Commit, Identity as Person};
 pub use git::diff::{FileStat, FileStatus};

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::{Query, Reader, Row, Writer};
 
-const COLUMNS: &str = "id, kind, name, scopes, user_id, resource_kind, resource_id, workspace_id, email, created_by, \
+pub(crate) const COLUMNS: &str = "id, kind, name, scopes, user_id, resource_kind, resource_id, workspace_id, email, created_by, \
      created_on, expires_on, last_used_on, revoked_on";
 
-fn from_row(row: &Row) -> Result<Credential> {
+pub(crate) fn from_row(row: &Row) -> Result<Credential> {
     let kind: String = row.get("kind")?;
     let kind = CredentialKind::from_letters(&kind)
         .ok_or_else(|| Error::internal("a credential of an unknown kind"))?;
@@ -122,6 +122,17 @@ pub fn revoke(writer: &mut Writer<'_>, id: CredentialId, now: Timestamp) -> Resu
         .execute(
             "UPDATE credential SET revoked_on = $2 WHERE id = $1 AND revoked_on IS NULL",
             &[id.into(), now.into()],
+        )
+        .map(drop)
+}
+
+/// Lets one end no later than `end`. One that ends earlier by itself still does.
+pub fn end_by(writer: &mut Writer<'_>, id: CredentialId, end: Timestamp) -> Result<()> {
+    writer
+        .execute(
+            "UPDATE credential SET expires_on = $2
+             WHERE id = $1 AND revoked_on IS NULL AND (expires_on IS NULL OR expires_on > $2)",
+            &[id.into(), end.into()],
         )
         .map(drop)
 }

@@ -32,6 +32,7 @@ pub mod testing;
 pub mod user;
 pub mod visibility;
 pub mod workspace;
+pub mod workspace_token;
 mod writer;
 
 pub use bookkeeping::{Bookkeeping, Table};

@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_foundation";
     2 "0002_record";
     3 "0003_session";
+    4 "0004_workspace_token";
 };
 
 #[cfg(test)]

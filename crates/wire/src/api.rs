@@ -9,6 +9,7 @@ pub mod member_group;
 pub mod repository;
 pub mod user;
 pub mod workspace;
+pub mod workspace_token;
 
 pub use access::{Explanation, Reason, WhoCan};
 pub use audit_event::AuditEvent;
@@ -18,3 +19,4 @@ pub use member_group::MemberGroup;
 pub use repository::Transfer;
 pub use user::{User, UserCreate, UserUpdate};
 pub use workspace::{Workspace, WorkspaceCreate, WorkspaceUpdate};
+pub use workspace_token::{TokenAdvice, TokenRotate, TokensRevoke, TokensRevoked, WorkspaceToken};

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use model::{CredentialId, Error, Result};
 use service::{Minted, NewCredential, RepositoryPath, TokenPlace};
 use wire::PageRequest;
-use wire::api::{Credential, CredentialCreate, CredentialCreated};
+use wire::api::{Credential, CredentialCreate, CredentialCreated, TokenRotate};
 
 use super::{admitted, page, window};
 use crate::http::{Cx, Response, answer};
@@ -69,4 +69,16 @@ pub async fn create(mut cx: Cx) -> Result<Response> {
 pub async fn revoke(cx: Cx) -> Result<Response> {
     admitted(&cx)?.revoke_access_token(&cx.caller, &place(&cx)?, id(&cx)?).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// `POST …/access-tokens/{uuid}/rotate`: the one answer that holds the successor's secret.
+///
+/// # Errors
+/// When the caller does not administer the resource, or it has no such token.
+pub async fn rotate(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: TokenRotate = cx.json().await?;
+    let (place, id) = (place(&cx)?, id(&cx)?);
+    let service = cx.service()?;
+    minted(&service.rotate_access_token(&cx.caller, &place, id, body.overlap_seconds, body.expires_on).await?)
 }

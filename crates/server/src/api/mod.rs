@@ -11,6 +11,7 @@ pub mod repository;
 pub mod user;
 pub mod user_credential;
 pub mod workspace;
+pub mod workspace_token;
 
 use std::fmt::Write as _;
 

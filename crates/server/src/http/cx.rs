@@ -11,10 +11,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use model::{Error, RequestId, Result};
 use serde::de::DeserializeOwned;
 use service::{Caller, Service};
-use wire::Parameters;
+use wire::{FieldKind, Parameters, Sort, Typed};
 
 use crate::app::App;
 use crate::route::{Params, Route};
+
+/// The fields by which a list is filtered and sorted.
+pub type Fields = &'static [(&'static str, FieldKind)];
 
 /// One request, as its handler sees it.
 pub struct Cx {
@@ -73,6 +76,29 @@ impl Cx {
     /// [`Error::Unavailable`] before it is open.
     pub fn service(&self) -> Result<&Service> {
         self.app.service()
+    }
+
+    /// `q=`, held against what the list declares.
+    ///
+    /// # Errors
+    /// When it is no filter, or names a field that the list does not have.
+    pub fn filter(&self, fields: Fields) -> Result<Option<Typed>> {
+        match self.query.get("q")? {
+            None | Some("") => Ok(None),
+            Some(text) => wire::query::check(&wire::query::parse(text)?, fields).map(Some),
+        }
+    }
+
+    /// `sort=`, likewise.
+    ///
+    /// # Errors
+    /// When it names a field that the list does not have.
+    pub fn sort(&self, fields: Fields) -> Result<Option<Sort>> {
+        let names: Vec<&'static str> = fields.iter().map(|(name, _)| *name).collect();
+        match self.query.get("sort")? {
+            None | Some("") => Ok(None),
+            Some(text) => wire::sort::parse(text, &names).map(Some),
+        }
     }
 
     /// Reads a body of JSON. A body without a type is taken for JSON, as the published interface does.

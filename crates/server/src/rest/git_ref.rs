@@ -5,7 +5,7 @@ use model::{Error, Result};
 use service::{NewRef, REF_FIELDS, RefKind, RefQuery, Refs};
 use wire::git_ref::RefInput;
 
-use super::{Shape, filter, list_request, located, page, repository_path, send, sort};
+use super::{Shape, list_request, located, page, repository_path, send};
 use crate::http::{Cx, Response, answer};
 
 /// `GET …/refs`
@@ -34,7 +34,7 @@ pub async fn list_tags(cx: Cx) -> Result<Response> {
 
 async fn list_of(cx: Cx, kind: Option<RefKind>) -> Result<Response> {
     let (request, window) = list_request(&cx)?;
-    let query = RefQuery { kind, filter: filter(&cx, &REF_FIELDS)?, sort: sort(&cx, &REF_FIELDS)? };
+    let query = RefQuery { kind, filter: cx.filter(&REF_FIELDS)?, sort: cx.sort(&REF_FIELDS)? };
     let Refs { located, listing, people } =
         cx.service()?.refs(&cx.caller, &repository_path(&cx)?, query, window).await?;
     let shape = Shape::of(&cx);

@@ -23,8 +23,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use service::{Listing, Located, RepositoryPath, Window};
-use wire::{FieldKind, Page, PageRequest, Selection, Sort, Total, Typed};
+use wire::{Page, PageRequest, Selection, Total};
 
+use crate::http::cx::Fields;
 use crate::http::{Cx, Response, answer};
 
 use shape::Shape;
@@ -33,9 +34,6 @@ use shape::Shape;
 pub(crate) fn repository_in_full(cx: &Cx, located: &Located) -> wire::repository::Repository {
     Shape::of(cx).repository_in_full(located)
 }
-
-/// The fields that an endpoint declares.
-type Fields = &'static [(&'static str, FieldKind)];
 
 /// The repository that the path names.
 fn repository_path(cx: &Cx) -> Result<RepositoryPath> {
@@ -49,23 +47,6 @@ fn list_request(cx: &Cx) -> Result<(PageRequest, Window)> {
         .map_err(|_| Error::invalid_field("page", "there are not that many pages"))?;
     let window = Window { limit: i64::from(request.pagelen), offset };
     Ok((request, window))
-}
-
-/// `q=`, held against what the endpoint declares.
-fn filter(cx: &Cx, fields: Fields) -> Result<Option<Typed>> {
-    match cx.query.get("q")? {
-        None | Some("") => Ok(None),
-        Some(text) => wire::query::check(&wire::query::parse(text)?, fields).map(Some),
-    }
-}
-
-/// `sort=`, likewise.
-fn sort(cx: &Cx, fields: Fields) -> Result<Option<Sort>> {
-    let names: Vec<&'static str> = fields.iter().map(|(name, _)| *name).collect();
-    match cx.query.get("sort")? {
-        None | Some("") => Ok(None),
-        Some(text) => wire::sort::parse(text, &names).map(Some),
-    }
 }
 
 /// Says so where a list takes no filter and no order: to pass over them would answer another question.

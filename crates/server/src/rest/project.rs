@@ -5,7 +5,7 @@ use model::{Error, Project, Result, Workspace};
 use service::{NewProject, PROJECT_FIELDS, ProjectChange};
 use wire::project::ProjectInput;
 
-use super::{Shape, filter, list_request, located, page, send, sort};
+use super::{Shape, list_request, located, page, send};
 use crate::http::{Cx, Response, answer};
 
 /// `GET /2.0/workspaces/{workspace}/projects`
@@ -14,7 +14,7 @@ use crate::http::{Cx, Response, answer};
 /// When the caller may see nothing of the workspace.
 pub async fn list(cx: Cx) -> Result<Response> {
     let (request, window) = list_request(&cx)?;
-    let (filter, sort) = (filter(&cx, &PROJECT_FIELDS)?, sort(&cx, &PROJECT_FIELDS)?);
+    let (filter, sort) = (cx.filter(&PROJECT_FIELDS)?, cx.sort(&PROJECT_FIELDS)?);
     let service = cx.service()?;
     let (workspace, list) = service.projects(&cx.caller, cx.param("workspace"), filter, sort, window).await?;
     let open = service.with_public_repositories(&cx.caller, &list.values).await?;

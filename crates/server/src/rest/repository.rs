@@ -8,9 +8,7 @@ use service::{
 };
 use wire::repository::{ProjectReference, RepositoryInput};
 
-use super::{
-    Shape, filter, list_request, located as with_location, optional_json, page, repository_path, send, sort,
-};
+use super::{Shape, list_request, located as with_location, optional_json, page, repository_path, send};
 use crate::http::{Cx, Response, answer};
 
 /// What is not found when there is no repository of the name, rather than no project to move it to.
@@ -26,8 +24,8 @@ pub async fn list(cx: Cx) -> Result<Response> {
     let query = RepositoryQuery {
         workspace: Some(workspace.to_owned()),
         at_least: role(cx.query.get("role")?)?,
-        filter: filter(&cx, &REPOSITORY_FIELDS)?,
-        sort: sort(&cx, &REPOSITORY_FIELDS)?,
+        filter: cx.filter(&REPOSITORY_FIELDS)?,
+        sort: cx.sort(&REPOSITORY_FIELDS)?,
     };
     let list = cx.service()?.repositories(&cx.caller, query, window).await?;
     let shape = Shape::of(&cx);

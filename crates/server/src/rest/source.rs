@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{Entry, EntryKind, SOURCE_FIELDS, SourceAt};
 
 use super::media_type;
-use super::{Shape, filter, list_request, located, number, page, repository_path, send, sort};
+use super::{Shape, list_request, located, number, page, repository_path, send};
 use crate::http::{Cx, Response, answer};
 
 /// The most levels that a listing goes down.
@@ -64,8 +64,8 @@ async fn list(cx: &mut Cx, found: &SourceAt) -> Result<Response> {
         return Err(Error::invalid_field("max_depth", format!("use 1 to {DEEPEST}")));
     }
     let depth = usize::try_from(depth).map_err(Error::internal)?;
-    let filter = filter(cx, &SOURCE_FIELDS)?;
-    let entries = found.entries(depth, filter.as_ref(), sort(cx, &SOURCE_FIELDS)?, window).await?;
+    let filter = cx.filter(&SOURCE_FIELDS)?;
+    let entries = found.entries(depth, filter.as_ref(), cx.sort(&SOURCE_FIELDS)?, window).await?;
     let shape = Shape::of(cx);
     let hash = found.commit.as_str();
     // By the commit's name, so that the pages of a walk are of one state.

@@ -11,12 +11,12 @@ use wire::permission::RepositoryEffectivePermission;
 use wire::workspace::{WorkspaceAccess, WorkspaceMembership};
 use wire::{Page, PageRequest};
 
-use super::{Fields, Shape, filter, flag, list_request, page, selection, send, send_wider, sort, user_name};
+use super::{Fields, Shape, flag, list_request, page, selection, send, send_wider, user_name};
 use crate::http::{Cx, Response};
 
 fn selected(cx: &Cx, fields: Fields) -> Result<(PageRequest, Selected)> {
     let (request, window) = list_request(cx)?;
-    Ok((request, Selected { filter: filter(cx, fields)?, sort: sort(cx, fields)?, window }))
+    Ok((request, Selected { filter: cx.filter(fields)?, sort: cx.sort(fields)?, window }))
 }
 
 /// `GET /2.0/user/workspaces`
