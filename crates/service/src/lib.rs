@@ -88,6 +88,15 @@ pub use store::repository::{Located, RepositoryName};
 pub use store::visibility::AtLeast;
 pub use store::workspace::WorkspaceName;
 
+/// What became of a change to something that its asker may have meant to make.
+#[derive(Debug)]
+pub enum Changed<T> {
+    /// It is changed: as it is now.
+    Done(T),
+    /// There is nothing of this name that the caller may know of. The error says so, where nothing is made either.
+    Absent(model::Error),
+}
+
 /// A part of a list: how many, after how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

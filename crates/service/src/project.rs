@@ -6,7 +6,7 @@ use wire::query::Typed;
 use wire::sort::Sort;
 
 use crate::access::{project_target, unknown};
-use crate::{Caller, Listing, Service, Window};
+use crate::{Caller, Changed, Listing, Service, Window};
 
 /// What is needed to make a project.
 pub struct NewProject {
@@ -142,9 +142,14 @@ impl Service {
         workspace: &str,
         project: &str,
         change: ProjectChange,
-    ) -> Result<(Workspace, Project)> {
-        let ground = self.project_ground(caller, workspace, project).await?;
-        let permit = self.permit(caller, act::ProjectUpdate, &ground)?;
+    ) -> Result<Changed<(Workspace, Project)>> {
+        let ground = self.project_ground(caller, workspace, project).await;
+        let permitted =
+            ground.and_then(|ground| Ok((self.permit(caller, act::ProjectUpdate, &ground)?, ground)));
+        let (permit, ground) = match permitted {
+            Err(absent @ Error::NotFound { .. }) => return Ok(Changed::Absent(absent)),
+            other => other?,
+        };
         if let Some(text) = &change.description {
             description(text)?;
         }
@@ -166,7 +171,7 @@ impl Service {
                 Ok(after)
             })
             .await?;
-        Ok((workspace, after))
+        Ok(Changed::Done((workspace, after)))
     }
 
     /// Deletes a project that holds no repositories.

@@ -15,7 +15,7 @@ use wire::sort::Sort;
 
 use crate::access::{Ground, RepositoryPath, project_ground, repository_ground, repository_target, unknown};
 use crate::project::description;
-use crate::{Caller, Listing, Service, Window};
+use crate::{Caller, Changed, Listing, Service, Window};
 
 /// What is needed to make a repository.
 pub struct NewRepository {
@@ -268,9 +268,14 @@ impl Service {
         caller: &Caller,
         path: &RepositoryPath,
         change: RepositoryChange,
-    ) -> Result<Located> {
-        let ground = self.repository_ground(caller, path).await?;
-        let permit = self.permit(caller, act::RepositoryUpdate, ground.as_ref())?;
+    ) -> Result<Changed<Located>> {
+        let ground = self.repository_ground(caller, path).await;
+        let permitted = ground
+            .and_then(|ground| Ok((self.permit(caller, act::RepositoryUpdate, ground.as_ref())?, ground)));
+        let (permit, ground) = match permitted {
+            Err(absent @ Error::NotFound { .. }) => return Ok(Changed::Absent(absent)),
+            other => other?,
+        };
         if let Some(text) = &change.description {
             description(text)?;
         }
@@ -319,7 +324,7 @@ impl Service {
         if let Some(head) = new_head {
             git::refs::set_default_branch(&self.git.open(id)?, &branch(&head)?).await?;
         }
-        Ok(after)
+        Ok(Changed::Done(after))
     }
 
     /// Whoever moves a repository into a project must be able to make one there.

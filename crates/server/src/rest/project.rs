@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use model::{Error, Project, Result, Workspace};
-use service::{NewProject, PROJECT_FIELDS, ProjectChange};
+use service::{Changed, NewProject, PROJECT_FIELDS, ProjectChange};
 use wire::project::ProjectInput;
 
 use super::{Shape, list_request, located, page, send};
@@ -88,13 +88,12 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
         private: body.is_private,
     };
     let (workspace, key) = (cx.param("workspace"), cx.param("project_key"));
-    match cx.service()?.update_project(&cx.caller, workspace, key, change).await {
-        Ok((workspace, project)) => one(&mut cx, StatusCode::OK, &workspace, &project).await,
-        Err(absent @ Error::NotFound { .. }) => match cx.param("project_key").parse() {
+    match cx.service()?.update_project(&cx.caller, workspace, key, change).await? {
+        Changed::Done((workspace, project)) => one(&mut cx, StatusCode::OK, &workspace, &project).await,
+        Changed::Absent(absent) => match cx.param("project_key").parse() {
             Ok(key) => make(&mut cx, key, body).await,
             Err(_) => Err(absent),
         },
-        Err(other) => Err(other),
     }
 }
 

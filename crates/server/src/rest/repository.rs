@@ -3,16 +3,13 @@
 use axum::http::StatusCode;
 use model::{Error, ForkPolicy, RepositorySlug, Result};
 use service::{
-    AtLeast, Located, NewRepository, ProjectName, REPOSITORY_FIELDS, RepositoryChange, RepositoryQuery,
-    project_name,
+    AtLeast, Changed, Located, NewRepository, ProjectName, REPOSITORY_FIELDS, RepositoryChange,
+    RepositoryQuery, project_name,
 };
 use wire::repository::{ProjectReference, RepositoryInput};
 
 use super::{Shape, list_request, located as with_location, optional_json, page, repository_path, send};
 use crate::http::{Cx, Response, answer};
-
-/// What is not found when there is no repository of the name, rather than no project to move it to.
-const ABSENT: &str = "the repository";
 
 /// `GET /2.0/repositories/{workspace}`
 ///
@@ -137,13 +134,12 @@ pub async fn put(mut cx: Cx) -> Result<Response> {
     };
     let by_id = cx.param("repo_slug").starts_with('{');
     match cx.service()?.update_repository(&cx.caller, &path, change).await {
-        Ok(located) if by_id || located.repository.slug.as_str() == cx.param("repo_slug") => {
+        Ok(Changed::Done(located)) if by_id || located.repository.slug.as_str() == cx.param("repo_slug") => {
             send(&cx, StatusCode::OK, &Shape::of(&cx).repository_in_full(&located))
         }
-        Ok(moved) => answer_located(&cx, StatusCode::OK, &moved),
-        Err(Error::NotFound { what }) if !by_id && what == ABSENT => {
-            make(&mut cx, StatusCode::CREATED, wanted).await
-        }
+        Ok(Changed::Done(moved)) => answer_located(&cx, StatusCode::OK, &moved),
+        Ok(Changed::Absent(absent)) if by_id => Err(absent),
+        Ok(Changed::Absent(_)) => make(&mut cx, StatusCode::CREATED, wanted).await,
         Err(Error::Conflict(message)) => Err(Error::invalid_field("name", message)),
         Err(other) => Err(other),
     }
