@@ -3,14 +3,7 @@
 //! Would catch: a change of a policy, of a route's scopes or of the credentials it admits, that nobody looked at.
 //! To accept a change: `BASTIDE_BLESS=1 cargo test -p acceptance --test access_matrix`.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use std::fmt::Write as _;
 

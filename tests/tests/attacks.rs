@@ -1,14 +1,7 @@
 //! Attacks that succeeded against other Git hosts, tried against this one. Each test's header names the report and tells
 //! the attack.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

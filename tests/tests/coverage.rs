@@ -5,14 +5,7 @@
 //! does. Would catch: a route without its check, a check on the wrong action or resource, a scope asked in one
 //! vocabulary and forgotten in the other, a credential admitted where it should not be.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use model::{
     CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random, RepositoryId,

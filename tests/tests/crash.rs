@@ -3,14 +3,7 @@
 //! Would catch: an answer before the commit, a ref that moved without its record or a record without its ref, a
 //! directory that nobody synced.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,36 +14,39 @@ use std::time::Duration;
 
 use model::Secret;
 use serde_json::{Value, json};
-use testkit::{GitClient, Login, Server};
+use testkit::{GitClient, Login, Place, Server};
 
 /// How many pushes and writes are tried, over all rounds.
 const ATTEMPTS: u32 = 200;
 
-struct Place {
-    server: Server,
+/// A place with `acme/one`, and a repository access token that pushes to it.
+struct Pushed {
+    place: Place,
     token: Secret,
 }
 
-/// A server with `acme/one`, and a repository access token that pushes to it.
-async fn place(server: Server) -> Place {
-    server.administer("POST", "/api/workspaces", &json!({ "slug": "acme", "name": "Acme" })).await;
-    let body = json!({ "key": "CORE", "name": "Core" });
-    server.administer("POST", "/2.0/workspaces/acme/projects", &body).await;
-    let body = json!({ "scm": "git", "project": { "key": "CORE" }, "is_private": true });
-    server.administer("POST", "/2.0/repositories/acme/one", &body).await;
-    let body = json!({ "name": "pusher", "scopes": ["repository:write"] });
-    let made = server.administer("POST", "/api/repositories/acme/one/access-tokens", &body).await;
-    let token = Secret::new(made["token"].as_str().expect("the secret").to_owned());
-    Place { server, token }
+impl std::ops::Deref for Pushed {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
-impl Place {
+impl Pushed {
+    async fn to(server: Server) -> Self {
+        let place = Place::on(server).await;
+        place.repository("one", true).await;
+        let (_, token) = place.token("one", "repository:write").await;
+        Self { place, token }
+    }
+
     fn git(&self) -> GitClient {
-        GitClient::new().with_credential(&self.server.url, "x-token-auth", &self.token)
+        self.place.git(&self.token)
     }
 
     fn address(&self) -> String {
-        format!("{}/acme/one.git", self.server.url)
+        self.place.address("one")
     }
 
     /// The branches there are, by name.
@@ -101,7 +97,7 @@ impl Place {
     /// at rest: upkeep replaces packs while it runs.
     fn assert_whole(mut self) {
         self.assert_trail();
-        assert_eq!(self.server.stop(), Some(0), "the server ends when it is asked to");
+        assert_eq!(self.place.server.stop(), Some(0), "the server ends when it is asked to");
         self.assert_trail();
         let repositories = self.repositories();
         assert!(!repositories.is_empty());
@@ -117,8 +113,7 @@ impl Place {
     }
 
     fn assert_trail(&self) {
-        let verified = self.server.command(&["audit", "verify"]);
-        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+        let _ = self.server.command(&["audit", "verify"]).expect_success();
     }
 }
 
@@ -176,7 +171,7 @@ async fn write_until_gone(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn everything_acknowledged_survives_kill_nine_at_any_moment() {
-    let mut place = place(Server::start()).await;
+    let mut place = Pushed::to(Server::start()).await;
     let (pushes, writes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let (mut pushed, mut written) = (Vec::new(), Vec::new());
     let mut moment: u64 = 0x5EED;
@@ -198,11 +193,11 @@ async fn everything_acknowledged_survives_kill_nine_at_any_moment() {
         // Somewhere in the first two seconds; the numbers are the same in every run.
         moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         tokio::time::sleep(Duration::from_millis(200 + (moment >> 33) % 1_800)).await;
-        place.server.kill();
+        place.place.server.kill();
         gone.store(true, Ordering::SeqCst);
         pushed.extend(pusher.await.expect("the pusher ends"));
         written.extend(writer.await.expect("the writer ends"));
-        place.server.restart();
+        place.place.server.restart();
     }
     assert!(rounds >= 3, "the server was killed {rounds} times only");
     assert!(pushed.len() > 50 && written.len() > 50, "{} pushes, {} writes", pushed.len(), written.len());
@@ -267,7 +262,7 @@ async fn everything_acknowledged_survives_the_loss_of_power() {
     run("mkfs.ext4", &["-q".as_ref(), image.as_ref()]);
     let disk = Mounted::new(&image, folder.path().join("disk.mounted"));
     let data = disk.folder.join("data");
-    let place = place(Server::start_in(&data, &[])).await;
+    let place = Pushed::to(Server::start_in(&data, &[])).await;
     let git = place.git();
     let copy = git.working_copy("pushed");
     let mut kept = 0;
@@ -287,14 +282,9 @@ async fn everything_acknowledged_survives_the_loss_of_power() {
 
         for (image, key) in [(&left, None), (&left_later, Some(&key))] {
             let after = Mounted::new(image, folder.path().join("after"));
-            let revived = Place {
-                server: Server::open(
-                    &after.folder.join("data"),
-                    Vec::new(),
-                    place.server.administrator.clone(),
-                ),
-                token: place.token.clone(),
-            };
+            let administrator = place.server.administrator.clone();
+            let server = Server::open(&after.folder.join("data"), Vec::new(), administrator);
+            let revived = Pushed { place: Place { server }, token: place.token.clone() };
             assert_eq!(revived.branches().get(&name), Some(&commit), "push {number} was acknowledged");
             if let Some(key) = key {
                 let path = format!("/2.0/workspaces/acme/projects/{key}");

@@ -1,14 +1,7 @@
 //! Whose address the trail shows. Attack: a client names an address of its choice in a forwarding header, to hide, to frame
 //! somebody else, or to get around whatever goes by the address.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use serde_json::{Value, json};
 use testkit::{Login, Server};

@@ -1,13 +1,7 @@
 //! Budgets of requests, from outside. Attack: a loop that ran away, or somebody who means harm, keeps others from being
 //! answered; or spends the budget of somebody else to shut them out.
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use serde_json::Value;
 use testkit::{GitClient, Login, Server, World};

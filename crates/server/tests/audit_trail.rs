@@ -1,34 +1,31 @@
 //! Attacks on the audit trail by somebody who can write the database: each is found, and an untouched trail is not
 //! accused.
 
-#![expect(clippy::unwrap_used, reason = "a test says so when it fails")]
-
-mod support;
+#![cfg(test)]
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use support::{bastide, stderr, stdout};
+use testkit::{Transcript, bastide};
 
 /// A data directory with some events and no server.
 fn events(folder: &Path) {
     let data = folder.to_str().unwrap();
     let made = bastide(&["admin", "init", "--data", data, "--username", "ann", "--email", "ann@example.com"]);
-    assert!(made.status.success(), "{}", stderr(&made));
+    let _ = made.expect_success();
     for name in ["ben", "cat", "dan"] {
         let email = format!("{name}@example.com");
         let added = bastide(&["admin", "user", "add", "--data", data, "--username", name, "--email", &email]);
-        assert!(added.status.success(), "{}", stderr(&added));
+        let _ = added.expect_success();
     }
 }
 
 fn sql(folder: &Path, statement: &str) -> String {
     let output = Command::new("sqlite3").arg(folder.join("bastide.db")).arg(statement).output().unwrap();
-    assert!(output.status.success(), "{statement}: {}", stderr(&output));
-    stdout(&output).trim().to_owned()
+    Transcript::from(output).expect_success().to_owned()
 }
 
-fn verify(folder: &Path, more: &[&str]) -> Output {
+fn verify(folder: &Path, more: &[&str]) -> Transcript {
     let mut arguments = vec!["audit", "verify", "--data", folder.to_str().unwrap()];
     arguments.extend(more);
     bastide(&arguments)
@@ -46,10 +43,9 @@ fn event_of(folder: &Path, name: &str) -> String {
 fn found(folder: &Path, statement: &str, expected: &[&str]) {
     sql(folder, statement);
     let output = verify(folder, &[]);
-    let text = stdout(&output);
-    assert_eq!(output.status.code(), Some(1), "{statement}: {text}{}", stderr(&output));
+    assert_eq!(output.code, Some(1), "{statement}: {output}");
     for sentence in expected {
-        assert!(text.contains(sentence), "{statement}: `{sentence}` is not in: {text}");
+        assert!(output.stdout.contains(sentence), "{statement}: `{sentence}` is not in: {output}");
     }
 }
 
@@ -58,8 +54,7 @@ fn an_untouched_trail_is_intact() {
     let folder = tempfile::tempdir().unwrap();
     events(folder.path());
     let output = verify(folder.path(), &[]);
-    assert!(output.status.success(), "{}", stdout(&output));
-    assert!(stdout(&output).contains("intact: 4 events"), "{}", stdout(&output));
+    assert!(output.expect_success().contains("intact: 4 events"), "{output}");
 }
 
 #[test]
@@ -135,7 +130,7 @@ fn an_inserted_event_is_found() {
         FROM audit_event JOIN ledger_entry ON event_id = id WHERE resource = 'user:cat' LIMIT 1"
     );
     found(folder.path(), &waiting, &["its code is not this instance's"]);
-    assert!(stdout(&verify(folder.path(), &[])).contains("is not its event"), "{id}");
+    assert!(verify(folder.path(), &[]).stdout.contains("is not its event"), "{id}");
 }
 
 /// Whoever has the database alone can cut off its end, checkpoints and all. A checkpoint that was put aside tells.
@@ -148,15 +143,15 @@ fn a_trail_that_was_cut_off_is_found_with_a_kept_checkpoint() {
     std::fs::write(&kept, format!("{note}\n")).unwrap();
     let kept = kept.to_str().unwrap();
     let output = verify(folder.path(), &["--checkpoint", kept]);
-    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    let _ = output.expect_success();
     sql(
         folder.path(),
         "DELETE FROM audit_event WHERE resource = 'user:dan'; DELETE FROM ledger_entry WHERE idx = 3;
         DELETE FROM ledger_checkpoint WHERE size > 3",
     );
     let output = verify(folder.path(), &["--checkpoint", kept]);
-    assert_eq!(output.status.code(), Some(1), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("entry 3 is missing"), "{}", stdout(&output));
+    assert_eq!(output.code, Some(1), "{output}");
+    assert!(output.stdout.contains("entry 3 is missing"), "{output}");
 }
 
 #[test]
@@ -164,8 +159,8 @@ fn the_export_has_a_line_for_each_event() {
     let folder = tempfile::tempdir().unwrap();
     events(folder.path());
     let output = bastide(&["audit", "export", "--data", folder.path().to_str().unwrap()]);
-    assert!(output.status.success(), "{}", stderr(&output));
-    let resources: Vec<String> = stdout(&output)
+    let resources: Vec<String> = output
+        .expect_success()
         .lines()
         .map(|line| {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();

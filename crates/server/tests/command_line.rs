@@ -1,66 +1,26 @@
 //! The program itself: the first administrator, one program for one data directory, the server's life.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says so when it fails")]
+#![cfg(test)]
 
-mod support;
-
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use serde_json::Value;
-use support::{BASTIDE, bastide, stderr, stdout};
+use model::Secret;
+use serde_json::{Value, json};
+use testkit::server::program;
+use testkit::{Login, Server, Transcript, bastide};
 
 fn init(data: &Path) -> Value {
     let data = data.to_str().unwrap();
-    let made = bastide(&[
-        "admin",
-        "init",
-        "--data",
-        data,
-        "--username",
-        "ann",
-        "--email",
-        "ann@example.com",
-        "--json",
-    ]);
-    assert!(made.status.success(), "{}", stderr(&made));
-    serde_json::from_slice(&made.stdout).unwrap()
+    let who = ["--username", "ann", "--email", "ann@example.com", "--json"];
+    let made = bastide(&[&["admin", "init", "--data", data][..], &who[..]].concat());
+    serde_json::from_str(made.expect_success()).unwrap()
 }
 
-/// A server, killed when the test ends.
-struct Serving {
-    child: Child,
-    url: String,
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve(data: &Path) -> Serving {
-    let mut child = Command::new(BASTIDE)
-        .args(["serve", "--listen", "127.0.0.1:0", "--json", "--data"])
-        .arg(data)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let told: Value = serde_json::from_str(&line).unwrap();
-    Serving { child, url: told["listening"].as_str().unwrap().to_owned() }
-}
-
-fn curl(arguments: &[&str]) -> (u16, String) {
-    let mut all = vec!["-sS", "--max-time", "30", "-w", "\n%{http_code}"];
-    all.extend(arguments);
-    let told = stdout(&Command::new("curl").args(all).output().unwrap());
-    let (body, status) = told.rsplit_once('\n').unwrap();
-    (status.parse().unwrap(), body.to_owned())
+/// A server on what [`init`] has made.
+fn serve(data: &Path, made: &Value) -> Server {
+    let token = Secret::new(made["api_token"].as_str().unwrap().to_owned());
+    Server::open(data, Vec::new(), Login::Basic("ann@example.com".to_owned(), token))
 }
 
 #[test]
@@ -72,105 +32,80 @@ fn the_first_administrator_is_made_once() {
     assert!(made["api_token"].as_str().unwrap().parse::<model::Token>().is_ok());
     let again = ["admin", "init", "--data", data.to_str().unwrap(), "--username", "ben", "--email", "b@b.c"];
     for served in [false, true] {
-        let server = served.then(|| serve(&data));
+        let server = served.then(|| serve(&data, &made));
         let refused = bastide(&again);
-        assert!(!refused.status.success());
-        assert!(stderr(&refused).contains("there is an administrator already"), "{}", stderr(&refused));
+        assert!(refused.expect_failure().contains("there is an administrator already"), "{refused}");
         drop(server);
     }
 }
 
-#[test]
-fn the_first_token_opens_the_interface_and_the_operators_rows_open_to_nobody() {
+#[tokio::test]
+async fn the_first_token_opens_the_interface_and_the_operators_rows_open_to_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let made = init(folder.path());
-    let server = serve(folder.path());
-    let user = format!("ann@example.com:{}", made["api_token"].as_str().unwrap());
-    let at = |path: &str| format!("{}{path}", server.url);
-    let (status, body) = curl(&["-u", &user, &at("/api/users/ann")]);
-    assert_eq!(status, 200, "{body}");
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["staff_role"], "administrator");
+    let server = serve(folder.path(), &made);
+    let ann = server.administrator.clone();
+    let shown = server.send("GET", "/api/users/ann", &ann, &Value::Null).await.expect(200);
+    assert_eq!(shown["staff_role"], "administrator");
     for path in ["/api/operator/health", "/api/operator/verification"] {
-        assert_eq!(curl(&["-u", &user, &at(path)]).0, 403, "{path}");
-        assert_eq!(curl(&[&at(path)]).0, 401, "{path}");
+        let _ = server.send("GET", path, &ann, &Value::Null).await.expect(403);
+        let _ = server.send("GET", path, &Login::Nobody, &Value::Null).await.expect(401);
     }
-    let body = r#"{"username": "eve", "email": "eve@example.com"}"#;
-    let json = "Content-Type: application/json";
-    assert_eq!(curl(&["-u", &user, "-H", json, "-d", body, &at("/api/operator/init")]).0, 403);
-    let (status, _) = curl(&["-u", &user, "-H", json, "-d", body, &at("/api/users")]);
-    assert_eq!(status, 201);
+    let body = json!({ "username": "eve", "email": "eve@example.com" });
+    let _ = server.send("POST", "/api/operator/init", &ann, &body).await.expect(403);
+    let _ = server.send("POST", "/api/users", &ann, &body).await.expect(201);
     // Bound to what was seen, a change meets one that came between.
-    let change = |tag: &str, body: &str| {
-        let tag = format!("If-Match: {tag}");
-        curl(&["-u", &user, "-X", "PUT", "-H", json, "-H", &tag, "-d", body, &at("/api/users/eve")]).0
-    };
-    assert_eq!(change("\"0000\"", r#"{"active": false}"#), 412);
-    assert_eq!(change("*", r#"{"active": false}"#), 200);
+    let Login::Basic(user, secret) = &ann else { panic!("an API token") };
+    for (tag, status) in [("\"0000\"", 412), ("*", 200)] {
+        let request = server.client().put(format!("{}/api/users/eve", server.url)).header("if-match", tag);
+        let request = request.basic_auth(user, Some(secret.expose())).json(&json!({ "active": false }));
+        assert_eq!(request.send().await.unwrap().status(), status, "{tag}");
+    }
 }
 
 #[test]
 fn one_data_directory_has_one_program() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    init(&data);
-    let server = serve(&data);
-    let data = data.to_str().unwrap();
-    let second = bastide(&["serve", "--listen", "127.0.0.1:0", "--data", data]);
-    assert!(!second.status.success());
-    assert!(stderr(&second).contains("is in use by another bastide"), "{}", stderr(&second));
+    let server = serve(&data, &init(&data));
+    let second = bastide(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    assert!(second.expect_failure().contains("is in use by another bastide"), "{second}");
     // Commands go through the server instead.
-    let doctor = bastide(&["doctor", "--data", data]);
-    assert!(doctor.status.success(), "{}", stdout(&doctor));
-    assert!(stdout(&doctor).contains("through the running server"), "{}", stdout(&doctor));
-    let added = bastide(&["admin", "user", "add", "--data", data, "--username", "ben", "--email", "b@b.c"]);
-    assert!(added.status.success(), "{}", stderr(&added));
-    let listed = bastide(&["admin", "user", "list", "--data", data]);
-    assert!(stdout(&listed).contains("ben"), "{}", stdout(&listed));
-    let explained = bastide(&[
-        "access",
-        "explain",
-        "--data",
-        data,
-        "--principal",
-        "user:ben",
-        "--action",
-        "user.list",
-        "--resource",
-        "instance",
-        "--json",
-    ]);
-    let told: Value = serde_json::from_slice(&explained.stdout).unwrap();
+    let doctor = server.command(&["doctor"]);
+    assert!(doctor.expect_success().contains("through the running server"), "{doctor}");
+    let added = server.command(&["admin", "user", "add", "--username", "ben", "--email", "b@b.c"]);
+    let _ = added.expect_success();
+    let listed = server.command(&["admin", "user", "list"]);
+    assert!(listed.expect_success().contains("ben"), "{listed}");
+    let question = ["--principal", "user:ben", "--action", "user.list", "--resource", "instance", "--json"];
+    let explained = server.command(&[&["access", "explain"][..], &question[..]].concat());
+    let told: Value = serde_json::from_str(explained.expect_success()).unwrap();
     assert_eq!(told["decision"], "refuse");
-    drop(server);
 }
 
 #[test]
 fn a_signal_ends_the_server_gently() {
-    let folder = tempfile::tempdir().unwrap();
-    init(folder.path());
-    let mut server = serve(folder.path());
-    let id = server.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
-    assert!(!folder.path().join("run/operator.sock").exists());
+    let mut server = Server::start();
+    assert_eq!(server.stop(), Some(0));
+    assert!(!server.data().join("run/operator.sock").exists());
 }
 
 #[test]
 fn a_password_on_the_command_line_is_refused() {
     let refused =
         bastide(&["doctor", "--data", "/nonexistent", "--database", "postgres://ann:secret@127.0.0.1/db"]);
-    assert!(!refused.status.success());
-    assert!(stderr(&refused).contains("BASTIDE_DATABASE_PASSWORD"), "{}", stderr(&refused));
-    assert!(!stderr(&refused).contains("secret"), "{}", stderr(&refused));
+    let said = refused.expect_failure();
+    assert!(said.contains("BASTIDE_DATABASE_PASSWORD") && !said.contains("secret"), "{said}");
 }
 
 /// The whole story with the real git, and nothing left behind.
 #[test]
 fn the_demonstration_tells_its_story_and_goes() {
     let folder = tempfile::tempdir().unwrap();
-    let told = Command::new(BASTIDE).args(["demo", "--once"]).env("TMPDIR", folder.path()).output().unwrap();
-    assert!(told.status.success(), "{}{}", stdout(&told), stderr(&told));
-    let text = stdout(&told);
+    let told =
+        Command::new(program()).args(["demo", "--once"]).env("TMPDIR", folder.path()).output().unwrap();
+    let told = Transcript::from(told);
+    let text = told.expect_success();
     for line in ["main -> main", "the repository does not exist", "Authentication failed", "intact"] {
         assert!(text.contains(line), "{line}: {text}");
     }

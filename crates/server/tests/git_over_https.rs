@@ -1,178 +1,193 @@
 //! The real git, and curl where its headers matter, against a real server.
 
-#![expect(clippy::unwrap_used, reason = "a test says so when it fails")]
-
-mod support;
+#![cfg(test)]
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use model::Outcome;
-use service::{AuditQuery, RepositoryChange, TokenPlace};
-use support::House;
+use model::Secret;
+use serde_json::{Value, json};
+use testkit::{GitClient, Login, Place, Transcript};
 
-const TOKEN_USER: &str = "x-token-auth";
+/// A git of the administrator's, by an API token.
+fn administrators_git(place: &Place, user: &str) -> GitClient {
+    GitClient::new().with_credential(&place.server.url, user, &secret(place))
+}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_push_is_cloned_back_in_every_version_of_the_protocol() {
-    let house = House::open().await;
-    let one = house.repository("one", true).await;
-    let (_, token) = house.token(&one, "repository:write").await;
-    let git = house.git(TOKEN_USER, &token);
-    let work = git.work_tree("work", 3).await;
-    let address = house.address("one");
-    git.run(&work, &["push", &address, "main"]).await.good();
-    let home = house.folder.path();
-    for version in ["0", "1", "2"] {
-        let version_setting = format!("protocol.version={version}");
-        let folder = format!("clone-{version}");
-        git.run(home, &["-c", &version_setting, "clone", "-q", &address, &folder]).await.good();
-        assert_eq!(std::fs::read_to_string(home.join(folder).join("file")).unwrap(), "line 2\n");
-        let shallow = format!("shallow-{version}");
-        git.run(home, &["-c", &version_setting, "clone", "-q", "--depth=1", &address, &shallow]).await.good();
-        let log = git.run(&home.join(&shallow), &["rev-list", "--count", "HEAD"]).await.good();
-        assert_eq!(log.trim(), "1");
-        git.run(&home.join(&shallow), &["-c", &version_setting, "fetch", "-q", "--unshallow"]).await.good();
-        let log = git.run(&home.join(&shallow), &["rev-list", "--count", "HEAD"]).await.good();
-        assert_eq!(log.trim(), "3");
+fn secret(place: &Place) -> Secret {
+    match &place.server.administrator {
+        Login::Basic(_, secret) => secret.clone(),
+        Login::Bearer(_) | Login::Nobody => panic!("an API token"),
     }
-    git.run(home, &["clone", "-q", "--no-checkout", "--filter=blob:none", &address, "partial"]).await.good();
-    let missing =
-        git.run(&home.join("partial"), &["rev-list", "--objects", "--missing=print", "HEAD"]).await.good();
+}
+
+/// What curl says of an address, headers first.
+fn curl(place: &Place, arguments: &[&str], path: &str) -> String {
+    let mut command = Command::new("curl");
+    command.args(["-sS", "-i", "--max-time", "30"]).args(arguments);
+    let told = Transcript::from(command.arg(format!("{}{path}", place.server.url)).output().unwrap());
+    let _ = told.expect_success();
+    told.stdout
+}
+
+#[tokio::test]
+async fn a_push_is_cloned_back_in_every_version_of_the_protocol() {
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let (_, token) = place.token("one", "repository:write").await;
+    let git = place.git(&token);
+    let work = git.working_copy("work");
+    for number in 0..2 {
+        let _ = git.commit(&work, "file", format!("line {number}\n"));
+    }
+    let address = place.address("one");
+    let _ = git.run(&work, ["push", &address, "main"]).expect_success();
+    let home = git.home();
+    let good = |folder: &Path, arguments: &[&str]| git.run(folder, arguments).expect_success().to_owned();
+    for version in ["0", "1", "2"] {
+        let setting = format!("protocol.version={version}");
+        let folder = format!("clone-{version}");
+        good(home, &["-c", &setting, "clone", "-q", &address, &folder]);
+        assert_eq!(std::fs::read_to_string(home.join(folder).join("file")).unwrap(), "line 1\n");
+        let shallow = format!("shallow-{version}");
+        good(home, &["-c", &setting, "clone", "-q", "--depth=1", &address, &shallow]);
+        let shallow = home.join(shallow);
+        assert_eq!(good(&shallow, &["rev-list", "--count", "HEAD"]), "1");
+        good(&shallow, &["-c", &setting, "fetch", "-q", "--unshallow"]);
+        assert_eq!(good(&shallow, &["rev-list", "--count", "HEAD"]), "3");
+    }
+    good(home, &["clone", "-q", "--no-checkout", "--filter=blob:none", &address, "partial"]);
+    let missing = good(&home.join("partial"), &["rev-list", "--objects", "--missing=print", "HEAD"]);
     assert!(missing.lines().any(|line| line.starts_with('?')), "{missing}");
 }
 
 /// The name with and without `.git`, and the former name of a renamed repository.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn every_name_of_a_repository_leads_to_it() {
-    let house = House::open().await;
-    let one = house.repository("one", true).await;
-    let (_, token) = house.token(&one, "repository:write").await;
-    let git = house.git(TOKEN_USER, &token);
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
-    let change = RepositoryChange { slug: Some("two".parse().unwrap()), ..RepositoryChange::default() };
-    let ann = house.ann("admin:repository:bitbucket").await;
-    house.service.update_repository(&ann, &one, change).await.unwrap();
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let (_, token) = place.token("one", "repository:write").await;
+    let git = place.git(&token);
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("one"), "main"]).expect_success();
+    let renamed =
+        place.server.administer("PUT", "/2.0/repositories/acme/one", &json!({ "name": "two" })).await;
+    assert_eq!(renamed["full_name"], "acme/two");
     for slug in ["one.git", "one", "two.git", "two"] {
-        let listed = git.run(&work, &["ls-remote", &format!("{}/acme/{slug}", house.url)]).await.good();
-        assert!(listed.contains("refs/heads/main"), "{slug}: {listed}");
+        let listed = git.run(&work, ["ls-remote", &format!("{}/acme/{slug}", place.server.url)]);
+        assert!(listed.expect_success().contains("refs/heads/main"), "{slug}: {listed}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_token_reaches_its_repository_alone_until_it_is_revoked() {
-    let house = House::open().await;
-    let one = house.repository("one", true).await;
-    house.repository("two", true).await;
-    let (id, token) = house.token(&one, "repository:write").await;
-    let git = house.git(TOKEN_USER, &token);
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    place.repository("two", true).await;
+    let (id, token) = place.token("one", "repository:write").await;
+    let git = place.git(&token);
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("one"), "main"]).expect_success();
 
-    let said = git.run(&work, &["push", &house.address("two"), "main"]).await.refused();
-    assert!(said.contains("remote: the repository does not exist"), "{said}");
-    let request = said.lines().find_map(|line| line.strip_prefix("remote: request id: ")).unwrap().trim();
+    let refused = git.run(&work, ["push", &place.address("two"), "main"]);
+    let _ = refused.expect_failure();
+    assert!(refused.remote().join(" ").contains("the repository does not exist"), "{refused}");
+    let request =
+        refused.remote().iter().find_map(|line| line.strip_prefix("request id: ")).unwrap().to_owned();
     // The refusal is recorded without making the refused wait.
-    let query = AuditQuery { outcome: Some(Outcome::Refused), ..AuditQuery::default() };
-    let ann = house.ann("audit:read").await;
-    let mut tries = 0;
-    let event = loop {
-        let (events, _) = house.service.audit_events(&ann, query.clone(), 10).await.unwrap();
-        if let Some(event) = events.into_iter().find(|event| event.request_id.to_string() == request) {
-            break event;
+    let mut event = Value::Null;
+    for _ in 0..500 {
+        let events = place.server.administer("GET", "/api/audit/events?outcome=refused", &Value::Null).await;
+        let mut events = events["values"].as_array().unwrap().iter();
+        if let Some(found) = events.find(|event| event["request_id"] == *request) {
+            event = found.clone();
+            break;
         }
-        tries += 1;
-        assert!(tries < 500, "the refusal is not in the trail");
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    };
-    assert_eq!(event.resource, "repository:acme/two");
-    assert_eq!(event.actor, format!("access-token:{}", id.braced()));
+    }
+    assert_eq!(event["resource"], "repository:acme/two", "the refusal is not in the trail");
+    assert_eq!(event["actor"], format!("access-token:{id}"));
 
-    let ann = house.ann("credential:write").await;
-    house.service.revoke_access_token(&ann, &TokenPlace::Repository(one), id).await.unwrap();
-    let said = git.run(&work, &["ls-remote", &house.address("one")]).await.refused();
-    assert!(said.contains("Authentication failed"), "{said}");
+    let id = id.replace('{', "%7B").replace('}', "%7D");
+    let path = format!("/api/repositories/acme/one/access-tokens/{id}");
+    place.server.administer("DELETE", &path, &Value::Null).await;
+    let refused = git.run(&work, ["ls-remote", &place.address("one")]);
+    assert!(refused.expect_failure().contains("Authentication failed"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn scopes_decide_between_reading_and_pushing() {
-    let house = House::open().await;
-    let one = house.repository("one", true).await;
-    let (_, writing) = house.token(&one, "repository:write").await;
-    let (_, reading) = house.token(&one, "repository").await;
-    let git = house.git(TOKEN_USER, &writing);
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
-    let git = house.git(TOKEN_USER, &reading);
-    git.run(&work, &["ls-remote", &house.address("one")]).await.good();
-    let said = git.run(&work, &["push", &house.address("one"), "main:next"]).await.refused();
-    assert!(said.contains("lacks a scope"), "{said}");
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let (_, writing) = place.token("one", "repository:write").await;
+    let (_, reading) = place.token("one", "repository").await;
+    let (git, address) = (place.git(&writing), place.address("one"));
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &address, "main"]).expect_success();
+    let git = place.git(&reading);
+    let _ = git.run(&work, ["ls-remote", &address]).expect_success();
+    let refused = git.run(&work, ["push", &address, "main:next"]);
+    assert!(refused.expect_failure().contains("lacks a scope"), "{refused}");
 
     // The administrator's API token, as the user's own name and as the fixed one.
-    for user in ["ann", "x-bitbucket-api-token-auth"] {
-        let git = house.git(user, house.administrator.secret());
-        git.run(&work, &["push", &house.address("one"), &format!("main:{user}")]).await.good();
+    for user in ["root", "x-bitbucket-api-token-auth"] {
+        let git = administrators_git(&place, user);
+        let _ = git.run(&work, ["push", &address, &format!("main:{user}")]).expect_success();
     }
-    let git = house.git(TOKEN_USER, house.administrator.secret());
-    git.run(&work, &["ls-remote", &house.address("one")]).await.refused();
+    let git = administrators_git(&place, "x-token-auth");
+    let _ = git.run(&work, ["ls-remote", &address]).expect_failure();
 }
 
 /// Would catch a scope that is asked of the advertisement and not of the push: flat scopes imply nothing.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_api_token_that_may_only_write_pushes_and_does_not_read() {
-    let house = House::open().await;
-    house.repository("one", true).await;
-    let new = service::NewCredential {
-        name: "writes".parse().unwrap(),
-        scopes: vec!["write:repository:bitbucket".to_owned()],
-        expires_on: None,
-    };
-    let ann = house.ann("credential:write").await;
-    let minted =
-        house.service.create_own_credential(&ann, model::CredentialKind::ApiToken, new).await.unwrap();
-    let git = house.git("ann", minted.token.secret());
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
-    let said = git.run(&work, &["ls-remote", &house.address("one")]).await.refused();
-    assert!(said.contains("lacks a scope"), "{said}");
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let body = json!({ "name": "writes", "scopes": ["write:repository:bitbucket"] });
+    let made = place.server.administer("POST", "/api/user/api-tokens", &body).await;
+    let token = Secret::new(made["token"].as_str().unwrap().to_owned());
+    let git = GitClient::new().with_credential(&place.server.url, "root", &token);
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("one"), "main"]).expect_success();
+    let refused = git.run(&work, ["ls-remote", &place.address("one")]);
+    assert!(refused.expect_failure().contains("lacks a scope"), "{refused}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn strangers_read_what_is_public_and_learn_of_nothing_else() {
-    let house = House::open().await;
-    house.repository("open", false).await;
-    house.repository("closed", true).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("open"), "main"]).await.good();
-    let stranger = house.stranger();
-    stranger.run(house.folder.path(), &["clone", "-q", &house.address("open"), "copy"]).await.good();
-    stranger.run(&work, &["push", &house.address("open"), "main:x"]).await.refused();
+    let place = Place::new().await;
+    place.repository("open", false).await;
+    place.repository("closed", true).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("open"), "main"]).expect_success();
+    let stranger = GitClient::new();
+    let _ = stranger.run(stranger.home(), ["clone", "-q", &place.address("open"), "copy"]).expect_success();
+    let _ = stranger.run(&work, ["push", &place.address("open"), "main:x"]).expect_failure();
     for slug in ["closed", "nowhere"] {
         let path = format!("/acme/{slug}.git/info/refs?service=git-upload-pack");
-        let answer = house.curl(&[], &path).await;
+        let answer = curl(&place, &[], &path);
         assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
         assert!(answer.to_lowercase().contains("www-authenticate: basic realm=\"bastide\""), "{answer}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn headers_and_types_are_gits_own() {
-    let house = House::open().await;
-    house.repository("one", false).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", false).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("one"), "main"]).expect_success();
 
-    let answer = house.curl(&[], "/acme/one.git/info/refs?service=git-upload-pack").await;
+    let answer = curl(&place, &[], "/acme/one.git/info/refs?service=git-upload-pack");
     let lower = answer.to_lowercase();
     assert!(lower.contains("content-type: application/x-git-upload-pack-advertisement"), "{answer}");
     assert!(lower.contains("cache-control: no-cache"), "{answer}");
     assert!(lower.contains("x-request-id: "), "{answer}");
     assert!(answer.contains("001e# service=git-upload-pack\n0000"), "{answer}");
-    let answer = house
-        .curl(&["-H", "Git-Protocol: version=2"], "/acme/one.git/info/refs?service=git-upload-pack")
-        .await;
+    let answer =
+        curl(&place, &["-H", "Git-Protocol: version=2"], "/acme/one.git/info/refs?service=git-upload-pack");
     assert!(answer.contains("000eversion 2\n"), "{answer}");
 
     for (arguments, path, status) in [
@@ -192,69 +207,72 @@ async fn headers_and_types_are_gits_own() {
             "415",
         ),
     ] {
-        let answer = house.curl(arguments, path).await;
+        let answer = curl(&place, arguments, path);
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
         assert!(answer.to_lowercase().contains("content-type: text/plain"), "{path}: {answer}");
         assert!(answer.contains("request id: "), "{path}: {answer}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_body_may_be_compressed_and_its_sender_may_wait_to_be_asked() {
-    let house = House::open().await;
-    house.repository("one", false).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 1).await;
-    git.run(&work, &["push", &house.address("one"), "main"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", false).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let _ = git.run(&work, ["push", &place.address("one"), "main"]).expect_success();
     let request = "0014command=ls-refs\n0000";
-    let body = house.folder.path().join("body");
+    let body = git.home().join("body");
     std::fs::write(&body, request).unwrap();
-    let status = std::process::Command::new("gzip").arg("-k").arg(&body).status().unwrap();
+    let status = Command::new("gzip").arg("-k").arg(&body).status().unwrap();
     assert!(status.success());
     let data = format!("@{}", body.with_extension("gz").display());
-    let answer = house
-        .curl(
-            &[
-                "-H",
-                "Content-Type: application/x-git-upload-pack-request",
-                "-H",
-                "Content-Encoding: gzip",
-                "-H",
-                "Git-Protocol: version=2",
-                "-H",
-                "Expect: 100-continue",
-                "--data-binary",
-                &data,
-            ],
-            "/acme/one.git/git-upload-pack",
-        )
-        .await;
+    let answer = curl(
+        &place,
+        &[
+            "-H",
+            "Content-Type: application/x-git-upload-pack-request",
+            "-H",
+            "Content-Encoding: gzip",
+            "-H",
+            "Git-Protocol: version=2",
+            "-H",
+            "Expect: 100-continue",
+            "--data-binary",
+            &data,
+        ],
+        "/acme/one.git/git-upload-pack",
+    );
     assert!(answer.contains("HTTP/1.1 100"), "{answer}");
     assert!(answer.contains("HTTP/1.1 200"), "{answer}");
     assert!(answer.to_lowercase().contains("content-type: application/x-git-upload-pack-result"), "{answer}");
     assert!(answer.contains(" refs/heads/main\n"), "{answer}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn options_and_atomic_pushes_pass_through() {
-    let house = House::open().await;
-    house.repository("one", true).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 2).await;
-    let address = house.address("one");
-    git.run(&work, &["push", "-o", "ci.skip", &address, "main"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let address = place.address("one");
+    let _ = git.run(&work, ["push", "-o", "ci.skip", &address, "main"]).expect_success();
     // One ref cannot move, so none does.
-    git.run(&work, &["branch", "old", "HEAD^"]).await.good();
-    let said = git.run(&work, &["push", "--atomic", &address, "main:new", "old:main"]).await.refused();
+    let _ = git.commit(&work, "file", "more\n");
+    let _ = git.run(&work, ["push", "-q", &address, "main"]).expect_success();
+    let _ = git.run(&work, ["branch", "old", "HEAD^"]).expect_success();
+    let refused = git.run(&work, ["push", "--atomic", &address, "main:new", "old:main"]);
+    let said = refused.expect_failure();
     assert!(said.contains("atomic") || said.contains("rejected"), "{said}");
-    let listed = git.run(&work, &["ls-remote", &address]).await.good();
+    let listed = git.run(&work, ["ls-remote", &address]).expect_success().to_owned();
     assert!(!listed.contains("refs/heads/new"), "{listed}");
-    let said = git.run(&work, &["push", &address, "main:refs/bastide/x"]).await.refused();
+    let refused = git.run(&work, ["push", &address, "main:refs/bastide/x"]);
+    let said = refused.expect_failure();
     assert!(said.contains("(request "), "{said}");
 }
 
 /// A repository's directory in the data directory: the one that holds `HEAD`.
-fn bare(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+fn bare(folder: &Path) -> Option<PathBuf> {
     if folder.join("HEAD").exists() {
         return Some(folder.to_owned());
     }
@@ -262,44 +280,46 @@ fn bare(folder: &std::path::Path) -> Option<std::path::PathBuf> {
 }
 
 /// The refs are put there by hand, since git's own client takes minutes to push that many over HTTP.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn fifty_thousand_refs_are_listed_and_one_more_is_pushed() {
-    let house = House::open().await;
-    house.repository("one", true).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 1).await;
-    let address = house.address("one");
-    git.run(&work, &["push", "-q", &address, "main"]).await.good();
-    let head = git.run(&work, &["rev-parse", "HEAD"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let address = place.address("one");
+    let _ = git.run(&work, ["push", "-q", &address, "main"]).expect_success();
+    let head = git.run(&work, ["rev-parse", "HEAD"]).expect_success().to_owned();
     let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
     for number in 0..50_000 {
         let _ = writeln!(packed, "{} refs/tags/v{number:05}", head.trim());
     }
-    let bare = bare(&house.folder.path().join("data/repositories")).unwrap();
+    let bare = bare(&place.server.data().join("repositories")).unwrap();
     std::fs::write(bare.join("packed-refs"), packed).unwrap();
-    git.run(&work, &["push", "-q", &address, "main:refs/tags/one-more"]).await.good();
+    let _ = git.run(&work, ["push", "-q", &address, "main:refs/tags/one-more"]).expect_success();
     for version in ["protocol.version=0", "protocol.version=2"] {
-        let listed = git.run(&work, &["-c", version, "ls-remote", "--tags", &address]).await.good();
+        let listed =
+            git.run(&work, ["-c", version, "ls-remote", "--tags", &address]).expect_success().to_owned();
         assert_eq!(listed.lines().count(), 50_001);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_push_of_a_thousand_refs_is_recorded_once() {
-    let house = House::open().await;
-    house.repository("one", true).await;
-    let git = house.git("ann", house.administrator.secret());
-    let work = git.work_tree("work", 1).await;
-    let head = git.run(&work, &["rev-parse", "HEAD"]).await.good();
+    let place = Place::new().await;
+    place.repository("one", true).await;
+    let git = administrators_git(&place, "root");
+    let work = git.working_copy("work");
+    let head = git.run(&work, ["rev-parse", "HEAD"]).expect_success().to_owned();
     let mut packed = String::from("# pack-refs with: peeled fully-peeled sorted \n");
     for number in 0..1_000 {
         let _ = writeln!(packed, "{} refs/tags/v{number:05}", head.trim());
     }
     std::fs::write(work.join(".git/packed-refs"), packed).unwrap();
-    git.run(&work, &["push", "-q", &house.address("one"), "refs/tags/*:refs/tags/*"]).await.good();
-    let query = AuditQuery { action: Some(model::Action::RepositoryPush), ..AuditQuery::default() };
-    let (events, _) = house.service.audit_events(&house.ann("audit:read").await, query, 10).await.unwrap();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].after["count"], 1_000);
-    assert_eq!(events[0].after["refs"].as_array().unwrap().len(), 100);
+    let _ = git.run(&work, ["push", "-q", &place.address("one"), "refs/tags/*:refs/tags/*"]).expect_success();
+    let path = "/api/audit/events?action=repository.push";
+    let events = place.server.administer("GET", path, &Value::Null).await;
+    assert_eq!(events["values"].as_array().unwrap().len(), 1);
+    let after = &events["values"][0]["after"];
+    assert_eq!(after["count"], 1_000);
+    assert_eq!(after["refs"].as_array().unwrap().len(), 100);
 }

@@ -3,14 +3,7 @@
 //! Would catch: a visibility condition in SQL that is wider or narrower than the policies (a grant level forgotten, a
 //! group followed into another workspace, a token that sees its neighbours, a deleted repository that shines through).
 
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails where it cannot go on, and says so"
-)]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use model::{Result, act};
 use serde_json::json;
-use store::testing::{TestStore, permit};
 use store::{Store, params, setting};
+use testkit::{TestStore, permit};
 
 const TIME: Duration = Duration::from_secs(3);
 

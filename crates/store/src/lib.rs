@@ -27,8 +27,6 @@ pub mod sequence;
 pub mod session;
 pub mod setting;
 mod store;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod user;
 pub mod visibility;
 pub mod workspace;

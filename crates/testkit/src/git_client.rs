@@ -2,7 +2,6 @@
 //! credentials in a file, never on the command line. What it said is kept as a transcript.
 
 use std::ffi::OsStr;
-use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,63 +10,12 @@ use std::process::{Command, Stdio};
 use model::Secret;
 use tempfile::TempDir;
 
+use crate::Transcript;
+
 /// One person's git.
 pub struct GitClient {
     home: TempDir,
     variables: Vec<(String, String)>,
-}
-
-/// What git said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transcript {
-    /// Its exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error: progress, refusals and what the server says (`remote: …`).
-    pub stderr: String,
-}
-
-impl Transcript {
-    /// Whether it succeeded.
-    #[must_use]
-    pub fn success(&self) -> bool {
-        self.code == Some(0)
-    }
-
-    /// The lines that came from the server, without `remote: ` and what git pads them with.
-    #[must_use]
-    pub fn remote(&self) -> Vec<&str> {
-        self.stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).collect()
-    }
-
-    /// Standard output without the end of its last line, of a command that must succeed.
-    ///
-    /// # Panics
-    /// When it did not, with all it said.
-    #[track_caller]
-    #[must_use]
-    pub fn expect_success(&self) -> &str {
-        assert!(self.success(), "git was to succeed:\n{self}");
-        self.stdout.trim_end()
-    }
-
-    /// Standard error, of a command that must fail.
-    ///
-    /// # Panics
-    /// When it did not, with all it said.
-    #[track_caller]
-    #[must_use]
-    pub fn expect_failure(&self) -> &str {
-        assert!(!self.success(), "git was to fail:\n{self}");
-        self.stderr.trim_end()
-    }
-}
-
-impl fmt::Display for Transcript {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "exit code {:?}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
-    }
 }
 
 impl GitClient {
@@ -130,9 +78,7 @@ impl GitClient {
     /// # Panics
     /// When git cannot be started.
     pub fn run<A: AsRef<OsStr>>(&self, folder: &Path, arguments: impl IntoIterator<Item = A>) -> Transcript {
-        let done = self.command(folder, arguments).output().expect("git can be started");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Transcript { code: done.status.code(), stdout: text(&done.stdout), stderr: text(&done.stderr) }
+        self.command(folder, arguments).output().expect("git can be started").into()
     }
 
     /// The same as a command, for a test that runs it beside others or ends it half-way.

@@ -1,6 +1,7 @@
 //! For tests: real clients, and a database of its own for each test on either engine.
 //!
-//! What is here runs the program from outside. What is not: anything that the program itself uses.
+//! What is here runs the program from outside, but for [`engines`], which is the store's. What is not: anything that the
+//! program itself uses.
 
 #![allow(
     clippy::expect_used,
@@ -10,12 +11,18 @@
     reason = "what a test cannot set up must fail the test, there and then"
 )]
 
+pub mod engines;
 pub mod git_client;
+pub mod place;
 pub mod postgres;
 pub mod server;
+pub mod transcript;
 pub mod world;
 
-pub use git_client::{GitClient, Transcript};
+pub use engines::{TestStore, permit};
+pub use git_client::GitClient;
+pub use place::Place;
 pub use postgres::TestDatabase;
-pub use server::{Answer, Login, Server};
+pub use server::{Answer, Login, Server, bastide};
+pub use transcript::Transcript;
 pub use world::World;

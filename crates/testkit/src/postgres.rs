@@ -1,5 +1,5 @@
-//! A PostgreSQL database of its own for each test, for programs that are given an address: `cargo xtask test` starts a
-//! server and names it in `BASTIDE_TEST_POSTGRES`. Tests of the store itself have `store::testing`.
+//! A PostgreSQL database of its own for each test: `cargo xtask test` starts a server and names it in
+//! `BASTIDE_TEST_POSTGRES`.
 
 use model::{Random, RequestId};
 use postgres::config::Host;

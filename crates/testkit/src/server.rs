@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ use model::Secret;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::Transcript;
 
 /// How long a server may take to say something: generous, since nothing is asserted on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,8 +38,9 @@ pub fn program() -> PathBuf {
 /// # Panics
 /// When it cannot be run.
 #[must_use]
-pub fn bastide(words: &[&str]) -> Output {
-    Command::new(program()).args(words).env_remove("BASTIDE_MASTER_KEY").output().expect("the program runs")
+pub fn bastide(words: &[&str]) -> Transcript {
+    let mut command = Command::new(program());
+    command.args(words).env_remove("BASTIDE_MASTER_KEY").output().expect("the program runs").into()
 }
 
 /// How a request authenticates.
@@ -216,7 +219,7 @@ impl Server {
     /// # Panics
     /// When it cannot be run.
     #[must_use]
-    pub fn command(&self, words: &[&str]) -> Output {
+    pub fn command(&self, words: &[&str]) -> Transcript {
         Command::new(program())
             .args(words)
             .arg("--data")
@@ -224,6 +227,7 @@ impl Server {
             .args(&self.arguments)
             .output()
             .expect("the command runs")
+            .into()
     }
 
     /// One request with a JSON body, or none for `Value::Null`.
@@ -276,8 +280,8 @@ fn init(data: &Path, arguments: &[String]) -> Login {
         .args(arguments)
         .output()
         .expect("`bastide admin init` runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let made: Value = serde_json::from_slice(&output.stdout).expect("`admin init --json` prints JSON");
+    let made = Transcript::from(output);
+    let made: Value = serde_json::from_str(made.expect_success()).expect("`admin init --json` prints JSON");
     let token = made["api_token"].as_str().expect("the first token").to_owned();
     Login::Basic("root@example.com".to_owned(), Secret::new(token))
 }

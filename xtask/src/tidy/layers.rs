@@ -65,8 +65,7 @@ fn check_crate(name: &str, manifest: &Table, complaints: &mut Vec<String>) {
         complaints.push(format!("crates/{name} has no place in the order of layers: give it one"));
         return;
     };
-    // A crate names itself where its own tests need one of its features; cargo sees to it that nothing else does.
-    for dependency in dependencies(manifest).iter().filter(|dependency| *dependency != name) {
+    for dependency in &dependencies(manifest) {
         let dependency = dependency.as_str();
         let at = ORDER.iter().position(|known| *known == dependency);
         let listed = |list: &[(&str, &[&str])], otherwise: bool| {
@@ -87,17 +86,24 @@ fn check_crate(name: &str, manifest: &Table, complaints: &mut Vec<String>) {
     }
 }
 
-/// The names under `dependencies`, `dev-dependencies` and `build-dependencies`, those of `target.…` included.
+/// What the tests of any crate may use.
+const TESTS: &str = "testkit";
+
+/// The names under `dependencies`, `dev-dependencies` and `build-dependencies`, those of `target.…` included, but for what
+/// tests are written with.
 fn dependencies(manifest: &Table) -> Vec<String> {
     const SECTIONS: &[&str] = &["dependencies", "dev-dependencies", "build-dependencies"];
     let targets = manifest.get("target").and_then(Value::as_table);
     let targets = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
     let mut names = Vec::new();
     for table in std::iter::once(manifest).chain(targets) {
-        for section in SECTIONS.iter().filter_map(|section| table.get(*section)?.as_table()) {
-            for (key, value) in section {
+        for section in SECTIONS {
+            for (key, value) in table.get(*section).and_then(Value::as_table).into_iter().flatten() {
                 // A renamed dependency is known by the name of its package.
-                names.push(value.get("package").and_then(Value::as_str).unwrap_or(key).to_owned());
+                let name = value.get("package").and_then(Value::as_str).unwrap_or(key);
+                if (*section, name) != ("dev-dependencies", TESTS) {
+                    names.push(name.to_owned());
+                }
             }
         }
     }
@@ -118,6 +124,7 @@ mod tests {
         assert!(complaints("store", "[dependencies]\nmodel = {}\npolicy = {}\nrusqlite = {}").is_empty());
         assert!(complaints("server", "[dependencies]\nservice = {}\naxum = {}").is_empty());
         assert!(complaints("testkit", "[dependencies]\nstore = {}\npostgres = {}").is_empty());
+        assert!(complaints("store", "[dev-dependencies]\ntestkit = {}").is_empty());
     }
 
     #[test]
@@ -125,6 +132,7 @@ mod tests {
         for (name, manifest) in [
             ("policy", "[dependencies]\nstore = {}"),
             ("store", "[dev-dependencies]\nservice = {}"),
+            ("store", "[dependencies]\ntestkit = {}"),
             ("server", "[dependencies]\nstore = {}"),
             ("server", "[dependencies]\ngit = {}"),
             ("server", "[dependencies]\nsql = { package = \"rusqlite\" }"),

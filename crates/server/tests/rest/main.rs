@@ -1,12 +1,7 @@
 //! The published interface, asked through the whole house: router, authentication, use cases, store and git. By URL
 //! and verb, one file per noun.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test says so when it fails"
-)]
+#![cfg(test)]
 
 mod account;
 mod git_ref;

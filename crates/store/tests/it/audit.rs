@@ -4,8 +4,8 @@ use model::act;
 use model::{Action, AuditEvent, EventId, Outcome, RequestId, Resource, Timestamp, UserId, WorkspaceId};
 use serde_json::Value;
 use store::audit::{self, Filter};
-use store::both_engines;
-use store::testing::{TestStore, permit, start};
+use testkit::engines::start;
+use testkit::{TestStore, both_engines, permit};
 
 fn event(store: &TestStore, n: i64) -> AuditEvent {
     let workspace = WorkspaceId::from_uuid(UserId::new(&model::Random::seeded(u64::from(n % 2 == 0))).uuid());

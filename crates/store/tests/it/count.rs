@@ -2,7 +2,8 @@
 
 use model::{Action, CredentialId, Outcome, Resource};
 use store::count::{self, Use};
-use store::{both_engines, params};
+use store::params;
+use testkit::both_engines;
 
 both_engines! {
     async fn counts_are_added_up_over_flushes(store) {
@@ -49,7 +50,7 @@ both_engines! {
     async fn the_time_of_last_use_only_moves_forward(store) {
         let id = CredentialId::new(store.random());
         let now = store.clock().now();
-        let permit = store::testing::permit::<model::act::Upkeep>(&store);
+        let permit = testkit::permit::<model::act::Upkeep>(&store);
         store
             .write(&permit, move |writer| {
                 writer.execute(

@@ -3,10 +3,10 @@
 use model::act;
 use model::{Error, Timestamp, UserId};
 use serde_json::json;
-use store::testing::permit;
-use store::{FromValue, OrConflict, Query, Value, both_engines, params};
+use store::{FromValue, OrConflict, Query, Value, params};
+use testkit::{both_engines, permit};
 
-async fn there_and_back<T>(store: &store::testing::TestStore, column: &'static str, value: Value) -> T
+async fn there_and_back<T>(store: &testkit::TestStore, column: &'static str, value: Value) -> T
 where
     T: FromValue + Send + 'static,
 {

@@ -8,7 +8,7 @@ use std::task::Poll;
 use model::{Error, Result, act};
 use serde_json::json;
 use store::setting;
-use store::testing::{TestStore, permit};
+use testkit::{TestStore, permit};
 
 /// Polls once: puts a write into the queue, or looks whether it was answered.
 async fn answered(write: &mut Pin<Box<impl Future<Output = Result<()>>>>) -> bool {

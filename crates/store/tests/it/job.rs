@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use store::testing::TestStore;
-use store::{both_engines, job, lease};
+use store::{job, lease};
+use testkit::{TestStore, both_engines};
 
 async fn enqueue(store: &TestStore, key: &'static str, n: i64) {
     store.keep(move |books| job::enqueue(books, "work", key, json!({ "n": n }), 0)).await.unwrap();
@@ -79,7 +79,7 @@ both_engines! {
     }
 
     async fn a_write_that_fails_queues_nothing(store) {
-        let permit = store::testing::permit::<model::act::Upkeep>(&store);
+        let permit = testkit::permit::<model::act::Upkeep>(&store);
         let failed = store
             .write(&permit, |writer| {
                 job::enqueue(&mut writer.bookkeeping(), "work", "a", json!({}), 0)?;

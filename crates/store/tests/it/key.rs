@@ -1,7 +1,8 @@
 //! Wrapped keys.
 
 use keyring::{Keyring, MasterKey, SigningKey};
-use store::{both_engines, key};
+use store::key;
+use testkit::both_engines;
 
 both_engines! {
     /// Catches two processes that start together and each keep, and use, a first key of their own.

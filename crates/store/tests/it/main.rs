@@ -1,11 +1,5 @@
 //! The store from outside its crate, each test on both engines.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "in a test a panic is an answer"
-)]
+#![cfg(test)]
 
 mod audit;
 mod count;

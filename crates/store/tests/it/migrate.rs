@@ -1,8 +1,9 @@
 //! Migrations: once, by one, and not by a program that is too old.
 
 use model::{Clock, Error, Random};
-use store::testing::{TestStore, permit, start};
-use store::{Store, both_engines, params};
+use store::{Store, params};
+use testkit::engines::start;
+use testkit::{TestStore, both_engines, permit};
 
 async fn open(store: &TestStore) -> model::Result<Store> {
     Store::open(store.database(), Clock::manual(start()), Random::seeded(1)).await

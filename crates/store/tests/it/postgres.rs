@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use model::act;
 use serde_json::json;
-use store::testing::{TestStore, permit};
 use store::{Reader, setting};
+use testkit::{TestStore, permit};
 
 const END_OTHERS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()";

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use keyring::SigningKey;
 use ledger::{Checkpoint, Frontier, Record, Verifier, VerifierKey};
 use model::act;
-use store::testing::{TestStore, permit};
-use store::{Store, both_engines, sequence};
+use store::{Store, sequence};
+use testkit::{TestStore, both_engines, permit};
 
 const ORIGIN: &str = "example.com/audit";
 

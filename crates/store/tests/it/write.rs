@@ -7,8 +7,8 @@ use model::act;
 use model::{Action, Error, Outcome, Resource};
 use policy::Target;
 use serde_json::json;
-use store::testing::{TestStore, permit};
-use store::{Reader, Writer, audit, both_engines, params};
+use store::{Reader, Writer, audit, params};
+use testkit::{TestStore, both_engines, permit};
 
 fn put(writer: &mut Writer<'_>, key: &str, value: i64) -> model::Result<()> {
     writer
