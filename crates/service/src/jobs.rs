@@ -1,7 +1,8 @@
 //! Work in the background: what is done again and again, and what is queued.
 //!
 //! Everything here is leased in the database, so that any number of processes may run it: the ledger's sequencer,
-//! flushing counts, settling pushes left open, maintenance of repositories, sweeping what was deleted.
+//! flushing counts, settling pushes left open, maintenance of repositories, sweeping what was deleted, and removing what is
+//! not kept for ever.
 
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const SETTLE_AGE_SECONDS: i64 = 60;
 /// How often what was deleted is swept.
 const SWEEP: Duration = Duration::from_secs(3_600);
+/// How often what is not kept for ever is removed.
+const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
 /// How long a job may run before another process may take it.
 const LEASE_SECONDS: i64 = 900;
@@ -46,6 +49,9 @@ impl Service {
             service.settle_open_pushes(&service.clock, SETTLE_AGE_SECONDS).await.map(drop)
         });
         self.repeat(SWEEP, "the sweep failed", |service| async move { service.sweep().await });
+        self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
+            service.keep_house().await
+        });
         Ok(())
     }
 

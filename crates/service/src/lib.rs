@@ -17,6 +17,7 @@ mod effective;
 mod git_access;
 mod grant;
 mod group;
+mod housekeeping;
 mod jobs;
 mod member_group;
 mod membership;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub search_path: Option<OsString>,
     /// For how many days a deleted repository can be restored.
     pub restore_days: i64,
+    /// For how many days the daily counts of what was used are kept.
+    pub count_days: i64,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }

@@ -80,6 +80,7 @@ impl World {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 7,
+            count_days: 400,
             master_key: None,
         };
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));

@@ -150,6 +150,38 @@ impl Store {
     }
 }
 
+/// The days before a day's counts, so many rows at a time.
+const FORGET_COUNTS: &str = "DELETE FROM daily_count
+    WHERE (day, actor, credential, action, resource_id, address, outcome) IN
+        (SELECT day, actor, credential, action, resource_id, address, outcome FROM daily_count
+         WHERE day < $1 ORDER BY day LIMIT $2)";
+
+/// The refusals before a minute, so many rows at a time.
+const FORGET_REFUSALS: &str = "DELETE FROM refusal_count WHERE (minute, address) IN
+        (SELECT minute, address FROM refusal_count WHERE minute < $1 ORDER BY minute LIMIT $2)";
+
+impl Store {
+    /// Removes the daily counts of the days before that of `time`, and tells how many rows there were.
+    pub async fn forget_counts_before(&self, time: Timestamp) -> Result<u64> {
+        self.forget(Table::DailyCount, FORGET_COUNTS, time.day()).await
+    }
+
+    /// Removes the counts of refusals before `time`, and tells how many rows there were.
+    pub async fn forget_refusals_before(&self, time: Timestamp) -> Result<u64> {
+        self.forget(Table::RefusalCount, FORGET_REFUSALS, time.seconds().div_euclid(60)).await
+    }
+
+    async fn forget(&self, table: Table, sql: &'static str, before: i64) -> Result<u64> {
+        let (rows, mut forgotten) = (i64::try_from(BATCH).map_err(model::Error::internal)?, 0);
+        loop {
+            match self.keep(move |books| books.execute(table, sql, params![before, rows])).await? {
+                0 => return Ok(forgotten),
+                some => forgotten += some,
+            }
+        }
+    }
+}
+
 impl Pending {
     fn is_empty(&self) -> bool {
         self.used.is_empty() && self.refused.is_empty() && self.daily.is_empty()

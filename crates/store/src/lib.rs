@@ -8,6 +8,7 @@
 pub mod audit;
 mod bookkeeping;
 pub mod challenge;
+mod checkpoint;
 pub mod count;
 pub mod credential;
 mod engine;

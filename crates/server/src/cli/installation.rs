@@ -53,6 +53,8 @@ pub struct Config {
     pub database_password_file: Option<PathBuf>,
     /// `--restore-days`
     pub restore_days: Option<u16>,
+    /// `--count-days`
+    pub count_days: Option<u16>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--base-url`
@@ -85,6 +87,9 @@ pub struct Installation {
 
 /// For how many days a deleted repository can be restored, unless told otherwise.
 const RESTORE_DAYS: u16 = 30;
+/// For how many days the daily counts of what was used are kept, unless told otherwise. They name people and addresses, so
+/// they are kept for what asks about them and no longer: reviews once a year, and a month to hold one.
+pub(super) const COUNT_DAYS: u16 = 400;
 
 impl Place {
     /// Finds the installation.
@@ -196,6 +201,7 @@ impl Installation {
             program,
             search_path: std::env::var_os("PATH"),
             restore_days: i64::from(self.restore_days),
+            count_days: i64::from(COUNT_DAYS),
             master_key: self.master_key.clone(),
         })
     }

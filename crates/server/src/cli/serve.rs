@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
 use super::Verdict;
-use super::installation::{Installation, Lock, Place};
+use super::installation::{COUNT_DAYS, Installation, Lock, Place};
 use super::output::{Output, notice};
 use crate::app::{App, Settings};
 use crate::http::listener::serving;
@@ -58,6 +58,10 @@ pub struct Serve {
     /// How many requests an hour one holder of a budget may make, e.g. git=60000 or all=off (docs/operating.md)
     #[arg(long, env = "BASTIDE_RATE_LIMIT", value_name = "NAME=NUMBER", value_delimiter = ',')]
     rate_limit: Vec<String>,
+    /// For how many days the daily counts of who used what, from where, are kept: long enough for a yearly review, and no
+    /// longer, since they name people and addresses [default: 400]
+    #[arg(long, env = "BASTIDE_COUNT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    count_days: Option<u16>,
     /// What to log, as `tracing` filters
     #[arg(long, env = "BASTIDE_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -82,6 +86,8 @@ pub struct Start {
     pub proxies: Networks,
     /// How many requests an hour it answers.
     pub budgets: Budgets,
+    /// For how many days it keeps the daily counts of what was used.
+    pub count_days: u16,
 }
 
 impl Start {
@@ -96,6 +102,7 @@ impl Start {
             metrics: None,
             proxies: Networks::default(),
             budgets: Budgets::default(),
+            count_days: COUNT_DAYS,
         }
     }
 }
@@ -144,7 +151,11 @@ pub async fn start(installation: &Installation, how: Start) -> Result<Running> {
     if let Some(certificates) = hangups {
         tokio::spawn(certificates.reload_on_hangup());
     }
-    let service = Service::open(installation.settings(base_url.clone())?, clock, random).await?;
+    let settings = service::Settings {
+        count_days: i64::from(how.count_days),
+        ..installation.settings(base_url.clone())?
+    };
+    let service = Service::open(settings, clock, random).await?;
     service.start_background().await?;
     app.open(service.clone());
     tokio::spawn(measure(app.clone()));
@@ -230,6 +241,7 @@ impl Serve {
             insecure: self.insecure || config.insecure.unwrap_or(false),
             metrics,
             proxies: networks(&proxies)?,
+            count_days: self.count_days.or(config.count_days).unwrap_or(COUNT_DAYS),
             budgets: budgets(&self.rate_limit, config.rate_limit.as_deref())?,
         })
     }

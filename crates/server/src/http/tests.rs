@@ -46,6 +46,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         program: "/bin/true".into(),
         search_path: None,
         restore_days: 7,
+        count_days: 400,
         master_key: None,
     };
     let house = service::Service::open(settings, app.clock.clone(), app.random.clone()).await.unwrap();

@@ -97,6 +97,7 @@ impl House {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 7,
+            count_days: 400,
             master_key: None,
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();

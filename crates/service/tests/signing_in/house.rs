@@ -28,6 +28,7 @@ impl House {
             program: "/bin/false".into(),
             search_path: std::env::var_os("PATH"),
             restore_days: 7,
+            count_days: 400,
             master_key: None,
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();

@@ -47,6 +47,38 @@ both_engines! {
         assert_eq!(most, [(count::OTHERS.to_owned(), 10_000 - 4096)]);
     }
 
+    /// Catches counts that stay for ever, and those that go too early.
+    async fn counts_go_when_their_time_is_over(store) {
+        let now = store.clock().now();
+        let used = |time| Use {
+            time,
+            actor: "user:ann".to_owned(),
+            credential: None,
+            action: Action::RepositoryRead,
+            resource: Resource::Instance,
+            address: None,
+            outcome: Outcome::Done,
+        };
+        for days in 0..10 {
+            let time = now.plus_seconds(-days * 86_400);
+            store.count_use(used(time));
+            // More than one batch on the days that go.
+            for n in 0..if days > 6 { 300 } else { 1 } {
+                store.count_refusal(std::net::Ipv4Addr::from(n).into(), time);
+            }
+            store.flush().await.unwrap();
+        }
+        let week = now.plus_seconds(-6 * 86_400);
+        assert_eq!(store.forget_counts_before(week).await.unwrap(), 3);
+        assert_eq!(store.forget_refusals_before(week).await.unwrap(), 900);
+        assert_eq!(store.forget_counts_before(week).await.unwrap(), 0);
+        let left = store.read(|reader| count::by_actor(reader, "user:ann", 0, 100)).await.unwrap();
+        let days: Vec<i64> = left.iter().map(|count| now.day() - count.day).collect();
+        assert_eq!(days, [0, 1, 2, 3, 4, 5, 6]);
+        let rows = store.read(|reader| reader.count("SELECT count(*) FROM refusal_count", &[])).await.unwrap();
+        assert_eq!(rows, 7);
+    }
+
     async fn the_time_of_last_use_only_moves_forward(store) {
         let id = CredentialId::new(store.random());
         let now = store.clock().now();

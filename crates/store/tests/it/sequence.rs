@@ -85,6 +85,25 @@ both_engines! {
         other.close().await.unwrap();
     }
 
+    /// Catches a thinning that takes what the trail is verified by.
+    async fn a_thinned_list_of_checkpoints_still_vouches_for_all(store) {
+        let (verifier, sign) = key(&store);
+        // Two a minute apart, on each of three days: long ago, last month and today.
+        for wait in [60, 400 * 86_400, 60, 30 * 86_400, 60, 60] {
+            store.write(&permit::<act::Upkeep>(&store), |_| Ok(())).await.unwrap();
+            store.sequence(ORIGIN, &verifier, Arc::clone(&sign)).await.unwrap();
+            store.clock.advance(wait);
+        }
+        let newest = store.read(sequence::checkpoint).await.unwrap();
+        assert_eq!(store.thin_checkpoints().await.unwrap(), 2);
+        assert_eq!(store.thin_checkpoints().await.unwrap(), 0);
+        assert_eq!(store.read(|reader| sequence::checkpoints(reader, 0, 10)).await.unwrap().len(), 4);
+        assert_eq!(store.read(sequence::checkpoint).await.unwrap(), newest);
+        let report = verify(&store, &verifier).await;
+        assert!(report.is_sound(), "{report:?}");
+        assert_eq!((report.records, report.verified), (6, 6));
+    }
+
     /// Catches an audit that would not see what somebody with the database in hand has done.
     async fn what_is_done_to_the_tables_is_found(store) {
         let (verifier, sign) = key(&store);

@@ -1,0 +1,93 @@
+//! What is not kept for ever: counts of what was used, counts of refusals, and most of the ledger's checkpoints. What is
+//! kept for ever, the events and their ledger, is touched by nothing here.
+
+use model::Result;
+
+use crate::Service;
+
+/// For how many days refusals of the unauthenticated are kept, which name addresses: as long as somebody may still look
+/// into an attack.
+const REFUSAL_DAYS: i64 = 90;
+/// The lease's name.
+const LEASE: &str = "housekeeping";
+/// How long nobody else does it: most of the day until it is due again.
+const LEASE_SECONDS: i64 = 20 * 3_600;
+
+impl Service {
+    /// Does it, unless another process has done it today.
+    pub(crate) async fn keep_house(&self) -> Result<()> {
+        let holder = self.holder.clone();
+        let ours = self.store.keep(move |books| store::lease::take(books, LEASE, &holder, LEASE_SECONDS));
+        if !ours.await? {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let days = |days: i64| now.plus_seconds(-days.saturating_mul(86_400));
+        let daily = self.store.forget_counts_before(days(self.settings.count_days)).await?;
+        let refusals = self.store.forget_refusals_before(days(REFUSAL_DAYS)).await?;
+        let checkpoints = self.store.thin_checkpoints().await?;
+        tracing::debug!(daily, refusals, checkpoints, "what is not kept for ever was removed");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Clock, Random, RequestId, Timestamp};
+
+    use crate::{Caller, NewUser, Service, Settings};
+
+    const DAY: i64 = 86_400;
+
+    async fn service(folder: &std::path::Path, clock: &Clock) -> Service {
+        let settings = Settings {
+            data: folder.join("data"),
+            database: None,
+            base_url: "http://localhost".to_owned(),
+            program: "/bin/true".into(),
+            search_path: None,
+            restore_days: 30,
+            count_days: 400,
+            master_key: None,
+        };
+        Service::open(settings, clock.clone(), Random::seeded(1)).await.unwrap()
+    }
+
+    /// Would catch a trail that cannot be verified any more, or a checkpoint that an auditor has kept and that cannot be
+    /// held against it, once most checkpoints are gone.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_thinned_trail_is_as_good_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Timestamp::from_micros(1_790_000_000_000_000));
+        let service = service(folder.path(), &clock).await;
+        let operator = Caller::operator(RequestId::new(&Random::system()));
+        let mut kept = Vec::new();
+        // Three events a minute apart, on each of three days: long ago, last month and now.
+        for (at, name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i"].into_iter().enumerate() {
+            let new = NewUser {
+                username: name.parse().unwrap(),
+                email: format!("{name}@example.com").parse().unwrap(),
+                display_name: None,
+                password: None,
+            };
+            service.create_user(&operator, new).await.unwrap();
+            service.sequence_ledger().await.unwrap();
+            kept.push(service.audit_checkpoint(&operator).await.unwrap());
+            clock.advance(match at {
+                2 => 400 * DAY,
+                5 => 30 * DAY,
+                _ => 60,
+            });
+        }
+        let before = service.verify_audit(&operator, Vec::new()).await.unwrap();
+        assert!(before.intact && before.checkpoints == 9, "{before:?}");
+        service.keep_house().await.unwrap();
+        let after = service.verify_audit(&operator, Vec::new()).await.unwrap();
+        assert!(after.intact, "{after:?}");
+        assert_eq!((after.events, after.verified, after.checkpoints), (9, 9, 5));
+        assert_eq!(after.root, before.root);
+        assert_eq!(service.audit_checkpoint(&operator).await.ok().as_ref(), kept.last());
+        let held = service.verify_audit(&operator, kept).await.unwrap();
+        assert!(held.intact, "{held:?}");
+    }
+}
