@@ -41,7 +41,11 @@ impl Installation {
         let log = std::fs::File::create(self.data.with_extension("log"))?;
         let mut serve = Command::new(&self.program);
         // What is measured is the server, not its budgets.
-        serve.args(["serve", "--rate-limit", "all=off", "--listen"]).arg(format!("127.0.0.1:{port}")).arg("--data").arg(&self.data);
+        serve
+            .args(["serve", "--rate-limit", "all=off", "--listen"])
+            .arg(format!("127.0.0.1:{port}"))
+            .arg("--data")
+            .arg(&self.data);
         serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         Ok((Running::start(&mut serve)?, port))
     }
