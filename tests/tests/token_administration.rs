@@ -110,6 +110,16 @@ async fn a_successor_overlaps_for_as_long_as_was_chosen() {
     assert_eq!((&second["name"], &second["scopes"]), (&first["name"], &first["scopes"]));
     assert_ne!(second["email"], first["email"]);
     assert_eq!((status(&world, &bearer(&first)).await, status(&world, &bearer(&second)).await), (200, 200));
+    // A client notices by a header that it was handed another.
+    let told = async |token: &Value| {
+        let answer =
+            world.server.send("GET", "/2.0/repositories/acme/one", &bearer(token), &Value::Null).await;
+        format!("{{{}}}", answer.header("x-token-id"))
+    };
+    assert_eq!(
+        (json!(told(&first).await), json!(told(&second).await)),
+        (first["uuid"].clone(), second["uuid"].clone())
+    );
     let listed = world.server.send("GET", place, &owner, &Value::Null).await.expect(200);
     let old =
         listed["values"].as_array().unwrap().iter().find(|token| token["uuid"] == first["uuid"]).unwrap();

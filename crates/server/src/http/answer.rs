@@ -112,7 +112,7 @@ pub(super) fn complete(headers: &mut HeaderMap, id: RequestId, secure: bool) {
 pub(super) fn share(headers: &mut HeaderMap) {
     let exposed = "Accept-Ranges, Content-Length, Content-Type, ETag, Last-Modified, Link, Location, Retry-After, \
         WWW-Authenticate, X-Accepted-OAuth-Scopes, X-OAuth-Scopes, X-RateLimit-Limit, X-RateLimit-NearLimit, \
-        X-RateLimit-Resource, X-Request-Id";
+        X-RateLimit-Resource, X-Request-Id, X-Token-Id";
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::body::{Body, HttpBody};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method as Verb, Request, StatusCode, header};
-use model::{Action, Error, RequestId, Result, ScopeSet};
+use model::{Action, CredentialId, Error, RequestId, Result, ScopeSet};
 use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
@@ -72,7 +72,7 @@ async fn route(app: &App, peer: Peer, parts: Parts, body: Body, id: RequestId) -
     }
     let mut response = outcome.unwrap_or_else(|error| answer::error(&error, id, Some(row)));
     if !row.is_git() {
-        tell_scopes(&mut response, row, known.held);
+        tell_credential(&mut response, row, &known);
     }
     if let Some(standing) = known.standing {
         tell_standing(&mut response, standing);
@@ -95,6 +95,8 @@ fn other_method(parts: &Parts, methods: &[Method], id: RequestId) -> Response {
 struct Known {
     /// The scopes of the caller's credential; none where nobody known asks.
     held: Option<ScopeSet>,
+    /// The credential that was used; none where there is none.
+    credential: Option<CredentialId>,
     /// How the caller's budget stands; none where it has no limit.
     standing: Option<Standing>,
 }
@@ -132,6 +134,7 @@ async fn carry_out(
     };
     let caller = caller.requiring(reached.required);
     if !caller.is_anonymous() {
+        known.credential = caller.credential().map(|credential| credential.id);
         known.held =
             Some(caller.credential().map_or_else(ScopeSet::everything, |credential| credential.scopes));
     }
@@ -221,13 +224,16 @@ async fn not_built(cx: Cx) -> Result<Response> {
     Err(Error::NotBuilt(route.operation))
 }
 
-/// What the credential holds and what the row wants, the latter always in the classic vocabulary.
-fn tell_scopes(response: &mut Response, row: &Route, held: Option<ScopeSet>) {
+/// Which credential it was, what it holds and what the row wants, the latter always in the classic vocabulary. A
+/// successor has another id, by which clients notice that they were handed one.
+fn tell_credential(response: &mut Response, row: &Route, known: &Known) {
     let accepted = row.classic.parse().map(wire::scope_header::write).ok();
-    for (name, list) in
-        [("x-oauth-scopes", held.map(wire::scope_header::write)), ("x-accepted-oauth-scopes", accepted)]
-    {
-        if let Some(Ok(value)) = list.map(|list| HeaderValue::from_str(&list)) {
+    for (name, text) in [
+        ("x-oauth-scopes", known.held.map(wire::scope_header::write)),
+        ("x-accepted-oauth-scopes", accepted),
+        ("x-token-id", known.credential.map(|id| id.to_string())),
+    ] {
+        if let Some(Ok(value)) = text.map(|text| HeaderValue::from_str(&text)) {
             response.headers_mut().insert(name, value);
         }
     }
