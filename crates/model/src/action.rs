@@ -106,6 +106,16 @@ actions! {
     CredentialCreate = "credential.create" on [User] AccessWrite;
     /// Revoke an app password or API token of one's own.
     CredentialRevoke = "credential.revoke" on [User] AccessWrite;
+    /// Change one's own password.
+    PasswordChange = "password.change" on [User] AccessWrite;
+    /// List one's own second steps.
+    SecondStepList = "second-step.list" on [User] Read;
+    /// Enrol a second step of one's own.
+    SecondStepEnrol = "second-step.enrol" on [User] AccessWrite;
+    /// Remove a second step of one's own.
+    SecondStepRemove = "second-step.remove" on [User] AccessWrite;
+    /// Make recovery codes of one's own; those before end.
+    RecoveryCodesCreate = "recovery-codes.create" on [User] Write;
     /// List one's own sessions.
     SessionList = "session.list" on [User] Read;
     /// Begin a session of one's own: sign in.

@@ -97,6 +97,8 @@ ids! {
     CredentialId;
     /// A session: not its secret.
     SessionId;
+    /// A second step of an account's: a TOTP device, a passkey.
+    SecondStepId;
     /// An audit event.
     EventId;
     /// One push, from its intent to its outcome.

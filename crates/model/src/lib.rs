@@ -21,6 +21,7 @@ pub mod random;
 pub mod repository;
 pub mod resource;
 pub mod scope;
+pub mod second_step;
 pub mod secret;
 pub mod session;
 pub mod user;
@@ -35,8 +36,8 @@ pub use git_ref::{ObjectId, RefName};
 pub use grant::Grant;
 pub use group::Group;
 pub use id::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SessionId, UserId,
-    WorkspaceId,
+    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
+    SessionId, UserId, WorkspaceId,
 };
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
@@ -46,6 +47,7 @@ pub use random::Random;
 pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
 pub use scope::{Scope, ScopeSet, Vocabulary};
+pub use second_step::{SecondStep, SecondStepKind};
 pub use secret::{CredentialKind, IssuedSecret, Secret, SecretHash, SecretKind, Token};
 pub use session::{Session, SignInMethod};
 pub use user::User;

@@ -48,6 +48,11 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::CredentialList
             | A::CredentialCreate
             | A::CredentialRevoke
+            | A::PasswordChange
+            | A::SecondStepList
+            | A::SecondStepEnrol
+            | A::SecondStepRemove
+            | A::RecoveryCodesCreate
             | A::SessionList
             | A::SessionCreate
             | A::SessionUpdate
@@ -177,6 +182,11 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::CredentialList
         | A::CredentialCreate
         | A::CredentialRevoke
+        | A::PasswordChange
+        | A::SecondStepList
+        | A::SecondStepEnrol
+        | A::SecondStepRemove
+        | A::RecoveryCodesCreate
         | A::SessionList
         | A::SessionCreate
         | A::SessionUpdate

@@ -64,10 +64,21 @@ fn only_people_touch_who_may_do_what() {
     let people_only = within(&model, "people-only");
     for action in Action::ALL {
         let name = action.as_str();
-        let about_access =
-            ["grant.", "member.", "group.", "access-token.", "credential.", "session.", "access.", "audit."]
-                .iter()
-                .any(|start| name.starts_with(start));
+        let about_access = [
+            "grant.",
+            "member.",
+            "group.",
+            "access-token.",
+            "credential.",
+            "session.",
+            "second-step.",
+            "password.",
+            "recovery-codes.",
+            "access.",
+            "audit.",
+        ]
+        .iter()
+        .any(|start| name.starts_with(start));
         let about_access = about_access || ["repository.transfer", "repository.restore"].contains(&name);
         let harmless = ["member.list", "group.read"].contains(&name);
         assert_eq!(people_only.contains(name), about_access && !harmless, "{name}");

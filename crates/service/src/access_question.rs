@@ -75,6 +75,11 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         Action::CredentialList
         | Action::CredentialCreate
         | Action::CredentialRevoke
+        | Action::PasswordChange
+        | Action::SecondStepList
+        | Action::SecondStepEnrol
+        | Action::SecondStepRemove
+        | Action::RecoveryCodesCreate
         | Action::SessionList
         | Action::SessionCreate
         | Action::SessionUpdate

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Ground, RepositoryPath};
 use crate::authn::Known;
 use crate::cache::Cache;
+use crate::passkey::Passkeys;
 use crate::password::Passwords;
 use crate::sign_in::SignInSettings;
 use crate::throttle::Throttle;
@@ -74,9 +75,11 @@ pub struct Inner {
     pub(crate) model: AccessModel,
     pub(crate) git: git::Repositories,
     pub(crate) hooks: git::Hooks,
+    pub(crate) keyring: Keyring,
     pub(crate) ledger_key: SigningKey,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) passwords: Passwords,
+    pub(crate) passkeys: Passkeys,
     pub(crate) throttle: Throttle,
     pub(crate) credentials: Cache<SecretHash, Known>,
     /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
@@ -123,6 +126,8 @@ impl Service {
                 model: model.await.map_err(internal)?.map_err(internal)?,
                 git,
                 hooks,
+                passkeys: Passkeys::new(&settings.base_url),
+                keyring,
                 ledger_key,
                 authenticator,
                 passwords: Passwords::new(random.clone()),

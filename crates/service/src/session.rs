@@ -61,8 +61,13 @@ pub struct NewSession {
 pub(crate) struct Proof {
     pub(crate) method: SignInMethod,
     pub(crate) provider: Option<String>,
-    /// Whether a second step was part of it.
-    pub(crate) second_step: bool,
+    /// The kind of second step that was part of it.
+    pub(crate) second_step: Option<&'static str>,
+}
+
+/// Until when who proves now who they are counts as stepped up.
+pub(crate) fn stepped_up_until(now: Timestamp) -> Timestamp {
+    now.plus_seconds(STEPPED_UP_SECONDS)
 }
 
 pub(crate) fn shown(session: &Session) -> Value {
@@ -133,11 +138,11 @@ impl Service {
                 .collect(),
             method: proof.method,
             provider: proof.provider,
-            second_step_on: proof.second_step.then_some(now),
+            second_step_on: proof.second_step.map(|_| now),
             // Who has just signed in has just proved who they are.
-            stepped_up_until: Some(now.plus_seconds(STEPPED_UP_SECONDS)),
+            stepped_up_until: Some(stepped_up_until(now)),
         };
-        let (begun, hash) = (session.clone(), secret.hash());
+        let (begun, hash, second_step) = (session.clone(), secret.hash(), proof.second_step);
         self.store
             .write(&permit, move |writer| {
                 // Between the proof and now the account may have ended: nothing of an ended one begins.
@@ -146,7 +151,11 @@ impl Service {
                     return Err(Error::Unauthenticated);
                 }
                 store::session::insert(writer, &begun, &hash, MOST)?;
-                writer.note(Value::Null, shown(&begun));
+                let mut noted = shown(&begun);
+                if let (Some(kind), Some(noted)) = (second_step, noted.as_object_mut()) {
+                    noted.insert("second_step".to_owned(), json!(kind));
+                }
+                writer.note(Value::Null, noted);
                 Ok(())
             })
             .await?;
@@ -169,7 +178,11 @@ impl Service {
     }
 
     /// Marks the caller's session as stepped up and gives it another secret; the one before ends at once.
-    pub(crate) async fn raise_session(&self, caller: &Caller, second_step: bool) -> Result<IssuedSecret> {
+    pub(crate) async fn raise_session(
+        &self,
+        caller: &Caller,
+        second_step: Option<&'static str>,
+    ) -> Result<IssuedSecret> {
         let user = User::clone(caller.as_user().ok_or(Error::Unauthenticated)?);
         let session = caller.session().ok_or(Error::Unauthenticated)?;
         let permit = self.permit(caller, act::SessionUpdate, &self.user_ground(user))?;
@@ -178,8 +191,8 @@ impl Service {
         let (hash, before) = (secret.hash(), shown(session));
         self.store
             .write(&permit, move |writer| {
-                let until = now.plus_seconds(STEPPED_UP_SECONDS);
-                if !store::session::step_up(writer, id, &hash, second_step.then_some(now), until)? {
+                let until = stepped_up_until(now);
+                if !store::session::step_up(writer, id, &hash, second_step.map(|_| now), until)? {
                     return Err(Error::Unauthenticated);
                 }
                 let after = json!({ "session": id, "stepped_up_until": until, "second_step": second_step });

@@ -1,12 +1,16 @@
-//! Signing in with a browser: the password, then a second step where the account has one, then a session.
+//! Signing in with a browser: the password, then a second step where the account has one, then a session. Or a passkey
+//! alone, which is both.
 //!
 //! Whatever is wrong before the password was proved is told in the same words and after the same time.
 
 use std::sync::Arc;
 
-use model::{Error, IssuedSecret, Result, Secret, SignInMethod};
+use model::{Error, IssuedSecret, Result, SecondStepKind, Secret, SignInMethod, User};
+use serde_json::Value;
 
 use crate::authn::Use;
+use crate::passkey::{PasskeyRequest, too_late, waiting_hash};
+use crate::second_step::ATTEMPTS;
 use crate::session::Proof;
 use crate::{Browser, Caller, NewSession, Service, SessionLimits};
 
@@ -25,8 +29,17 @@ pub enum SignIn {
     SecondStep {
         /// Stands for the password that was given: to be sent back with the second step.
         challenge: IssuedSecret,
+        /// Which kinds the account has. A recovery code does instead of any.
+        kinds: Vec<SecondStepKind>,
     },
 }
+
+/// The password was right.
+const PASSWORD_GIVEN: &str = "password-given";
+/// A passkey was asked for, to sign in.
+const PASSKEY_SIGN_IN: &str = "passkey-sign-in";
+/// A passkey was asked for, to step up.
+const PASSKEY_STEP_UP: &str = "passkey-step-up";
 
 impl Service {
     /// The first step, with a username or e-mail address and the password.
@@ -39,9 +52,82 @@ impl Service {
     ) -> Result<SignIn> {
         let user = self.prove_password(nobody, name, password, Use::SignIn).await?;
         self.throttle.succeeded(nobody.address, name);
+        if user.second_step {
+            let id = user.id;
+            let steps = self.store.read(move |reader| store::second_step::list(reader, id)).await?;
+            let mut kinds: Vec<SecondStepKind> = Vec::new();
+            for kept in steps {
+                if !kinds.contains(&kept.step.kind) {
+                    kinds.push(kept.step.kind);
+                }
+            }
+            let challenge = self.wait_for(PASSWORD_GIVEN, Some(id), Value::Null).await?;
+            return Ok(SignIn::SecondStep { challenge, kinds });
+        }
         let caller = Caller::user(Arc::new(user), None, nobody);
-        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: false };
+        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: None };
         Ok(SignIn::Done(Box::new(self.begin_session(&caller, browser, proof).await?)))
+    }
+
+    /// The second step with a code: six digits from an app, or a recovery code. `challenge` is what the first step gave.
+    pub async fn sign_in_with_code(
+        &self,
+        nobody: &Caller,
+        browser: &Browser,
+        challenge: &Secret,
+        code: &Secret,
+    ) -> Result<NewSession> {
+        let user = self.who_waits(challenge, true).await?;
+        let caller = Caller::user(Arc::new(user), None, nobody);
+        let kind = self.prove_code(&caller, code).await?;
+        // The password counts for one session.
+        self.take_waiting(PASSWORD_GIVEN, challenge).await?;
+        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: Some(kind) };
+        self.begin_session(&caller, browser, proof).await
+    }
+
+    /// Asks the browser for a passkey: with the challenge of the first step for one of that account's, without for any
+    /// that the device knows, so that nobody learns which accounts there are.
+    pub async fn begin_passkey_sign_in(
+        &self,
+        _nobody: &Caller,
+        challenge: Option<&Secret>,
+    ) -> Result<PasskeyRequest> {
+        let user = match challenge {
+            Some(challenge) => Some(self.who_waits(challenge, false).await?.id),
+            None => None,
+        };
+        self.ask_for_passkey(user, PASSKEY_SIGN_IN).await
+    }
+
+    /// Signs in with what the browser answered. A passkey verifies its user and is enough by itself.
+    pub async fn finish_passkey_sign_in(
+        &self,
+        nobody: &Caller,
+        browser: &Browser,
+        challenge: &Secret,
+        response: &Value,
+    ) -> Result<NewSession> {
+        let user = self.prove_passkey(nobody, PASSKEY_SIGN_IN, challenge, response).await?;
+        let caller = Caller::user(Arc::new(user), None, nobody);
+        let second_step = Some(SecondStepKind::Passkey.as_str());
+        let proof = Proof { method: SignInMethod::Passkey, provider: None, second_step };
+        self.begin_session(&caller, browser, proof).await
+    }
+
+    /// The active user who has given the password for this challenge; with `attempt`, one more wrong code is counted.
+    async fn who_waits(&self, challenge: &Secret, attempt: bool) -> Result<User> {
+        let hash = waiting_hash(challenge)?;
+        let waiting = self
+            .store
+            .keep(move |books| match attempt {
+                true => store::challenge::attempt(books, &hash, PASSWORD_GIVEN, ATTEMPTS),
+                false => store::challenge::look(books, &hash, PASSWORD_GIVEN),
+            })
+            .await?;
+        let id = waiting.and_then(|waiting| waiting.user).ok_or_else(too_late)?;
+        let user = self.store.read(move |reader| store::user::find(reader, id)).await?;
+        user.filter(|user| user.active).ok_or_else(too_late)
     }
 
     /// Proves once more who holds the caller's session, with the password, and gives the session another secret: set the
@@ -53,8 +139,50 @@ impl Service {
                 "this account has a second step: give that rather than the password",
             ));
         }
+        self.prove_own_password(caller, password).await?;
+        self.raise_session(caller, None).await
+    }
+
+    /// The same with a code.
+    pub async fn step_up_with_code(&self, caller: &Caller, code: &Secret) -> Result<IssuedSecret> {
+        caller.session().ok_or(Error::Unauthenticated)?;
+        let kind = self.prove_code(caller, code).await?;
+        self.raise_session(caller, Some(kind)).await
+    }
+
+    /// Asks the browser for one of the caller's own passkeys, to step up.
+    pub async fn begin_passkey_step_up(&self, caller: &Caller) -> Result<PasskeyRequest> {
+        caller.session().ok_or(Error::Unauthenticated)?;
+        let user = caller.as_user().ok_or(Error::Unauthenticated)?.id;
+        self.ask_for_passkey(Some(user), PASSKEY_STEP_UP).await
+    }
+
+    /// The same with what the browser answered.
+    pub async fn finish_passkey_step_up(
+        &self,
+        caller: &Caller,
+        challenge: &Secret,
+        response: &Value,
+    ) -> Result<IssuedSecret> {
         let nobody = Caller::anonymous(caller.address, caller.request_id);
-        self.prove_password(&nobody, user.username.as_str(), password, Use::SignIn).await?;
-        self.raise_session(caller, false).await
+        let proved = self.prove_passkey(&nobody, PASSKEY_STEP_UP, challenge, response).await?;
+        if caller.as_user().is_none_or(|user| user.id != proved.id) {
+            return Err(too_late());
+        }
+        self.raise_session(caller, Some(SecondStepKind::Passkey.as_str())).await
+    }
+
+    /// The caller's own password, from a session: guesses are counted like those of strangers.
+    pub(crate) async fn prove_own_password(&self, caller: &Caller, password: &Secret) -> Result<()> {
+        let user = caller.as_user().ok_or(Error::Unauthenticated)?;
+        let nobody = Caller::anonymous(caller.address, caller.request_id);
+        let proved = self.prove_password(&nobody, user.username.as_str(), password, Use::SignIn).await;
+        match proved {
+            Ok(proved) if proved.id == user.id => Ok(()),
+            Ok(_) | Err(Error::Unauthenticated) => {
+                Err(Error::invalid_field("current_password", "this is not the account's password"))
+            }
+            Err(other) => Err(other),
+        }
     }
 }

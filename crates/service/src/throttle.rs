@@ -16,6 +16,8 @@ use model::Timestamp;
 const FREE: u32 = 10;
 /// A network carries many people.
 const FREE_PER_NETWORK: u32 = 100;
+/// Wrong codes of an account that cost nothing.
+const FREE_CODES: u32 = 10;
 /// The longest wait, in seconds.
 const LONGEST: i64 = 300;
 /// After so many quiet seconds a record is forgotten.
@@ -51,6 +53,8 @@ impl Network {
 enum Key {
     Network(Network),
     Account(Network, String),
+    /// Codes of an account, from wherever: who gets to guess one knows the password.
+    Code(String),
 }
 
 struct Record {
@@ -73,9 +77,17 @@ fn keys(network: Network, account: Option<&str>) -> impl Iterator<Item = (Key, u
 impl Throttle {
     /// How many seconds an attempt has to wait; none when it may be made now.
     pub(crate) fn wait(&self, address: Option<IpAddr>, account: Option<&str>, now: Timestamp) -> Option<u64> {
+        self.longest_wait(keys(Network::of(address), account).map(|(key, _)| key), now)
+    }
+
+    /// How many seconds a code of this account's has to wait.
+    pub(crate) fn guess_wait(&self, account: &str, now: Timestamp) -> Option<u64> {
+        self.longest_wait(std::iter::once(Key::Code(account.to_owned())), now)
+    }
+
+    fn longest_wait(&self, keys: impl Iterator<Item = Key>, now: Timestamp) -> Option<u64> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        keys(Network::of(address), account)
-            .filter_map(|(key, _)| records.get(&key))
+        keys.filter_map(|key| records.get(&key))
             .map(|record| record.closed_until.micros() - now.micros())
             .filter(|micros| *micros > 0)
             .max()
@@ -84,6 +96,15 @@ impl Throttle {
 
     /// Counts a failed attempt.
     pub(crate) fn failed(&self, address: Option<IpAddr>, account: Option<&str>, now: Timestamp) {
+        self.count(keys(Network::of(address), account), now);
+    }
+
+    /// Counts a wrong code of this account's.
+    pub(crate) fn guess_failed(&self, account: &str, now: Timestamp) {
+        self.count(std::iter::once((Key::Code(account.to_owned()), FREE_CODES)), now);
+    }
+
+    fn count(&self, keys: impl Iterator<Item = (Key, u32)>, now: Timestamp) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() >= MOST {
             let fresh = now.plus_seconds(-FORGET / 4);
@@ -93,7 +114,7 @@ impl Throttle {
             }
         }
         let forget = now.plus_seconds(-FORGET);
-        for (key, free) in keys(Network::of(address), account) {
+        for (key, free) in keys {
             let record = records.entry(key).or_insert(Record { failures: 0, last: now, closed_until: now });
             if record.last < forget {
                 record.failures = 0;

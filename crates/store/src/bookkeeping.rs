@@ -24,6 +24,10 @@ pub enum Table {
     CredentialUse,
     /// A session's last use, its change of secret by age, its end by age: three statements.
     SessionUse,
+    /// The last use of a second step, which also lets no code be used twice: two statements.
+    SecondStepUse,
+    /// Recovery codes that were used: one statement.
+    RecoveryCodeUse,
     /// Steps that wait for the next one, taken once.
     Challenge,
     /// The size of a repository on disk: one column of one table, by one statement.
@@ -58,6 +62,8 @@ impl Table {
         Self::RefusalCount,
         Self::CredentialUse,
         Self::SessionUse,
+        Self::SecondStepUse,
+        Self::RecoveryCodeUse,
         Self::Challenge,
         Self::RepositorySize,
         Self::LedgerPending,
@@ -78,6 +84,8 @@ impl Table {
             Self::RefusalCount => "refusal_count",
             Self::CredentialUse => "credential",
             Self::SessionUse => "session",
+            Self::SecondStepUse => "second_step",
+            Self::RecoveryCodeUse => "recovery_code",
             Self::Challenge => "challenge",
             Self::RepositorySize => "repository",
             Self::LedgerPending => "ledger_pending",
@@ -95,6 +103,8 @@ impl Table {
         match self {
             Self::CredentialUse => return sql == NOTE_USE,
             Self::RepositorySize => return sql == NOTE_SIZE,
+            Self::SecondStepUse => return crate::second_step::BOOKKEEPING.contains(&sql),
+            Self::RecoveryCodeUse => return sql == crate::second_step::USE_RECOVERY_CODE,
             Self::SessionUse => return crate::session::BOOKKEEPING.contains(&sql),
             _ => {}
         }

@@ -24,6 +24,7 @@ mod reader;
 mod redirect;
 pub mod repository;
 mod schema;
+pub mod second_step;
 pub mod sequence;
 pub mod session;
 pub mod setting;

@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_record";
     3 "0003_session";
     4 "0004_workspace_token";
+    5 "0005_second_step";
 };
 
 #[cfg(test)]

@@ -150,6 +150,7 @@ pub fn set_password_hash(writer: &mut Writer<'_>, id: UserId, hash: Option<&str>
 /// Leaves a tombstone that keeps the username, and nothing else that says who it was.
 pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()> {
     crate::session::end_all(writer, id)?;
+    crate::second_step::remove_all(writer, id)?;
     writer.execute("DELETE FROM group_member WHERE user_id = $1", &[id.into()])?;
     writer
         .execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;

@@ -10,4 +10,6 @@
 )]
 
 mod house;
+mod passkey;
+mod second_step;
 mod session;

@@ -1,8 +1,8 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecretHash, SessionId,
-    Timestamp, UserId, WorkspaceId,
+    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
+    SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -210,5 +210,6 @@ ids!(
     PushId,
     JobId,
     RequestId,
+    SecondStepId,
     SessionId
 );
