@@ -237,7 +237,7 @@ impl Service {
         }
         let asked: DiscoverableAuthentication = state(waiting).map_err(unusable)?;
         let passkey = self.passkey(kept).map_err(unusable)?;
-        site.finish_discoverable_authentication_v2(response, asked, &DiscoverableKey::from(passkey))
+        site.finish_discoverable_authentication_v2(response, asked, DiscoverableKey::from(passkey))
     }
 
     fn tell_copied(&self, nobody: &Caller, user: User) -> Error {
