@@ -9,6 +9,13 @@ pub fn pkt_line(data: &[u8]) {
     assert_eq!(whole, pieces);
 }
 
+/// Whose work a request is does not depend on how its bytes are cut on their way.
+pub fn ls_refs(data: &[u8]) {
+    let whole = git::ls_refs::is_for_us(std::iter::once(data));
+    let pieces = git::ls_refs::is_for_us(data.chunks(3));
+    assert_eq!(whole, pieces);
+}
+
 /// What a decoder gives: each packet in its `Debug` form, and how it ended.
 fn packets<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
     let mut decoder = Decoder::default();

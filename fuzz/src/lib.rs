@@ -48,6 +48,14 @@ pub const TARGETS: &[Target] = &[
         git::pkt_line,
         &["0006a\n0000", "0001", "000bcommand", "0032want 0123456789abcdef\n00090000"],
     ),
+    target(
+        "ls_refs",
+        git::ls_refs,
+        &[
+            "0014command=ls-refs\n0015agent=git/2.39.5\n00010009peel\n0016ref-prefix refs/x\n0000",
+            "0012command=fetch\n",
+        ],
+    ),
     target("query", wire::query, wire::QUERIES),
     target("fields", wire::fields, &["-values.links,+values.owner.*", "size,next,values.name", "*"]),
     target("sort", wire::sort, &["-updated_on", "name", "project.key"]),

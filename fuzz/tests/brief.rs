@@ -44,6 +44,7 @@ targets! {
     ledger_checkpoint
     ledger_entry
     pkt_line
+    ls_refs
     query
     fields
     sort

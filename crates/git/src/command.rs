@@ -10,6 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -28,16 +30,34 @@ const STDERR_KEPT: usize = 64 * 1024;
 /// How long a process that was asked to end may take to remove its lock files before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Where `git` is, and the search path that it and its own helpers get.
+/// Where `git` is, and the search path that it and its own helpers get. Clones count their processes together.
 #[derive(Clone, Debug)]
 pub struct Program {
     path: PathBuf,
     search_path: OsString,
+    running: Arc<AtomicUsize>,
+}
+
+/// A process that is counted until it is gone.
+#[derive(Debug)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(program: &Program) -> Self {
+        program.running.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&program.running))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Program {
     fn default() -> Self {
-        Self { path: PathBuf::from("git"), search_path: OsString::from("/usr/local/bin:/usr/bin:/bin") }
+        Self::with_search_path("/usr/local/bin:/usr/bin:/bin")
     }
 }
 
@@ -45,7 +65,13 @@ impl Program {
     /// Another search path, as read from the server's own environment at start.
     #[must_use]
     pub fn with_search_path(search_path: impl Into<OsString>) -> Self {
-        Self { path: PathBuf::from("git"), search_path: search_path.into() }
+        Self { path: PathBuf::from("git"), search_path: search_path.into(), running: Arc::default() }
+    }
+
+    /// How many processes that were started here run now; those that git starts itself are not counted.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// The version that git tells, such as `2.39.5`.
@@ -55,6 +81,7 @@ impl Program {
     pub async fn version(&self) -> Result<String> {
         let mut command = Command::new(&self.path);
         scrub(&mut command, self);
+        let _counted = Counted::new(self);
         let output = command.arg("version").output().await.map_err(cannot_start)?;
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(text.trim().trim_start_matches("git version ").to_owned())
@@ -279,12 +306,13 @@ impl GitCommand {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        let counted = Counted::new(program);
         let mut child = command.spawn().map_err(cannot_start)?;
         let stderr = child.stderr.take();
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         Ok(Running {
             subcommand: self.subcommand,
-            child: Some(child),
+            child: Some((child, counted)),
             group,
             stderr: Some(tokio::spawn(keep_head(stderr))),
         })
@@ -360,7 +388,7 @@ async fn keep_head<R: AsyncRead + Unpin>(stream: Option<R>) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Running {
     subcommand: &'static str,
-    child: Option<Child>,
+    child: Option<(Child, Counted)>,
     group: Option<Pid>,
     stderr: Option<JoinHandle<Vec<u8>>>,
 }
@@ -368,12 +396,12 @@ pub(crate) struct Running {
 impl Running {
     /// The pipe to its standard input; once.
     pub(crate) fn stdin(&mut self) -> Option<ChildStdin> {
-        self.child.as_mut().and_then(|child| child.stdin.take())
+        self.child.as_mut().and_then(|(child, _)| child.stdin.take())
     }
 
     /// The pipe from its standard output; once.
     pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
-        self.child.as_mut().and_then(|child| child.stdout.take())
+        self.child.as_mut().and_then(|(child, _)| child.stdout.take())
     }
 
     /// The name of the command.
@@ -388,7 +416,7 @@ impl Running {
 
     /// Waits for its end; gives its status and the head of its standard error.
     pub(crate) async fn wait(&mut self) -> Result<(ExitStatus, String)> {
-        let Some(child) = self.child.as_mut() else {
+        let Some((child, _)) = self.child.as_mut() else {
             return Err(Error::Internal(format!("git {} was waited for twice", self.subcommand)));
         };
         let status = child.wait().await.map_err(Error::internal)?;
@@ -426,7 +454,7 @@ impl Drop for Running {
     }
 }
 
-async fn reap(mut child: Child, group: Option<Pid>) {
+async fn reap((mut child, _counted): (Child, Counted), group: Option<Pid>) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         signal(group, Signal::KILL);
         let _ = child.wait().await;

@@ -21,7 +21,8 @@ use crate::lock::LOCK_FILE;
 pub const INTERNAL_REFS: &str = "refs/bastide";
 
 /// The files' settings are only what makes the directory a repository; all others are given with each command.
-const CONFIG_FILE: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+pub(crate) const CONFIG_FILE: &str =
+    "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
 
 /// A repository that has been in the making for this long is nobody's any more.
 const LEFT: Duration = Duration::from_secs(3_600);
@@ -42,6 +43,12 @@ impl Repositories {
         make_directories(root).map_err(disk)?;
         let root = root.canonicalize().map_err(disk)?;
         Ok(Self { root, program })
+    }
+
+    /// How many processes of git run now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.program.running()
     }
 
     /// Makes an empty repository. It appears whole or not at all: it is built under another name, synced, renamed.

@@ -1,15 +1,18 @@
-//! Serving clones and fetches: git's upload-pack between the client's bytes and the repository.
+//! Serving clones and fetches: git's upload-pack between the client's bytes and the repository, and its answers that
+//! need no process: the advertisement of version 2 ([`crate::advertisement`]) and its refs ([`crate::ls_refs`]).
 //!
 //! Whether the client may read was decided before.
 
+use std::io::Cursor;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt, stream};
 use model::Result;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::advertisement::{Protocol, capabilities, service_line};
 use crate::command::GitCommand;
+use crate::ls_refs::{self, Opening};
 use crate::repository::Repository;
 use crate::stream::{self as bytes_stream, ByteStream};
 
@@ -43,7 +46,33 @@ pub fn advertise(repository: &Repository, protocol: Protocol) -> Result<ByteStre
 ///
 /// # Errors
 /// When git cannot be started.
-pub fn serve<R>(repository: &Repository, protocol: Protocol, session: Session, input: R) -> Result<ByteStream>
+pub async fn serve<R>(
+    repository: &Repository,
+    protocol: Protocol,
+    session: Session,
+    mut input: R,
+) -> Result<ByteStream>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+{
+    if protocol != Protocol::V2 || session != Session::Stateless {
+        return process(repository, protocol, session, input);
+    }
+    let Opening { bytes, request } = match Opening::read(&mut input, IDLE).await {
+        Ok(opening) => opening,
+        Err(error) => return Ok(stream::once(async { Err(error) }).boxed()),
+    };
+    if let Some(request) = request
+        && let Some(answer) = ls_refs::answer(repository, request).await
+    {
+        // The end of the body is mostly there by now; once it is read, its connection can take the next request.
+        let _ = input.read(&mut [0; 16]).now_or_never();
+        return Ok(answer);
+    }
+    process(repository, protocol, session, Cursor::new(bytes).chain(input))
+}
+
+fn process<R>(repository: &Repository, protocol: Protocol, session: Session, input: R) -> Result<ByteStream>
 where
     R: AsyncRead + Send + Unpin + 'static,
 {

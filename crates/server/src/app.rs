@@ -4,9 +4,10 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use model::{Clock, Error, Random, Result};
-use service::Service;
+use model::{Clock, Error, Random, RequestId, Result};
+use service::{Caller, Service};
 
+use crate::http::listener::Serving;
 use crate::http::{Budgets, Networks, RateLimits};
 use crate::metrics::Metrics;
 use crate::route::{ROUTES, Route, Router, TableError};
@@ -100,6 +101,18 @@ impl App {
     /// [`Error::Unavailable`] before it is open.
     pub fn service(&self) -> Result<&Service> {
         self.0.service.get().ok_or(Error::Unavailable)
+    }
+
+    /// What the listener of the metrics' page does. Processes are counted for each page: most live for milliseconds.
+    #[must_use]
+    pub fn metrics_page(&self) -> Serving {
+        let app = self.clone();
+        self.0.metrics.serving(move |metrics| {
+            let operator = Caller::operator(RequestId::new(&app.random));
+            if let Ok(running) = app.service().and_then(|service| service.git_processes(&operator)) {
+                metrics.set_git_processes(running);
+            }
+        })
     }
 
     /// From now on new requests are answered 503; those in flight end.

@@ -97,8 +97,8 @@ impl Metrics {
     }
 
     /// How many processes of git run.
-    pub fn set_git_processes(&self, running: i64) {
-        self.git_processes.set(running);
+    pub fn set_git_processes(&self, running: usize) {
+        self.git_processes.set(i64::try_from(running).unwrap_or(i64::MAX));
     }
 
     /// How many events the ledger has not taken up yet, and how old the oldest of them is.
@@ -130,11 +130,13 @@ impl Metrics {
         Ok(page)
     }
 
-    /// What the listener of the page does.
+    /// What the listener of the page does. Figures that nobody counts as they change are set by `look`, which is
+    /// called for each page.
     #[must_use]
-    pub fn serving(&self) -> Serving {
+    pub fn serving(&self, look: impl Fn(&Self) + Send + Sync + 'static) -> Serving {
         let metrics = self.clone();
         std::sync::Arc::new(move |_, request| {
+            look(&metrics);
             let answered = metrics.answer(&request);
             Box::pin(std::future::ready(answered))
         })

@@ -3,12 +3,13 @@
 #![cfg(test)]
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use model::Secret;
 use serde_json::{Value, json};
-use testkit::{GitClient, Login, Place, Transcript};
+use testkit::{GitClient, Login, Place, Server, Transcript};
 
 /// A git of the administrator's, by an API token.
 fn administrators_git(place: &Place, user: &str) -> GitClient {
@@ -247,6 +248,41 @@ async fn a_body_may_be_compressed_and_its_sender_may_wait_to_be_asked() {
     assert!(answer.contains("HTTP/1.1 200"), "{answer}");
     assert!(answer.to_lowercase().contains("content-type: application/x-git-upload-pack-result"), "{answer}");
     assert!(answer.contains(" refs/heads/main\n"), "{answer}");
+}
+
+/// Reads the page of metrics until it has a line.
+async fn page_with(place: &Place, address: &str, line: &str) {
+    let mut tries = 0;
+    loop {
+        let page = place.server.client().get(format!("http://{address}/metrics")).send().await.unwrap();
+        let page = page.text().await.unwrap();
+        if page.lines().any(|found| found == line) {
+            return;
+        }
+        tries += 1;
+        assert!(tries < 1_000, "the page of metrics never said `{line}`: {page}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Would catch a figure that is never set, and one that does not come down when a client goes away.
+#[tokio::test]
+async fn processes_of_git_are_counted_while_they_run() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let place = Place::on(Server::start_with(&["--metrics", &free])).await;
+    place.repository("one", false).await;
+    page_with(&place, &free, "bastide_git_processes 0").await;
+    // A fetch whose sender takes its time: git waits for the rest.
+    let address = place.server.url.strip_prefix("http://").unwrap();
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    let request = format!(
+        "POST /acme/one.git/git-upload-pack HTTP/1.1\r\nHost: {address}\r\nGit-Protocol: version=2\r\n\
+         Content-Type: application/x-git-upload-pack-request\r\nContent-Length: 100\r\n\r\n0012command=fetch\n"
+    );
+    client.write_all(request.as_bytes()).unwrap();
+    page_with(&place, &free, "bastide_git_processes 1").await;
+    drop(client);
+    page_with(&place, &free, "bastide_git_processes 0").await;
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ impl Service {
     {
         let (_, ground) = self.git_ground(caller, path, GitService::UploadPack).await?;
         let repository = self.git.open(ground.subject.repository.id)?;
-        git::upload_pack::serve(&repository, protocol, Session::Stateless, input)
+        git::upload_pack::serve(&repository, protocol, Session::Stateless, input).await
     }
 
     /// One push: what the client sent in, what it gets out. The report goes out when every ref it tells of is on disk

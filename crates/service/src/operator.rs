@@ -103,6 +103,12 @@ impl Service {
         Ok((user, Minted { credential, token }))
     }
 
+    /// How many processes of git run now.
+    pub fn git_processes(&self, caller: &Caller) -> Result<usize> {
+        self.operator_only(caller)?;
+        Ok(self.git.running())
+    }
+
     /// How the instance is: for its own command line and its own metrics.
     pub async fn health(&self, caller: &Caller) -> Result<Health> {
         self.operator_only(caller)?;

@@ -56,7 +56,7 @@ async fn the_advertisement_equals_gits_own_but_for_the_agent() {
         upload_pack::Session::Interactive,
         tokio::io::empty(),
     );
-    let pieces: Vec<_> = stream.unwrap().collect().await;
+    let pieces: Vec<_> = stream.await.unwrap().collect().await;
     let own: Vec<u8> = pieces.into_iter().flat_map(Result::unwrap).collect();
     let lines = |bytes: &[u8]| {
         let mut decoder = git::pkt_line::Decoder::default();
@@ -92,7 +92,7 @@ async fn dropping_the_answer_ends_git() {
     let repository = &world.server.repository;
     let (_client, input) = tokio::io::duplex(64);
     let session = upload_pack::Session::Interactive;
-    let stream = upload_pack::serve(repository, Protocol::V2, session, input).unwrap();
+    let stream = upload_pack::serve(repository, Protocol::V2, session, input).await.unwrap();
     let running = || {
         let processes = std::fs::read_dir("/proc").unwrap();
         let directories =
@@ -102,8 +102,9 @@ async fn dropping_the_answer_ends_git() {
     while running() == 0 {
         tokio::task::yield_now().await;
     }
+    assert_eq!(world.program.running(), 1);
     drop(stream);
-    while running() > 0 {
+    while running() > 0 || world.program.running() > 0 {
         tokio::task::yield_now().await;
     }
 }

@@ -9,4 +9,6 @@ mod decided_push;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod listing_refs;
+#[cfg(test)]
 mod writing;

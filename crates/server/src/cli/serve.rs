@@ -146,7 +146,7 @@ pub async fn start(installation: &Installation, how: Start) -> Result<Running> {
     listeners.spawn(listener.serve(serving(app.clone()), Limits::default(), stop.clone()));
     if let Some(address) = how.metrics {
         let page = Listener::tcp(address, None, true).await?;
-        listeners.spawn(page.serve(app.metrics.serving(), Limits::default(), stop.clone()));
+        listeners.spawn(page.serve(app.metrics_page(), Limits::default(), stop.clone()));
     }
     if let Some(certificates) = hangups {
         tokio::spawn(certificates.reload_on_hangup());

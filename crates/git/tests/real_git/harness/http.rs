@@ -79,7 +79,7 @@ async fn answer(
         }
         "/one/git-upload-pack" => (
             "application/x-git-upload-pack-result",
-            upload_pack::serve(&server.repository, protocol, Session::Stateless, body),
+            upload_pack::serve(&server.repository, protocol, Session::Stateless, body).await,
         ),
         "/one/git-receive-pack" => {
             ("application/x-git-receive-pack-result", server.push(Session::Stateless, body).await)

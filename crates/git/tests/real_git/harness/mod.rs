@@ -65,6 +65,7 @@ impl Server {
 pub(crate) struct World {
     pub(crate) server: Arc<Server>,
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) program: Program,
     pub(crate) git_port: u16,
     pub(crate) http_port: u16,
 }
@@ -96,8 +97,9 @@ impl World {
     pub(crate) async fn with_limits(decide: Box<Decide>, settle: Box<Settle>, limits: PushLimits) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let random = Random::seeded(7);
+        let program = Program::default();
         let repositories =
-            Repositories::new(&directory.path().join("repositories"), Program::default()).unwrap();
+            Repositories::new(&directory.path().join("repositories"), program.clone()).unwrap();
         let id = RepositoryId::new(&random);
         let repository = repositories.create(id, &RefName::branch("main").unwrap()).await.unwrap();
         let hooks = Hooks::start(&directory.path().join("hooks"), &hook_program()).unwrap();
@@ -117,7 +119,7 @@ impl World {
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http_port = http.local_addr().unwrap().port();
         tokio::spawn(http::serve(http, Arc::clone(&server)));
-        Self { server, directory, git_port, http_port }
+        Self { server, directory, program, git_port, http_port }
     }
 
     pub(crate) fn git_url(&self) -> String {
@@ -271,7 +273,7 @@ async fn git_session(stream: TcpStream, server: &Arc<Server>) -> io::Result<()> 
     let answer = if request.starts_with("git-receive-pack") {
         server.push(Session::Interactive, read).await
     } else {
-        upload_pack::serve(&server.repository, protocol, Session::Interactive, read)
+        upload_pack::serve(&server.repository, protocol, Session::Interactive, read).await
     };
     match answer {
         Ok(stream) => tokio::select! {
