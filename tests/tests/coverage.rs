@@ -177,9 +177,15 @@ fn refused(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401 | 403 | 404)
 }
 
+/// Whether a page sends whoever asks to sign in first.
+fn sent_to_sign_in(route: &Route, answer: &Answer) -> bool {
+    route.is_page() && answer.status == 303 && answer.header("location").starts_with("/sign-in")
+}
+
 /// Lists that leave out what the viewer may not see, rather than refuse: what they show is held against the access
 /// model by a test of its own, in random worlds. And a token may ask who it is.
-const ANSWERS_EVERYBODY: &[&str] = &["list_projects", "list_repositories", "get_current_user"];
+const ANSWERS_EVERYBODY: &[&str] =
+    &["list_projects", "list_repositories", "get_current_user", "page_home", "page_search"];
 
 /// What makes a repository or project, also under a name that may be taken.
 const MAKES: &[&str] = &["create_repository", "update_repository", "update_project"];
@@ -311,7 +317,7 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
                 // Members are told 400 when they may not make something there, as the contract says, or when what
                 // they would make is there already.
                 (false, _) if MAKES.contains(&route.operation) && status == 400 => !stranger(asker),
-                (false, _) => refused(answer.status),
+                (false, _) => refused(answer.status) || sent_to_sign_in(route, &answer),
             };
             if may {
                 allowed += 1
@@ -328,6 +334,7 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
             }
             let coded = status < 400
                 || answer.json["error"]["data"]["code"].is_string()
+                || (route.is_page() && answer.header("content-type").starts_with("text/html"))
                 || route.path.contains("/src");
             if !coded {
                 wrong.push(format!(

@@ -14,6 +14,7 @@ mod packages;
 mod postgres;
 mod process;
 mod prove;
+mod screenshots;
 mod test;
 mod test_count;
 mod tidy;
@@ -34,6 +35,7 @@ Commands:
   tidy               layers, code map, migrations, sizes, words and documents
   prove              the invariants of the access model, by the solver
   fuzz [TARGET]      the fuzz targets on stable Rust; --rounds N inputs each (200000)
+  screenshots [NAME] pictures of every page, light and dark, at two widths, and what axe-core says of them
   bench [NAME…]      measurements beside known baselines; --list names them; writes docs/benchmarks.md
 ";
 
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "prove" => prove::run(rest),
         "fuzz" => fuzz::run(rest),
+        "screenshots" => screenshots::run(rest),
         "bench" => bench::run(rest),
         other => Err(format!("no command `{other}`: see `cargo xtask --help`").into()),
     };

@@ -31,6 +31,15 @@ const TESTS: &[Need] = &[
 /// For `cargo xtask bench`, beside those.
 const BENCHMARKS: &[Need] = &[need("nginx", "nginx-light"), need("fcgiwrap", "fcgiwrap"), need("wrk", "wrk")];
 
+/// For `cargo xtask screenshots`, beside git.
+const PICTURES: &[Need] =
+    &[need("git", "git"), need("chromium", "chromium"), need("node", "nodejs"), need("npm", "npm")];
+
+/// Sees to it that all programs for pictures of the pages are there.
+pub(crate) fn for_screenshots() -> Result<()> {
+    see_to(PICTURES)
+}
+
 /// Sees to it that all programs for the tests are there.
 pub(crate) fn for_tests() -> Result<()> {
     see_to(TESTS)

@@ -167,6 +167,12 @@ fn slug(text: &str) -> Result<(), BadName> {
     if plain_slug(text) { Ok(()) } else { Err(BadName::Slug) }
 }
 
+/// Below a workspace, `workspace` is where the pages about it stand.
+fn repository_slug(text: &str) -> Result<(), BadName> {
+    slug(text)?;
+    if text == "workspace" { Err(BadName::Reserved) } else { Ok(()) }
+}
+
 fn project_key(text: &str) -> Result<(), BadName> {
     let well = text.len() <= 40
         && matches!(text.bytes().next(), Some(b'A'..=b'Z'))
@@ -267,7 +273,7 @@ names! {
     /// A workspace's slug: the first part of a clone URL.
     WorkspaceSlug by workspace_slug;
     /// A repository's slug: the second part of a clone URL, without `.git`.
-    RepositorySlug by slug;
+    RepositorySlug by repository_slug;
     /// A group's slug.
     GroupSlug by slug;
     /// A project's key.

@@ -8,6 +8,7 @@ pub mod git_http;
 pub mod http;
 pub mod metrics;
 pub mod openapi;
+pub mod pages;
 pub mod rest;
 pub mod route;
 pub mod tls;

@@ -8,6 +8,7 @@ use super::Tree;
 const ORDER: &[&str] = &[
     "model",
     "wire",
+    "pages",
     "keyring",
     "ledger",
     "scan",
@@ -26,6 +27,7 @@ const ORDER: &[&str] = &[
 /// Crates that may name less than stands before them.
 const ONLY: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
+    ("pages", &["model"]),
     ("keyring", &["model"]),
     ("ledger", &["model"]),
     ("git", &["model"]),
@@ -36,7 +38,7 @@ const ONLY: &[(&str, &[&str])] = &[
 const NEVER: &[(&str, &[&str])] = &[("server", &["store", "git"])];
 
 /// No input, no output: rules and shapes that can be tested, and proved, without a world around them.
-const PURE: &[&str] = &["model", "wire", "policy", "pipeline", "governance", "scan", "ledger"];
+const PURE: &[&str] = &["model", "wire", "pages", "policy", "pipeline", "governance", "scan", "ledger"];
 
 /// Crates whose presence means input and output.
 const WORLD: &[&str] = &["tokio", "axum", "hyper", "hyper-util", "reqwest"];

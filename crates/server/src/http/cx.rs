@@ -27,6 +27,8 @@ pub struct Cx {
     pub route: &'static Route,
     /// The parameters of its path, decoded.
     pub params: Params,
+    /// Where it was sent, without the host: the path and what follows.
+    pub here: String,
     /// The parameters behind the `?`.
     pub query: Parameters,
     /// Its headers, without the credential.

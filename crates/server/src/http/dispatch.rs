@@ -12,6 +12,7 @@ use wire::Parameters;
 use super::rate_limit::Standing;
 use super::{Cx, Peer, Response, Unread, answer, credential, panic};
 use crate::app::App;
+use crate::pages::{self, Around};
 use crate::route::{Anchor, Handler, Method, Params, Reached, Route, Unmatched, Visibility};
 
 /// Where load balancers ask whether to send requests here.
@@ -61,23 +62,45 @@ async fn route(app: &App, peer: Peer, parts: Parts, body: Body, id: RequestId) -
     let reached = match app.router.reach(Method::of(&parts.method), path) {
         Ok(reached) => reached,
         Err(Unmatched::Method(methods)) => return (other_method(&parts, &methods, id), "none"),
-        Err(unmatched) => return (answer::error(&unmatched.into_error(), id, None), "none"),
+        Err(unmatched) => return (nowhere(app, &parts, &unmatched.into_error(), id), "none"),
     };
     let row = reached.route;
+    let around = row.is_page().then(|| around(app, &parts, id));
     let mut known = Known::default();
     let mut outcome = panic::guarded(id, carry_out(app, peer, reached, parts, body, id, &mut known)).await;
     if row.is_git() && known.held.is_none() && matches!(outcome, Err(Error::NotFound { .. })) {
         // Git asks its user for a credential when told 401, and gives up when told 404.
         outcome = Err(Error::Unauthenticated);
     }
-    let mut response = outcome.unwrap_or_else(|error| answer::error(&error, id, Some(row)));
-    if !row.is_git() {
+    let mut response = outcome.unwrap_or_else(|error| match &around {
+        Some(around) => pages::failed(around, &error),
+        None => answer::error(&error, id, Some(row)),
+    });
+    if !row.is_git() && !row.is_page() {
         tell_credential(&mut response, row, &known);
     }
-    if let Some(standing) = known.standing {
+    if let Some(standing) = known.standing.filter(|_| !row.is_page()) {
         tell_standing(&mut response, standing);
     }
     (response, row.operation)
+}
+
+/// What a page's frame needs of a request that may never reach its handler.
+fn around(app: &App, parts: &Parts, id: RequestId) -> Around {
+    Around::before(&parts.method, &app.settings.base_url, here(parts), &parts.headers, id)
+}
+
+/// Where the request was sent, without the host.
+fn here(parts: &Parts) -> String {
+    parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
+
+/// No row has this address: a page for whoever reads pages.
+fn nowhere(app: &App, parts: &Parts, error: &Error, id: RequestId) -> Response {
+    match pages::wanted(parts.uri.path(), &parts.headers) {
+        true => pages::failed(&around(app, parts, id), error),
+        false => answer::error(error, id, None),
+    }
 }
 
 fn other_method(parts: &Parts, methods: &[Method], id: RequestId) -> Response {
@@ -151,6 +174,7 @@ async fn carry_out(
         app: app.clone(),
         route: row,
         params: reached.params,
+        here: here(&parts),
         query,
         headers: parts.headers,
         body: Unread::new(body),

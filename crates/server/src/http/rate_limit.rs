@@ -35,7 +35,7 @@ pub enum Budget {
 }
 
 impl Budget {
-    const ALL: [(Self, &'static str, u32); 10] = [
+    const ALL: [(Self, &'static str, u32); 11] = [
         (Self::Class(RateClass::General), "general", 200_000),
         (Self::Class(RateClass::Repositories), "repositories", 200_000),
         (Self::Class(RateClass::Raw), "raw", 200_000),
@@ -43,6 +43,7 @@ impl Budget {
         (Self::Class(RateClass::Webhooks), "webhooks", 50_000),
         (Self::Class(RateClass::Properties), "properties", 50_000),
         (Self::Class(RateClass::Git), "git", 100_000),
+        (Self::Class(RateClass::Pages), "pages", 100_000),
         (Self::Workspace, "workspace", 1_000_000),
         (Self::Anonymous, "anonymous", 20_000),
         (Self::Address, "address", 2_000_000),

@@ -132,6 +132,47 @@ async fn another_method_is_told_which_there_are() {
     }
 }
 
+/// An app with the whole table, and no house.
+fn with_pages() -> App {
+    App::new(Settings::default(), Clock::manual(Timestamp::from_micros(0)), Random::seeded(1)).unwrap()
+}
+
+/// Would catch a page that may run, load or be framed by anything else, and one that a proxy may keep.
+#[tokio::test]
+async fn every_page_forbids_the_browser_what_it_does_not_need() {
+    let app = with_pages();
+    for path in ["/-/design", "/acme/one", "/nowhere"] {
+        let page = ask(&app, "GET", path).await;
+        assert!(page.header(header::CONTENT_TYPE).starts_with("text/html"), "{path}");
+        let policy = page.header(header::CONTENT_SECURITY_POLICY);
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"]
+        {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{path}: {policy}");
+        assert_eq!(page.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+        assert_eq!(page.header(header::CACHE_CONTROL), "no-store", "{path}");
+        assert!(
+            !page.body.contains("<style")
+                && !page.body.contains(" style=")
+                && !page.body.contains(" onclick"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn assets_are_kept_for_ever_and_by_their_whole_names_alone() {
+    let app = with_pages();
+    let page = ask(&app, "GET", "/-/design").await;
+    let from = page.body.find("/assets/").unwrap();
+    let path: String = page.body.get(from..).unwrap().chars().take_while(|c| *c != '"').collect();
+    let asset = ask(&app, "GET", &path).await;
+    assert_eq!(asset.status, StatusCode::OK);
+    assert!(asset.header(header::CACHE_CONTROL).contains("immutable"));
+    assert_eq!(ask(&app, "GET", "/assets/bastide.css").await.status, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn pages_of_any_origin_may_read_the_published_interface_and_no_other() {
     let app = app(&[]);
@@ -164,7 +205,7 @@ async fn a_panic_is_an_answer_without_its_text() {
 #[tokio::test]
 async fn every_answer_carries_the_safe_headers() {
     let app = app(&[]);
-    for path in ["/2.0/user", "/nowhere", "/healthz", "/acme/one/info/refs", "/api/openapi.json"] {
+    for path in ["/2.0/user", "/no/where/at/all", "/healthz", "/acme/one/info/refs", "/api/openapi.json"] {
         let plain = ask(&app, "GET", path).await;
         assert_eq!(plain.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
         assert_eq!(plain.header(header::CACHE_CONTROL), "no-store", "{path}");

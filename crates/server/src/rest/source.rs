@@ -76,7 +76,7 @@ async fn list(cx: &mut Cx, found: &SourceAt) -> Result<Response> {
 
 /// The content, and headers that keep a browser from running it. The tag follows from the content and what is
 /// special about the file: the same file has the same one wherever it lies.
-fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) -> Result<Response> {
+pub(crate) fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) -> Result<Response> {
     let kind = match entry.kind {
         EntryKind::File { executable: false } => "",
         EntryKind::File { executable: true } => "-executable",

@@ -18,6 +18,8 @@
 //!   what `permissions-config` takes.
 //! - **Credentials.** Access tokens are not admitted where the contract bars them: permissions, deploy key writes, calls
 //!   across workspaces, a person's keys and addresses. `/api` admits those that stand for a user.
+//! - **Pages.** They take sessions alone and have no scopes: who signed in holds all there are. What everybody may open
+//!   is public; the first page, the search and a workspace show what the viewer may see, as the lists of the interface do.
 //! - **Paths.** A last parameter that may hold slashes (a ref, a revision, a path) is a wildcard, so that it may be sent
 //!   raw or percent-encoded.
 
@@ -143,6 +145,8 @@ impl Credentials {
     pub const NO_ACCESS_TOKENS: Self = Self(Self::APP_PASSWORD | Self::TOKEN_OF_API);
     /// Every credential made for programs. What rows have that say nothing else.
     pub const ANY: Self = Self(Self::APP_PASSWORD | Self::TOKEN_OF_API | Self::ACCESS_TOKENS);
+    /// A session, which a browser holds: what pages take.
+    pub const SESSION_ONLY: Self = Self(Self::SESSION);
     /// Whatever stands for a user: the above without access tokens, the account's password, a session.
     pub const USER_ONLY: Self =
         Self(Self::APP_PASSWORD | Self::TOKEN_OF_API | Self::PASSWORD | Self::SESSION);
@@ -207,6 +211,8 @@ pub enum RateClass {
     Properties,
     /// Git over HTTPS.
     Git,
+    /// Pages, read in a browser.
+    Pages,
 }
 
 /// What a coverage test sends beside the path, whose parameters its world fills in.
@@ -294,6 +300,12 @@ impl Route {
     #[must_use]
     pub fn is_git(&self) -> bool {
         matches!(self.rate, RateClass::Git)
+    }
+
+    /// Whether it is read in a browser rather than by programs.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        matches!(self.rate, RateClass::Pages)
     }
 
     const fn new(
@@ -405,6 +417,17 @@ const fn get(path: &'static str, operation: &'static str, tag: &'static str) -> 
 
 const fn post(path: &'static str, operation: &'static str, tag: &'static str) -> Route {
     Route::new(Method::Post, path, operation, tag, true)
+}
+
+/// A page. Sessions hold every scope, so its columns of scopes are empty.
+const fn page(path: &'static str, operation: &'static str) -> Route {
+    let row = Route::new(Method::Get, path, operation, "pages", false);
+    Route { credentials: Credentials::SESSION_ONLY, rate: RateClass::Pages, ..row }
+}
+
+/// What a page's form is sent to.
+const fn form(path: &'static str, operation: &'static str) -> Route {
+    Route { method: Method::Post, audited: true, ..page(path, operation) }
 }
 
 const fn put(path: &'static str, operation: &'static str, tag: &'static str) -> Route {

@@ -82,9 +82,15 @@ pub struct Reached {
 
 /// The table, made ready to be asked.
 pub struct Router {
-    rows: Vec<(&'static Route, RequiredScopes)>,
+    rows: Vec<Row>,
     paths: [matchit::Router<usize>; Method::ALL.len()],
 }
+
+/// A row, and what it requires.
+type Row = (&'static Route, RequiredScopes);
+
+/// What the addresses of the interfaces for programs begin with.
+const INTERFACES: [&str; 3] = ["1.0", "2.0", "api"];
 
 /// The end of a path that names something inside a commit. What lies at its root has the empty path, which a
 /// wildcard does not match, so such rows answer without it too.
@@ -122,7 +128,7 @@ impl Router {
     }
 
     /// Every row.
-    pub fn routes(&self) -> impl Iterator<Item = (&'static Route, RequiredScopes)> {
+    pub fn routes(&self) -> impl Iterator<Item = Row> {
         self.rows.iter().copied()
     }
 
@@ -132,13 +138,10 @@ impl Router {
     /// When there is none.
     pub fn reach(&self, method: Option<Method>, path: &str) -> Result<Reached, Unmatched> {
         let path = trimmed(path);
-        let found = method.and_then(|method| self.paths.get(place(method))?.at(path).ok());
-        let Some(found) = found else { return Err(self.unmatched(path)) };
-        let Some((route, required)) = self.rows.get(*found.value).copied() else {
-            return Err(Unmatched::Path);
-        };
-        let mut params = Vec::with_capacity(found.params.len());
-        for (name, raw) in found.params.iter() {
+        let found = method.and_then(|method| self.find(method, path));
+        let Some(((route, required), found)) = found else { return Err(self.unmatched(path)) };
+        let mut params = Vec::with_capacity(found.len());
+        for (name, raw) in found.iter() {
             let value = decoded(raw).ok_or(Unmatched::Encoding)?;
             // Names that mean another place where paths are joined name nothing here.
             if value.split('/').any(|segment| matches!(segment, "." | "..")) {
@@ -149,9 +152,16 @@ impl Router {
         Ok(Reached { route, required, params: Params(params) })
     }
 
+    /// The row of a path. What begins like an interface is no page, though a page's first parameter would match it.
+    fn find<'k, 'v>(&'k self, method: Method, path: &'v str) -> Option<(Row, matchit::Params<'k, 'v>)> {
+        let found = self.paths.get(place(method))?.at(path).ok()?;
+        let row = self.rows.get(*found.value).copied()?;
+        let interface = path.split('/').nth(1).is_some_and(|head| INTERFACES.contains(&head));
+        (!interface || !row.0.is_page()).then_some((row, found.params))
+    }
+
     fn unmatched(&self, path: &str) -> Unmatched {
-        let taken =
-            |method: &Method| self.paths.get(place(*method)).is_some_and(|paths| paths.at(path).is_ok());
+        let taken = |method: &Method| self.find(*method, path).is_some();
         match Method::ALL.into_iter().filter(taken).collect::<Vec<_>>() {
             none if none.is_empty() => Unmatched::Path,
             methods => Unmatched::Method(methods),

@@ -5,8 +5,8 @@
 use model::Action::*;
 
 use super::Anchor::*;
-use super::{RateClass, Route, Sample, delete, get, post, put};
-use crate::{api, git_http, openapi, rest};
+use super::{RateClass, Route, Sample, delete, form, get, page, post, put};
+use crate::{api, git_http, openapi, pages, rest};
 
 /// Every operation.
 pub static ROUTES: &[Route] = &[
@@ -455,6 +455,25 @@ pub static ROUTES: &[Route] = &[
     get("/api/operator/verification", "api_operator_verify_audit", "operator").asks(AuditRead, Instance).api("audit:read").operator_only().built(|cx| Box::pin(api::operator::verify(cx))),
     get("/api/operator/health", "api_operator_get_health", "operator").asks(UserList, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::health(cx))),
     get("/api/openapi.json", "api_get_openapi", "openapi").asks(AccountRead, Caller).public().built(|cx| Box::pin(openapi::serve(cx))),
+    // Pages. Addresses are those that the published interface gives in its `html` links
+    page("/assets/{name}", "page_asset").asks(AccountRead, Caller).public().built(|cx| Box::pin(pages::shown(cx, pages::asset::get))),
+    page("/-/design", "page_design").asks(AccountRead, Caller).public().built(|cx| Box::pin(pages::shown(cx, pages::design::get))),
+    form("/-/theme", "page_set_theme").asks(AccountRead, Caller).public().reads().sample(Sample::form("theme=dark&next=/")).built(|cx| Box::pin(pages::shown(cx, pages::appearance::set))),
+    page("/", "page_home").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::home::get))),
+    page("/search", "page_search").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::home::search))),
+    page("/{workspace}", "page_workspace").asks(WorkspaceRead, Workspace).built(|cx| Box::pin(pages::shown(cx, pages::workspace::get))),
+    page("/{workspace}/workspace/projects/{project_key}", "page_project").asks(ProjectRead, Project).built(|cx| Box::pin(pages::shown(cx, pages::project::get))),
+    page("/{workspace}/{repo_slug}", "page_repository").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::repository::get))),
+    page("/{workspace}/{repo_slug}/src", "page_source_root").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::source::root))),
+    page("/{workspace}/{repo_slug}/src/{commit}/{*path}", "page_source").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::source::get))),
+    page("/{workspace}/{repo_slug}/raw/{commit}/{*path}", "page_raw").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::source::raw))),
+    page("/{workspace}/{repo_slug}/branch/{*name}", "page_branch").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::source::branch))),
+    page("/{workspace}/{repo_slug}/branches", "page_branches").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::git_ref::branches))),
+    page("/{workspace}/{repo_slug}/tags", "page_tags").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::git_ref::tags))),
+    page("/{workspace}/{repo_slug}/commits", "page_commits").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::list))),
+    page("/{workspace}/{repo_slug}/commits/branch/{*name}", "page_commits_of_branch").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::of_ref))),
+    page("/{workspace}/{repo_slug}/commits/tag/{*name}", "page_commits_of_tag").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::of_ref))),
+    page("/{workspace}/{repo_slug}/commits/{commit}", "page_commit").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::get))),
     // Git over HTTPS. `repo_slug` carries a final `.git` where the client wrote one
     get("/{workspace}/{repo_slug}/info/refs", "git_info_refs", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git).built(|cx| Box::pin(git_http::info_refs(cx))),
     post("/{workspace}/{repo_slug}/git-upload-pack", "git_upload_pack", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git).reads().built(|cx| Box::pin(git_http::upload_pack(cx))),

@@ -56,7 +56,8 @@ fn an_anchor_finds_its_parameters_and_is_what_the_action_is_done_to() {
 /// Would catch a write that any credential may make.
 #[test]
 fn what_writes_requires_a_scope_in_both_columns() {
-    for (route, required) in router().routes() {
+    // A session, which is all that a page takes, holds every scope.
+    for (route, required) in router().routes().filter(|(route, _)| !route.is_page()) {
         let open = route.visibility == Visibility::Public || route.credentials == Credentials::NONE;
         if route.writes() && !open {
             assert!(!required.classic.is_empty() && !required.flat.is_empty(), "{}", route.operation);
@@ -75,7 +76,9 @@ fn what_writes_requires_a_scope_in_both_columns() {
 fn each_column_speaks_its_vocabulary() {
     let only = |set: ScopeSet, vocabulary| set.iter().all(|scope| scope.vocabulary() == vocabulary);
     for (route, required) in router().routes() {
-        if route.is_api() {
+        if route.is_page() {
+            assert!(required.classic.is_empty() && required.flat.is_empty(), "{}", route.operation);
+        } else if route.is_api() {
             assert_eq!(required.classic, required.flat, "{}", route.operation);
             assert!(only(required.classic, Vocabulary::Api), "{}", route.operation);
             assert!(
@@ -99,7 +102,8 @@ fn what_changes_something_leaves_an_event() {
         .filter(|route| route.method != Method::Get && !route.audited)
         .map(|route| route.operation)
         .collect();
-    let known = ["git_upload_pack", "list_commits_by_form", "list_commits_of_revision_by_form"];
+    let known =
+        ["git_upload_pack", "list_commits_by_form", "list_commits_of_revision_by_form", "page_set_theme"];
     assert_eq!(reads_by_post, BTreeSet::from(known));
 }
 
@@ -109,6 +113,7 @@ fn operation_ids_are_snake_case_and_the_tables_size_is_known() {
         let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
         assert!(route.operation.chars().all(plain), "{}", route.operation);
         assert_eq!(route.is_api(), route.operation.starts_with("api_"), "{}", route.operation);
+        assert_eq!(route.is_page(), route.operation.starts_with("page_"), "{}", route.operation);
     }
     assert_eq!(ROUTES.iter().filter(|route| route.path.starts_with("/2.0/")).count(), 331);
 }
@@ -181,8 +186,29 @@ fn git_and_the_interfaces_do_not_mix() {
     let git = reach(Method::Get, "/acme/one.git/info/refs").unwrap();
     assert_eq!((git.route.operation, git.params.get("repo_slug")), ("git_info_refs", "one.git"));
     assert!(git.route.is_git());
-    for route in ROUTES.iter().filter(|route| !route.is_git()) {
+    for route in ROUTES.iter().filter(|route| !route.is_git() && !route.is_page()) {
         let head = route.path.split('/').nth(1).unwrap();
         assert!(["2.0", "1.0", "api"].contains(&head), "{}", route.path);
+    }
+}
+
+/// Would catch a page that a workspace's or a repository's name could hide, or that would hide one of them.
+#[test]
+fn names_cannot_be_pages() {
+    for route in ROUTES.iter().filter(|route| route.is_page()) {
+        let mut parts = route.path.split('/').skip(1);
+        let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        assert!(first.starts_with('{') || first.parse::<model::WorkspaceSlug>().is_err(), "{}", route.path);
+        let fixed = first == "{workspace}" && !second.is_empty() && !second.starts_with('{');
+        assert!(!fixed || second.parse::<model::RepositorySlug>().is_err(), "{}", route.path);
+    }
+}
+
+/// Would catch a page that takes a credential made for programs, which a browser must never be talked into sending.
+#[test]
+fn pages_take_sessions_alone_and_nothing_else_takes_a_session_but_what_stands_for_a_user() {
+    for route in ROUTES {
+        let programs = model::CredentialKind::ALL.iter().any(|kind| route.credentials.admits(*kind));
+        assert!(!route.is_page() || (route.credentials.admits_session() && !programs), "{}", route.operation);
     }
 }

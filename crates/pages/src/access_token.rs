@@ -1,0 +1,120 @@
+//! Access tokens: the list, the form with what the token will be able to do, and the page that shows the secret once.
+
+use askama::Template;
+
+use crate::form::Field;
+use crate::frame::Frame;
+use crate::measure::Moment;
+
+/// A token in the list.
+#[derive(Clone, Debug)]
+pub struct TokenRow {
+    /// Its name.
+    pub name: String,
+    /// Its scopes.
+    pub scopes: Vec<String>,
+    /// Who made it.
+    pub creator: String,
+    /// When.
+    pub created: Moment,
+    /// When it was last used.
+    pub last_used: Option<Moment>,
+    /// When it ends by itself.
+    pub expires: Option<Moment>,
+    /// Whether that is soon.
+    pub ends_soon: bool,
+    /// Where it is revoked.
+    pub revoke: String,
+    /// Proves that the form was made for this session.
+    pub form_token: String,
+}
+
+/// The tokens of a repository, project or workspace.
+#[derive(Clone, Debug, Template)]
+#[template(path = "access_tokens.html")]
+pub struct TokensPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What they are bound to, in words: `the repository acme/one`.
+    pub bound_to: String,
+    /// Where a new one is made.
+    pub new: String,
+    /// The living ones, the newest first.
+    pub tokens: Vec<TokenRow>,
+    /// What leads on.
+    pub pages: crate::frame::Pages,
+}
+
+/// A scope to choose.
+#[derive(Clone, Debug)]
+pub struct ScopeChoice {
+    /// Its name.
+    pub name: String,
+    /// What it lets the holder do.
+    pub sentence: String,
+    /// What it implies, in names.
+    pub implies: Vec<String>,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// What a token will be able to do.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// What it will be able to do, in words.
+    pub able: Vec<String>,
+    /// What it will not.
+    pub unable: Vec<String>,
+}
+
+/// The form of a new token.
+#[derive(Clone, Debug, Template)]
+#[template(path = "access_token_new.html")]
+pub struct NewTokenPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What it is bound to, in words.
+    pub bound_to: String,
+    /// What is wrong with the form as a whole.
+    pub error: String,
+    /// The name.
+    pub name: Field,
+    /// The scopes that it may have.
+    pub scopes: Vec<ScopeChoice>,
+    /// What is wrong with the choice.
+    pub scopes_error: String,
+    /// When it ends.
+    pub expiry: Field,
+    /// What it will be able to do, where that was asked.
+    pub preview: Option<Preview>,
+    /// Where the form goes.
+    pub action: String,
+    /// The list.
+    pub list: String,
+    /// Proves that the form was made for this session.
+    pub form_token: String,
+}
+
+/// The secret, this once.
+#[derive(Clone, Debug, Template)]
+#[template(path = "access_token_made.html")]
+pub struct MadeTokenPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// Its name.
+    pub name: String,
+    /// What it is bound to, in words.
+    pub bound_to: String,
+    /// The secret.
+    pub secret: String,
+    /// When it ends by itself.
+    pub expires: Option<Moment>,
+    /// What it is able to do.
+    pub able: Vec<String>,
+    /// A command that clones with it; none where it may not, or is bound to more than one repository.
+    pub clone: Option<String>,
+    /// A command that asks the interface with it.
+    pub curl: String,
+    /// The list.
+    pub list: String,
+}

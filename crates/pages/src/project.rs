@@ -1,0 +1,26 @@
+//! A project: its repositories.
+
+use askama::Template;
+
+use crate::frame::{Frame, Pages};
+use crate::repository::RepositoryRow;
+
+/// A project.
+#[derive(Clone, Debug, Template)]
+#[template(path = "project.html")]
+pub struct ProjectPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// Its name.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+    /// Whether it is private.
+    pub private: bool,
+    /// What it is for.
+    pub description: String,
+    /// The repositories in it that one may read.
+    pub repositories: Vec<RepositoryRow>,
+    /// What leads on.
+    pub pages: Pages,
+}

@@ -1,0 +1,105 @@
+// A small world for pictures, made through the public interface and the real git.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export const PASSWORD = "correct horse battery staple";
+
+async function call(site, authorization, method, path, body) {
+  const headers = { authorization, "content-type": "application/json" };
+  const answer = await fetch(site + path, { method, headers, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+const basic = (user, secret) => "Basic " + Buffer.from(`${user}:${secret}`).toString("base64");
+
+function git(folder, words, more = {}) {
+  const who = { GIT_AUTHOR_NAME: "Ann Example", GIT_AUTHOR_EMAIL: "ann@example.com" };
+  const committer = { GIT_COMMITTER_NAME: "Ann Example", GIT_COMMITTER_EMAIL: "ann@example.com" };
+  execFileSync("git", words, { cwd: folder, stdio: "pipe", env: { ...process.env, ...who, ...committer, ...more } });
+}
+
+const README = `# Website
+
+The public site of Acme: pages, styles and the small service that takes orders.
+
+| Part | Where | Who |
+|------|-------|-----|
+| Pages | \`pages/\` | Design |
+| Service | [src](src/order.rs) | Orders |
+
+## Build
+
+\`\`\`sh
+cargo build --release
+./target/release/website --listen 127.0.0.1:8080
+\`\`\`
+
+1. Read the [guide](docs/guide.md).
+2. Ask in the channel *before* you deploy on a Friday.
+
+> Orders are kept for ten years. Do not change the format without a migration.
+
+![Build status](https://ci.example.com/badge.svg)
+`;
+
+function tree(folder) {
+  const put = (path, text) => {
+    mkdirSync(join(folder, path, ".."), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  git(folder, ["init", "-q", "-b", "main"]);
+  put("README.md", README);
+  put("docs/guide.md", "# Guide\n\nHow to work here.\n");
+  put("src/order.rs", `//! Orders.\n\n/// An order.\npub struct Order {\n    pub id: u64,\n    pub lines: Vec<Line>,\n}\n\nimpl Order {\n    /// The sum of all lines, in cents.\n    pub fn total(&self) -> u64 {\n        self.lines.iter().map(|line| line.price * line.count).sum()\n    }\n}\n`);
+  put("pages/index.html", "<!doctype html>\n<title>Acme</title>\n<h1>Acme</h1>\n");
+  put("assets/logo.bin", Buffer.from([0, 1, 2, 3, 0, 255]));
+  put("Cargo.toml", '[package]\nname = "website"\nversion = "1.4.0"\n');
+  git(folder, ["add", "-A"]);
+  git(folder, ["commit", "-qm", "Begin the website"]);
+  put("src/order.rs", `//! Orders.\n\n/// An order.\npub struct Order {\n    pub id: u64,\n    pub lines: Vec<Line>,\n    pub currency: Currency,\n}\n\nimpl Order {\n    /// The sum of all lines, in the currency's smallest unit.\n    pub fn total(&self) -> u64 {\n        self.lines.iter().map(|line| line.price.saturating_mul(line.count)).sum()\n    }\n}\n`);
+  put("src/currency.rs", "/// What an order is paid in.\npub enum Currency {\n    Euro,\n    Yen,\n}\n");
+  git(folder, ["rm", "-q", "assets/logo.bin"]);
+  git(folder, ["add", "-A"]);
+  git(folder, ["commit", "-qm", "Orders know their currency\n\nThe sum overflowed for very large orders; it saturates now.\nYen have no cents, so amounts are in the smallest unit."]);
+  git(folder, ["tag", "-a", "v1.4.0", "-m", "Version 1.4.0"]);
+  git(folder, ["branch", "feature/checkout"]);
+}
+
+// Makes the world and gives what the pictures need of it.
+export async function build(site, administrator) {
+  const root = basic(administrator.email, administrator.api_token);
+  const as = (method, path, body) => call(site, root, method, path, body);
+  for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"]]) {
+    await as("POST", "/api/users", { username, email: `${username}@example.com`, display_name: name, password: PASSWORD });
+  }
+  await as("POST", "/api/workspaces", { slug: "acme", name: "Acme" });
+  const owner = basic("bea", PASSWORD);
+  await as("PUT", "/api/workspaces/acme/members/bea", { permission: "owner" });
+  await as("PUT", "/api/workspaces/acme/members/cyd", { permission: "member" });
+  const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account"];
+  const app = await call(site, owner, "POST", "/api/user/app-passwords", { name: "pictures", scopes });
+  const bea = basic("bea", app.token);
+  const made = (path, body) => call(site, bea, "POST", path, body);
+  await made("/2.0/workspaces/acme/projects", { key: "WEB", name: "Web", description: "Everything that customers see.", is_private: false });
+  await made("/2.0/workspaces/acme/projects", { key: "PAY", name: "Payroll", is_private: true });
+  const repository = (slug, project, open, description) =>
+    made(`/2.0/repositories/acme/${slug}`, { scm: "git", is_private: !open, description, project: { key: project } });
+  await repository("website", "WEB", true, "The public site, and the service that takes orders.");
+  await repository("design-tokens", "WEB", true, "Colours, type and spacing.");
+  await repository("payroll", "PAY", false, "Salaries. Nobody else's business.");
+  const folder = mkdtempSync(join(tmpdir(), "bastide-pictures-"));
+  tree(folder);
+  const header = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "http.extraHeader", GIT_CONFIG_VALUE_0: `Authorization: ${bea}` };
+  git(folder, ["push", "-q", `${site}/acme/website.git`, "main", "feature/checkout", "v1.4.0"], header);
+  git(folder, ["push", "-q", `${site}/acme/payroll.git`, "main"], header);
+  const token = { name: "Deploy to production", scopes: ["repository"] };
+  await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", token);
+  const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };
+  await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
+  const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
+  return { commit: commits.values[0].hash };
+}
