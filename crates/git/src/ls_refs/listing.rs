@@ -41,8 +41,7 @@ impl Listing {
         }
         let head = Some(loose::head(top)?);
         let loose = loose::list(top, &request.prefixes)?;
-        // Not before: see there.
-        let packed = Packed::open(top)?;
+        let packed = Packed::open_after(&loose, top)?;
         let objects = Objects::new(top);
         Ok(Self { request, head, loose: loose.into_iter().peekable(), packed, objects, finished: false })
     }

@@ -77,8 +77,7 @@ pub(super) fn head(top: &Path) -> io::Result<Resolved> {
     }
 }
 
-/// The loose refs that are asked for, by name. To be called before the packed ones are opened: then a ref that is
-/// packed meanwhile is found in either place.
+/// The loose refs that are asked for, by name. One that is packed meanwhile is read from there.
 ///
 /// # Errors
 /// The disk's, and `Unsupported` for what is better left to git.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::loose::LooseRef;
 use super::name::{Prefixes, is_good};
 use crate::objects::Oid;
 
@@ -61,11 +62,16 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// Opens the file of the repository at `top`, at its first ref. `None` when there is none.
+    /// Opens the file of the repository at `top`, at its first ref. `None` when there is none. Asks for the loose refs,
+    /// since they must have been read before: a ref that is packed in between would be in neither otherwise.
     ///
     /// # Errors
     /// The disk's, and `InvalidData` for a file that is not sorted or not as git writes it.
-    pub(super) fn open(top: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open_after(_loose: &[LooseRef], top: &Path) -> io::Result<Option<Self>> {
+        Self::open(top)
+    }
+
+    fn open(top: &Path) -> io::Result<Option<Self>> {
         let file = match File::open(top.join("packed-refs")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
@@ -105,7 +111,7 @@ impl Packed {
     /// What one ref points at.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open_after`].
     pub(super) fn find(top: &Path, name: &[u8]) -> io::Result<Option<Oid>> {
         let Some(mut packed) = Self::open(top)? else { return Ok(None) };
         packed.seek(name)?;
@@ -115,7 +121,7 @@ impl Packed {
     /// The next ref that is asked for; it stays the next until [`Self::take`].
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open_after`].
     pub(super) fn next(&mut self, prefixes: &Prefixes) -> io::Result<Option<&PackedRef>> {
         while let Some(next) = &self.next
             && !prefixes.match_name(&next.name)
@@ -131,7 +137,7 @@ impl Packed {
     /// Takes the next ref.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open_after`].
     pub(super) fn take(&mut self) -> io::Result<Option<PackedRef>> {
         let taken = self.next.take();
         self.read_next()?;

@@ -86,3 +86,73 @@ impl Index {
         Ok(u64::from_be_bytes(long))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index of objects whose names all begin with the same byte; each second offset is a long one.
+    fn written(names: &[[u8; Oid::LENGTH]]) -> Vec<u8> {
+        let mut bytes = MAGIC_AND_VERSION.to_vec();
+        let count = u32::try_from(names.len()).unwrap();
+        for first in 0..=255 {
+            bytes.extend_from_slice(&if first < 0x42 { 0 } else { count }.to_be_bytes());
+        }
+        bytes.extend_from_slice(names.as_flattened());
+        bytes.extend(std::iter::repeat_n(0, names.len() * 4));
+        for at in 0..count {
+            bytes
+                .extend_from_slice(&if at % 2 == 0 { at + 12 } else { 0x8000_0000 | (at / 2) }.to_be_bytes());
+        }
+        for at in (1..u64::from(count)).step_by(2) {
+            bytes.extend_from_slice(&((1 << 40) + at).to_be_bytes());
+        }
+        bytes
+    }
+
+    /// Would catch a search that loses a name at the edge of a half, which small packs never show.
+    #[test]
+    fn every_name_of_a_full_bucket_is_found_and_none_between() {
+        for count in [0_u16, 1, 127, 128, 129, 256, 257, 1000] {
+            let name = |number: u16| {
+                let mut name = [0; Oid::LENGTH];
+                name[0] = 0x42;
+                name[1..3].copy_from_slice(&number.to_be_bytes());
+                name
+            };
+            let names: Vec<_> = (0..count).map(|number| name(number * 2 + 1)).collect();
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("x.idx");
+            std::fs::write(&path, written(&names)).unwrap();
+            let index = Index::open(&path).unwrap();
+            for (at, found) in (0_u64..).zip(&names) {
+                let expected = if at % 2 == 0 { at + 12 } else { (1 << 40) + at };
+                assert_eq!(
+                    index.find(&Oid::from_bytes(found).unwrap()).unwrap(),
+                    Some(expected),
+                    "{at} of {count}"
+                );
+            }
+            for number in 0..=count {
+                assert_eq!(index.find(&Oid::from_bytes(&name(number * 2)).unwrap()).unwrap(), None);
+            }
+            for first in [0, 0x41, 0x43, 0xff] {
+                assert_eq!(index.find(&Oid::from_bytes(&[first; 20]).unwrap()).unwrap(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_index_of_this_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.idx");
+        let mut bytes = written(&[]);
+        bytes[7] = 1;
+        let mut backwards = written(&[]);
+        backwards[8] = 1;
+        for bad in [bytes, backwards, b"\xfftOc".to_vec()] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(Index::open(&path).is_err());
+        }
+    }
+}
