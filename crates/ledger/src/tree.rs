@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::hash::HASH_LEN;
-use crate::{Error, Hash, Result};
+use crate::{Error, Hash, Result, Span};
 
 /// The largest number of leaves: what a signed 64-bit column of a database can count.
 pub const MAX_SIZE: u64 = i64::MAX.unsigned_abs();
@@ -78,6 +78,24 @@ impl Frontier {
         self.hashes.push(right);
         self.size += 1;
         index
+    }
+
+    /// Appends the leaves that a span stands for, which must begin where the tree ends.
+    pub fn append_span(&mut self, span: &Span) -> Result<()> {
+        if span.range().start != self.size {
+            return Err(Error::Range("what was left out does not begin where the tree ends"));
+        }
+        for (height, hash) in span.subtrees() {
+            let mut right = *hash;
+            for _ in 0..(self.size >> height).trailing_ones() {
+                if let Some(left) = self.hashes.pop() {
+                    right = Hash::node(left, right);
+                }
+            }
+            self.hashes.push(right);
+            self.size += 1 << height;
+        }
+        Ok(())
     }
 
     /// The number of leaves.

@@ -16,7 +16,7 @@ use model::AuditEvent;
 
 pub use finding::{Alteration, Finding};
 
-use crate::{Checkpoint, Entry, Error, Frontier, Hash, Result};
+use crate::{Checkpoint, Entry, Error, Frontier, Hash, Result, Span};
 
 /// The most findings that are kept; more are counted.
 pub const MAX_FINDINGS: usize = 1000;
@@ -45,6 +45,8 @@ pub struct Report {
     pub records: u64,
     /// The size of the largest checkpoint whose root matched: entries below it are as they were when it was signed.
     pub verified: u64,
+    /// The place behind the last record or span.
+    pub reached: u64,
     /// The root over all records, if none was missing or out of order.
     pub root: Option<Hash>,
 }
@@ -150,6 +152,34 @@ impl Verifier {
         }
     }
 
+    /// Passes over entries that were left out, by the hashes that stand for them. Checkpoints that end among them
+    /// cannot be held against the log, and are told.
+    pub fn pass_span(&mut self, span: &Span) {
+        let range = span.range();
+        if range.is_empty() {
+            return;
+        }
+        if range.start < self.next {
+            return self.find(Finding::Repeated { index: range.start });
+        }
+        if range.start > self.next {
+            self.pass_over(self.next, range.start - 1);
+        }
+        self.next = range.end;
+        if self.broken.is_some() || self.tree.append_span(span).is_err() {
+            return;
+        }
+        if let Some(stored) = &mut self.stored
+            && stored.append_span(span).is_err()
+        {
+            self.stored = None;
+        }
+        while let Some(within) = self.checkpoints.pop_if(|checkpoint| checkpoint.size() < range.end) {
+            self.find(Finding::LeftOut { size: within.size() });
+        }
+        self.settle();
+    }
+
     /// Ends the audit: what the checkpoints promise and did not come is missing.
     #[must_use]
     pub fn finish(mut self) -> Report {
@@ -171,6 +201,7 @@ impl Verifier {
             findings: self.findings,
             suppressed: self.suppressed,
             records: self.records,
+            reached: self.next,
             verified: self.verified,
         }
     }

@@ -133,6 +133,7 @@ const RESERVED: &[&str] = &[
     "teams",
     "terms",
     "tile",
+    "tlog",
     "token",
     "tokens",
     "user",

@@ -173,6 +173,22 @@ impl AccessModel {
         &self.rules
     }
 
+    /// What the reason of a decision that was recorded says: to `principal`, of `action`, on a kind of resource. Empty
+    /// for a policy that is no longer one.
+    #[must_use]
+    pub fn says(
+        &self,
+        policy: &str,
+        action: Action,
+        principal: PrincipalKind,
+        resource: ResourceKind,
+    ) -> String {
+        match self.questions.get(&(action, principal, resource)) {
+            Some(relevant) if policy == Reason::NO_PERMIT => relevant.no_permit.clone(),
+            _ => self.reason(&PolicyId::new(policy)).text,
+        }
+    }
+
     fn reason(&self, id: &PolicyId) -> Reason {
         let id: &str = id.as_ref();
         let rule = self.rules.iter().find(|rule| rule.id == id);

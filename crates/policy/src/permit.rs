@@ -143,6 +143,9 @@ internal_reasons! {
     /// A push left open is settled.
     PushSettled = "internal-push-settled":
         "A push was left open when the server stopped, and is settled by what lies on disk.";
+    /// The audit trail's events expire.
+    AuditRetention = "internal-audit-retention":
+        "Events older than the operator keeps them are removed from the audit trail; their hashes stay in the ledger.";
     /// Sweeping.
     Sweep = "internal-sweep": "What was deleted, or has expired, is removed for good.";
     /// The first start.

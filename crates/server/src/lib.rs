@@ -11,4 +11,5 @@ pub mod openapi;
 pub mod pages;
 pub mod rest;
 pub mod route;
+pub mod tlog;
 pub mod tls;

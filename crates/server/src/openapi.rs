@@ -84,8 +84,13 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_transfer_repository" => changes::<api::Transfer, wire::repository::Repository>(),
         "api_explain_access" => tells::<api::Explanation>(),
         "api_who_can" => tells::<Page<api::WhoCan>>(),
-        "api_list_audit_events" => tells::<Page<api::AuditEvent>>(),
-        "api_get_audit_checkpoint" => Shapes { status: "200", ..NOTHING },
+        "api_list_audit_events" | "api_list_workspace_audit_events" => tells::<Page<api::AuditEvent>>(),
+        "api_get_audit_refusals" => tells::<api::Refusals>(),
+        "api_get_audit_checkpoint"
+        | "api_stream_audit_events"
+        | "api_stream_workspace_audit_events"
+        | "api_export_audit_events"
+        | "api_export_workspace_audit_events" => Shapes { status: "200", ..NOTHING },
         "api_get_openapi" => tells::<Value>(),
         "api_delete_user"
         | "api_delete_workspace"

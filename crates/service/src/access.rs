@@ -69,7 +69,7 @@ pub enum Named<'a> {
 }
 
 /// The reason for turning away a kind of credential, beside the policies' own.
-const CREDENTIAL_KIND: &str = "credential-kind";
+pub(crate) const CREDENTIAL_KIND: &str = "credential-kind";
 
 /// Reads a path segment that names a workspace.
 #[must_use]

@@ -165,6 +165,22 @@ impl Service {
     pub async fn who_can(&self, caller: &Caller, action: Action, resource: &str) -> Result<Vec<Able>> {
         let place = self.asked_place(caller, resource).await?;
         self.may_ask(caller, &place)?;
+        self.able(&place, action).await
+    }
+
+    /// The same for a resource by its id, once it is settled that the caller may know: for what else there is to be
+    /// told, such as who can lift a refusal.
+    pub(crate) async fn who_can_do(
+        &self,
+        caller: &Caller,
+        action: Action,
+        resource: &str,
+    ) -> Result<Vec<Able>> {
+        let place = self.asked_place(caller, resource).await?;
+        self.able(&place, action).await
+    }
+
+    async fn able(&self, place: &Place, action: Action) -> Result<Vec<Able>> {
         let Some(workspace) = place.ground.target.workspace else {
             return Err(Error::invalid_field("resource", "name a workspace, project or repository"));
         };
@@ -189,7 +205,7 @@ impl Service {
         Ok(all
             .iter()
             .filter_map(|(asked, grants)| {
-                let answer = self.answer(&place, action, asked, grants, &names);
+                let answer = self.answer(place, action, asked, grants, &names);
                 answer.decision.allowed.then(|| Able { principal: label(asked), path: answer.path })
             })
             .collect())

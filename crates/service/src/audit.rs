@@ -1,30 +1,87 @@
 //! The audit trail: reading it, and recording what no write records (refusals, sensitive reads).
 
-use model::{Action, AuditEvent, EventId, Outcome, Result, act, audit_event};
+use std::net::IpAddr;
+
+use model::{
+    Action, AuditEvent, EventId, Outcome, RequestId, ResourceKind, Result, Timestamp, WorkspaceId, act,
+    audit_event,
+};
 use policy::{Origin, Target};
 use serde_json::{Value, json};
-use store::audit::{Cursor, Filter};
+use store::audit::Cursor;
+use store::audit_filter::{Filter, Order};
 use store::count::Use;
 
+use crate::access::{unknown, workspace_name};
 use crate::{Caller, Service};
 
+/// Whose trail is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trail<'a> {
+    /// All of it.
+    Instance,
+    /// What concerns one workspace, by its slug or id.
+    Workspace(&'a str),
+}
+
 /// Which events are asked for; empty: all.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AuditQuery {
-    /// Only of this workspace, by slug or id: what its owners may read.
+    /// In this workspace, by slug or id.
     pub workspace: Option<String>,
     /// By this actor, as written: `user:ann`.
     pub actor: Option<String>,
-    /// Of this action.
-    pub action: Option<Action>,
+    /// By this credential, its kind and id: `app_password:{uuid}`.
+    pub credential: Option<String>,
+    /// Of one of these actions; empty for all.
+    pub actions: Vec<Action>,
+    /// On this resource, as written (`repository:acme/one`) or by its kind and id.
+    pub resource: Option<String>,
+    /// From an address between these two.
+    pub addresses: Option<(IpAddr, IpAddr)>,
     /// Which ended so.
     pub outcome: Option<Outcome>,
+    /// Of this request.
+    pub request: Option<RequestId>,
     /// Not before.
-    pub from: Option<model::Timestamp>,
+    pub from: Option<Timestamp>,
     /// Before.
-    pub until: Option<model::Timestamp>,
-    /// After this event, in the order of the list: the last of the page before.
-    pub after: Option<Cursor>,
+    pub until: Option<Timestamp>,
+}
+
+impl AuditQuery {
+    /// What is recorded of a reading: what was asked for, without what was not.
+    fn told(&self) -> Value {
+        let actions: Vec<&str> = self.actions.iter().map(|action| action.as_str()).collect();
+        let all = json!({
+            "workspace": self.workspace,
+            "actor": self.actor,
+            "credential": self.credential,
+            "actions": (!actions.is_empty()).then_some(actions),
+            "resource": self.resource,
+            "addresses": self.addresses.map(|(first, last)| format!("{first}-{last}")),
+            "outcome": self.outcome,
+            "request_id": self.request,
+            "from": self.from,
+            "until": self.until,
+        });
+        match all {
+            Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+            other => other,
+        }
+    }
+}
+
+/// A trail that the caller may read, and which of its events are asked for.
+pub(crate) struct Readable {
+    pub(crate) target: Target,
+    pub(crate) filter: Filter,
+}
+
+/// The kind of resource that an event's `resource_id` names, and its id in braces.
+pub(crate) fn event_id(text: &str) -> (Option<ResourceKind>, &str) {
+    let (kind, id) = text.split_once(':').unwrap_or((text, ""));
+    (ResourceKind::parse(kind), id)
 }
 
 /// An event as it was written.
@@ -56,38 +113,87 @@ pub(crate) fn event(
 }
 
 impl Service {
-    /// Events, newest first, and whether there are more. Reading them is itself recorded.
-    pub async fn audit_events(
+    /// Whether the caller may read a trail, and the filter that goes with the question.
+    pub(crate) async fn readable(
         &self,
         caller: &Caller,
-        query: AuditQuery,
-        limit: i64,
-    ) -> Result<(Vec<AuditEvent>, Option<Cursor>)> {
-        let (target, workspace) = match &query.workspace {
-            Some(name) => {
+        trail: Trail<'_>,
+        query: &AuditQuery,
+    ) -> Result<Readable> {
+        let (target, workspace) = match trail {
+            Trail::Workspace(name) => {
                 let ground = self.workspace_ground(caller, name).await?;
                 self.check(caller, act::AuditRead, &ground)?;
                 (ground.target, Some(ground.subject.id))
             }
-            None => {
+            Trail::Instance => {
                 let ground = self.instance_ground();
                 self.check(caller, act::AuditRead, &ground)?;
                 (ground.target, None)
             }
         };
+        let wanted = match (workspace, &query.workspace) {
+            (Some(own), _) => Some(own),
+            (None, Some(name)) => Some(self.named_workspace(name).await?),
+            (None, None) => None,
+        };
         let filter = Filter {
             actor: query.actor.clone(),
-            action: query.action,
-            resource: None,
-            workspace,
+            credential: query.credential.clone(),
+            actions: query.actions.clone(),
+            resource: query.resource.clone(),
+            workspace: wanted,
+            addresses: query
+                .addresses
+                .map(|(first, last)| (store::audit::bits(first), store::audit::bits(last))),
             outcome: query.outcome,
+            request: query.request,
             from: query.from,
             until: query.until,
         };
-        let after = query.after;
+        Ok(Readable { target, filter })
+    }
+
+    /// A workspace whose events are looked for by whoever may read all: by its id also when it is gone.
+    async fn named_workspace(&self, name: &str) -> Result<WorkspaceId> {
+        let missing = || unknown(ResourceKind::Workspace);
+        let name = workspace_name(name).ok_or_else(missing)?;
+        if let store::workspace::WorkspaceName::Id(id) = name {
+            return Ok(id);
+        }
+        let found = self.store.read(move |reader| store::workspace::resolve(reader, &name)).await?;
+        Ok(found.ok_or_else(missing)?.id)
+    }
+
+    /// Records that a trail was read, and what of it.
+    pub(crate) async fn record_reading(
+        &self,
+        caller: &Caller,
+        target: &Target,
+        query: &AuditQuery,
+        how: Value,
+    ) -> Result<()> {
+        let id = EventId::new(&self.random);
+        let asked = (Action::AuditRead, Outcome::Done);
+        let mut read = event(&self.origin(caller), target, id, asked, vec!["sensitive-read".to_owned()]);
+        read.after = json!({ "asked": query.told(), "read": how });
+        self.store.record(read).await
+    }
+
+    /// Events, newest first, from after `after`, and where the next page begins. Reading them is itself recorded.
+    pub async fn audit_events(
+        &self,
+        caller: &Caller,
+        trail: Trail<'_>,
+        query: AuditQuery,
+        after: Option<Cursor>,
+        limit: i64,
+    ) -> Result<(Vec<AuditEvent>, Option<Cursor>)> {
+        let Readable { target, filter } = self.readable(caller, trail, &query).await?;
+        let more = limit.saturating_add(1);
         let stored = self
             .store
-            .read(move |reader| store::audit::list(reader, &filter, after, limit.saturating_add(1)))
+            .read(move |reader| store::audit_filter::list(reader, &filter, Order::NewestFirst, after, more))
             .await?;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let next = if stored.len() > wanted {
@@ -96,11 +202,7 @@ impl Service {
             None
         };
         let events = stored.iter().take(wanted).map(|stored| stored.event()).collect::<Result<Vec<_>>>()?;
-        let id = EventId::new(&self.random);
-        let asked = (Action::AuditRead, Outcome::Done);
-        let mut read = event(&self.origin(caller), &target, id, asked, vec!["sensitive-read".to_owned()]);
-        read.after = json!({ "events": events.len(), "actor": query.actor, "action": query.action.map(Action::as_str) });
-        self.store.record(read).await?;
+        self.record_reading(caller, &target, &query, json!({ "events": events.len() })).await?;
         Ok((events, next))
     }
 

@@ -47,6 +47,8 @@ mod tests {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 30,
+            public_ledger: false,
+            audit_days: None,
             count_days: 400,
             master_key: None,
         };
@@ -72,7 +74,7 @@ mod tests {
             };
             service.create_user(&operator, new).await.unwrap();
             service.sequence_ledger().await.unwrap();
-            kept.push(service.audit_checkpoint(&operator).await.unwrap());
+            kept.push(service.ledger_checkpoint(&operator).await.unwrap());
             clock.advance(match at {
                 2 => 400 * DAY,
                 5 => 30 * DAY,
@@ -86,7 +88,7 @@ mod tests {
         assert!(after.intact, "{after:?}");
         assert_eq!((after.events, after.verified, after.checkpoints), (9, 9, 5));
         assert_eq!(after.root, before.root);
-        assert_eq!(service.audit_checkpoint(&operator).await.ok().as_ref(), kept.last());
+        assert_eq!(service.ledger_checkpoint(&operator).await.ok().as_ref(), kept.last());
         let held = service.verify_audit(&operator, kept).await.unwrap();
         assert!(held.intact, "{held:?}");
     }

@@ -52,6 +52,9 @@ impl Service {
         self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
             service.keep_house().await
         });
+        self.repeat(SWEEP, "old audit events could not be removed", |service| async move {
+            service.expire_audit_events().await
+        });
         Ok(())
     }
 
@@ -97,9 +100,11 @@ impl Service {
                 )
                 .await?;
             if sequenced == 0 {
-                return Ok(());
+                break;
             }
         }
+        while self.store.seal_tiles().await? > 0 {}
+        Ok(())
     }
 
     /// The name under which checkpoints are signed. It follows from the key and from nothing that may change later, such

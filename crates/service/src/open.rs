@@ -37,6 +37,10 @@ pub struct Settings {
     pub restore_days: i64,
     /// For how many days the daily counts of what was used are kept.
     pub count_days: i64,
+    /// Whether the ledger's checkpoints and tiles are for everybody, rather than for those who may read the trail.
+    pub public_ledger: bool,
+    /// For how many days the events of the audit trail are kept; for ever, where none are named. Their hashes stay.
+    pub audit_days: Option<i64>,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }
@@ -85,6 +89,7 @@ pub struct Inner {
     /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
     pub(crate) touched: AtomicU64,
     pub(crate) grounds: Cache<(Option<UserId>, RepositoryPath), Arc<Ground<Located>>>,
+    pub(crate) readers: crate::audit_stream::Readers,
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) background: TaskTracker,
@@ -135,6 +140,7 @@ impl Service {
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),
                 grounds: Cache::new(),
+                readers: crate::audit_stream::Readers::default(),
                 background: TaskTracker::new(),
                 stopping: watch::Sender::new(false),
                 holder: RequestId::new(&random).to_string(),

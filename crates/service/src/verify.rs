@@ -4,7 +4,7 @@
 //! that signs checkpoints, and checkpoints that somebody else has kept. The whole trail is read once, in pieces.
 
 use ledger::{Checkpoint, Finding, Frontier, Hash, Record, Verifier};
-use model::{Error, EventId, Result, act};
+use model::{Error, EventId, Result, Timestamp, act};
 use serde::Serialize;
 use store::audit::{Cursor, Stored};
 use store::sequence::Placed;
@@ -17,7 +17,7 @@ const PIECE: i64 = 500;
 const TOLD: usize = 1_000;
 
 /// What a verification found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Verification {
     /// Whether nothing is wrong.
     pub intact: bool,
@@ -29,6 +29,10 @@ pub struct Verification {
     pub checkpoints: u64,
     /// Events so recent that they have no place yet; their codes were checked.
     pub unsequenced: u64,
+    /// Entries whose events are not there any more, because they have expired.
+    pub expired: u64,
+    /// Entries of which an export tells hashes alone, because they were not asked for.
+    pub left_out: u64,
     /// The root over all entries.
     pub root: Option<String>,
     /// The key that signs checkpoints, as verifiers write it.
@@ -41,16 +45,56 @@ pub struct Verification {
 
 /// Sentences, of which not all may be told.
 #[derive(Default)]
-struct Findings {
+pub(crate) struct Findings {
     told: Vec<String>,
     untold: u64,
 }
 
 impl Findings {
-    fn add(&mut self, sentence: String) {
+    pub(crate) fn add(&mut self, sentence: String) {
         match self.told.len() < TOLD {
             true => self.told.push(sentence),
             false => self.untold = self.untold.saturating_add(1),
+        }
+    }
+
+    /// The verification that ends with these findings, beside those that `verification` counts already.
+    pub(crate) fn into_verification(self, verification: Verification) -> Verification {
+        let untold = self.untold.saturating_add(verification.untold);
+        let intact = self.told.is_empty() && untold == 0;
+        Verification { intact, findings: self.told, untold, ..verification }
+    }
+}
+
+/// The roots of full tiles, made anew from the entries.
+#[derive(Default)]
+struct Tiles {
+    /// The hashes of the tile at each level that is not full yet, and how many of the level were full before.
+    open: Vec<(Vec<Hash>, u64)>,
+    /// Level, index and root of those that have become full.
+    full: Vec<(u8, u64, Hash)>,
+    /// How many have.
+    count: i64,
+}
+
+impl Tiles {
+    fn push(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        for level in 0..8_u8 {
+            let at = usize::from(level);
+            if self.open.len() <= at {
+                self.open.push((Vec::new(), 0));
+            }
+            let Some((hashes, index)) = self.open.get_mut(at) else { return };
+            hashes.push(hash);
+            if hashes.len() < usize::from(ledger::tile::FULL_WIDTH) {
+                return;
+            }
+            hash = ledger::root(hashes);
+            self.full.push((level, *index, hash));
+            self.count = self.count.saturating_add(1);
+            hashes.clear();
+            *index = index.saturating_add(1);
         }
     }
 }
@@ -58,26 +102,16 @@ impl Findings {
 /// How a sentence names an event: by its id, and by what can still be read of it.
 fn named(stored: &Stored) -> String {
     match stored.event() {
-        Ok(event) => format!("event {} (`{}` by `{}`, {})", event.id, event.action, event.actor, event.time),
+        Ok(event) => name_of(&event),
         Err(_) => format!("event {}", stored.id),
     }
 }
 
-/// The size that a note claims, without believing it: to read on behind a checkpoint that cannot be opened.
-fn claimed_size(note: &str) -> Option<u64> {
-    note.lines().nth(1).and_then(|line| line.parse().ok())
+pub(crate) fn name_of(event: &model::AuditEvent) -> String {
+    format!("event {} (`{}` by `{}`, {})", event.id, event.action, event.actor, event.time)
 }
 
 impl Service {
-    /// The newest signed checkpoint, as a note that an outsider can keep and verify.
-    pub async fn audit_checkpoint(&self, caller: &Caller) -> Result<String> {
-        self.check(caller, act::AuditRead, &self.instance_ground())?;
-        let note = self.store.read(store::sequence::checkpoint).await?;
-        note.ok_or_else(|| {
-            Error::not_found("a checkpoint: the first is signed within a second of the first event,")
-        })
-    }
-
     /// Reads the whole trail and says what is wrong with it. `kept` are checkpoints that were put aside before: they
     /// also show that the trail was cut off, or made anew, by somebody who has the keys.
     pub async fn verify_audit(&self, caller: &Caller, kept: Vec<String>) -> Result<Verification> {
@@ -96,12 +130,15 @@ impl Service {
         }
         let held_against = checkpoints.len();
         let mut verifier = Verifier::new(Frontier::new(), checkpoints)?;
-        let mut next = 0;
+        let (mut next, mut tiles, mut expired) = (0, Tiles::default(), 0_u64);
+        let horizon = self.expired_before().await?;
         loop {
             let from = next;
             let piece = self.store.read(move |reader| store::sequence::entries(reader, from, PIECE)).await?;
             for placed in &piece {
-                self.hold_against_event(placed, &mut findings);
+                if self.hold_against_event(placed, horizon, &mut findings) {
+                    expired = expired.saturating_add(1);
+                }
                 verifier.push(&Record {
                     index: placed.index,
                     entry: &placed.entry,
@@ -109,7 +146,9 @@ impl Service {
                     event: placed.event.as_ref().map(|event| event.bytes.as_slice()),
                 });
                 next = placed.index.saturating_add(1);
+                tiles.push(Hash::leaf(&placed.entry));
             }
+            self.hold_tiles(&mut tiles, &mut findings).await?;
             if i64::try_from(piece.len()).unwrap_or(PIECE) < PIECE {
                 break;
             }
@@ -118,19 +157,21 @@ impl Service {
         for finding in &report.findings {
             findings.add(sentence(finding));
         }
+        if self.store.read(store::ledger_tile::count).await? > tiles.count {
+            findings.add("the ledger: a tile was put in that no entries lead to".to_owned());
+        }
         let unsequenced = self.hold_tail(&mut findings).await?;
-        let untold = findings.untold.saturating_add(report.suppressed);
-        Ok(Verification {
-            intact: findings.told.is_empty() && untold == 0,
+        Ok(findings.into_verification(Verification {
             events: report.records,
             verified: report.verified,
             checkpoints: u64::try_from(held_against).unwrap_or(u64::MAX),
             unsequenced,
             root: report.root.map(|root| root.to_string()),
             verifier_key: self.ledger_verifier()?.to_string(),
-            findings: findings.told,
-            untold,
-        })
+            expired,
+            untold: report.suppressed,
+            ..Verification::default()
+        }))
     }
 
     /// A checkpoint of this instance.
@@ -142,16 +183,20 @@ impl Service {
         let (mut checkpoints, mut after) = (Vec::new(), 0_u64);
         loop {
             let from = after;
-            let notes =
-                self.store.read(move |reader| store::sequence::checkpoints(reader, from, PIECE)).await?;
-            for note in &notes {
+            let notes = self.store.read(move |reader| store::sequence::signed(reader, from, PIECE)).await?;
+            for (size, note) in &notes {
+                after = *size;
                 match self.opened(note) {
                     Ok(checkpoint) => {
-                        after = after.max(checkpoint.size());
+                        if checkpoint.size() != *size {
+                            findings.add(format!(
+                                "a checkpoint was altered: {size} stands beside the one of size {}",
+                                checkpoint.size()
+                            ));
+                        }
                         checkpoints.push(checkpoint);
                     }
                     Err(error) => {
-                        after = claimed_size(note).unwrap_or(0).max(after.saturating_add(1));
                         findings
                             .add(format!("a checkpoint was altered or not signed by this instance: {error}"));
                     }
@@ -163,17 +208,42 @@ impl Service {
         }
     }
 
-    /// Holds what lies beside an entry against it.
-    fn hold_against_event(&self, placed: &Placed, findings: &mut Findings) {
-        let index = placed.index;
-        let Some(stored) = &placed.event else {
-            return findings.add(format!("event {} of entry {index} was removed", placed.event_id));
-        };
-        let entry = ledger::Entry::from_bytes(&placed.entry);
-        if entry.is_ok_and(|entry| entry.event_id != placed.event_id) {
-            findings.add(format!("entry {index} was put beside {}, which is not its event", named(stored)));
+    /// Holds the roots of full tiles against the entries. One that is not kept yet is made anew when it is asked for.
+    async fn hold_tiles(&self, tiles: &mut Tiles, findings: &mut Findings) -> Result<()> {
+        for (level, index, root) in std::mem::take(&mut tiles.full) {
+            let kept =
+                self.store.read(move |reader| store::ledger_tile::sealed(reader, level, index)).await?;
+            if kept.is_some_and(|kept| kept != root.as_bytes()) {
+                findings.add(format!("the ledger: tile {index} of level {level} was altered"));
+            }
         }
-        self.hold_against_columns(stored, findings);
+        Ok(())
+    }
+
+    /// Holds what lies beside an entry against it. Tells whether its event has expired.
+    fn hold_against_event(
+        &self,
+        placed: &Placed,
+        horizon: Option<Timestamp>,
+        findings: &mut Findings,
+    ) -> bool {
+        let index = placed.index;
+        let entry = ledger::Entry::from_bytes(&placed.entry).ok();
+        if entry.as_ref().is_some_and(|entry| entry.event_id != placed.event_id) {
+            findings.add(format!(
+                "entry {index} was put beside event {}, which is not its event",
+                placed.event_id
+            ));
+        }
+        match &placed.event {
+            Some(stored) => self.hold_against_columns(stored, findings),
+            // That the entry's own time is right, its leaf and the checkpoints say.
+            None if entry.is_some_and(|entry| horizon.is_some_and(|horizon| entry.time < horizon)) => {
+                return true;
+            }
+            None => findings.add(format!("event {} of entry {index} was removed", placed.event_id)),
+        }
+        false
     }
 
     fn hold_against_columns(&self, stored: &Stored, findings: &mut Findings) {

@@ -81,6 +81,8 @@ impl World {
             search_path: None,
             restore_days: 7,
             count_days: 400,
+            public_ledger: false,
+            audit_days: None,
             master_key: None,
         };
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));

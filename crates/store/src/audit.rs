@@ -1,13 +1,16 @@
-//! Audit events: appended with every write, found by what stands beside them, held against their bytes.
+//! Audit events: appended with every write, found again by their id, held against their bytes. Finding them by what
+//! stands beside the bytes is `audit_filter`'s.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ledger::Entry;
-use model::{Action, AuditEvent, Error, EventId, Outcome, Resource, Result, Timestamp, WorkspaceId};
+use model::{AuditEvent, Error, EventId, Result, Timestamp};
 
-use crate::engine::{Query, Row};
+use crate::engine::Row;
 use crate::params;
 use crate::reader::Reader;
+use crate::writer::Writer;
 
 /// Makes the authentication code of an event's bytes, with a key that is not in the database.
 pub type Mac = Arc<dyn Fn(&[u8]) -> Result<[u8; 32]> + Send + Sync>;
@@ -19,8 +22,8 @@ pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> 
     let code = mac(&bytes)?;
     reader.execute(
         "INSERT INTO audit_event (id, time, request_id, actor, actor_id, credential, address, action, resource,
-             resource_id, workspace_id, outcome, bytes, mac)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+             resource_id, workspace_id, outcome, bytes, mac, address_bits)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         params![
             event.id,
             event.time,
@@ -36,6 +39,7 @@ pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> 
             event.outcome.as_str(),
             bytes,
             code,
+            address_bits(event.address.as_deref()),
         ],
     )?;
     reader.execute(
@@ -45,68 +49,37 @@ pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> 
     Ok(())
 }
 
-/// Which events to list. Empty: all.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// By this actor, as written: `user:ann`.
-    pub actor: Option<String>,
-    /// Of this action.
-    pub action: Option<Action>,
-    /// On this resource.
-    pub resource: Option<Resource>,
-    /// In this workspace.
-    pub workspace: Option<WorkspaceId>,
-    /// Which ended so.
-    pub outcome: Option<Outcome>,
-    /// At this time or later.
-    pub from: Option<Timestamp>,
-    /// Before this time.
-    pub until: Option<Timestamp>,
+/// An address's sixteen bytes, IPv4 mapped into IPv6: in their order, a network is a range.
+#[must_use]
+pub fn bits(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
 }
 
-/// A place in the list, after which the next page begins.
+fn address_bits(address: Option<&str>) -> Option<Vec<u8>> {
+    address.and_then(|text| text.parse().ok()).map(|address| bits(address).to_vec())
+}
+
+/// A place in a list of events, after which the next page begins.
 pub type Cursor = (Timestamp, EventId);
-
-/// Events, newest first, at most `limit` of them, from after `cursor`.
-pub fn list(
-    reader: &mut Reader<'_>,
-    filter: &Filter,
-    after: Option<Cursor>,
-    limit: i64,
-) -> Result<Vec<Stored>> {
-    let mut query = Query::new("SELECT * FROM audit_event WHERE TRUE");
-    if let Some(actor) = &filter.actor {
-        query.sql(" AND actor = ").bind(actor);
-    }
-    if let Some(action) = filter.action {
-        query.sql(" AND action = ").bind(action.as_str());
-    }
-    if let Some(resource) = filter.resource {
-        query.sql(" AND resource_id = ").bind(resource.to_string());
-    }
-    if let Some(workspace) = filter.workspace {
-        query.sql(" AND workspace_id = ").bind(workspace.to_string());
-    }
-    if let Some(outcome) = filter.outcome {
-        query.sql(" AND outcome = ").bind(outcome.as_str());
-    }
-    if let Some(from) = filter.from {
-        query.sql(" AND time >= ").bind(from);
-    }
-    if let Some(until) = filter.until {
-        query.sql(" AND time < ").bind(until);
-    }
-    if let Some((time, id)) = after {
-        query.sql(" AND (time, id) < (").bind(time).sql(", ").bind(id).sql(")");
-    }
-    query.sql(" ORDER BY time DESC, id DESC LIMIT ").bind(limit);
-    reader.query(&query)?.iter().map(Stored::from_row).collect()
-}
 
 /// One event by its id.
 pub fn find(reader: &mut Reader<'_>, id: EventId) -> Result<Option<Stored>> {
     let row = reader.one("SELECT * FROM audit_event WHERE id = $1", params![id])?;
     row.as_ref().map(Stored::from_row).transpose()
+}
+
+/// Removes the oldest events from before a moment, at most `limit` of them, and tells how many. Their entries stay in
+/// the ledger; an event without a place there stays too.
+pub fn expire(writer: &mut Writer<'_>, before: Timestamp, limit: i64) -> Result<u64> {
+    writer.execute(
+        "DELETE FROM audit_event WHERE id IN (
+             SELECT a.id FROM audit_event a JOIN ledger_entry l ON l.event_id = a.id
+             WHERE a.time < $1 ORDER BY a.time, a.id LIMIT $2)",
+        params![before, limit],
+    )
 }
 
 /// An event as it lies in the store: its bytes, its code, and the columns beside them.
@@ -121,6 +94,7 @@ pub struct Stored {
     /// Their authentication code.
     pub mac: [u8; 32],
     columns: Vec<(&'static str, Option<String>)>,
+    address_bits: Option<Vec<u8>>,
 }
 
 /// The columns beside the bytes that hold text.
@@ -149,6 +123,7 @@ impl Stored {
             bytes: row.get("bytes")?,
             mac: row.get("mac")?,
             columns,
+            address_bits: row.get("address_bits")?,
         })
     }
 
@@ -173,6 +148,9 @@ impl Stored {
         }
         if self.time != event.time {
             different.push("time");
+        }
+        if self.address_bits != address_bits(event.address.as_deref()) {
+            different.push("address_bits");
         }
         for (name, column) in &self.columns {
             let told = match *name {

@@ -40,6 +40,8 @@ pub enum Table {
     LedgerFrontier,
     /// The ledger's signed checkpoints.
     LedgerCheckpoint,
+    /// The roots of the ledger's full tiles: made of the ledger's leaves, and made again from them.
+    LedgerTile,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -70,6 +72,7 @@ impl Table {
         Self::LedgerEntry,
         Self::LedgerFrontier,
         Self::LedgerCheckpoint,
+        Self::LedgerTile,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -92,6 +95,7 @@ impl Table {
             Self::LedgerEntry => "ledger_entry",
             Self::LedgerFrontier => "ledger_frontier",
             Self::LedgerCheckpoint => "ledger_checkpoint",
+            Self::LedgerTile => "ledger_tile",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }

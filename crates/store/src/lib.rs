@@ -6,6 +6,7 @@
 //! what is sealed here.
 
 pub mod audit;
+pub mod audit_filter;
 mod bookkeeping;
 pub mod challenge;
 mod checkpoint;
@@ -18,6 +19,7 @@ pub mod group;
 pub mod job;
 pub mod key;
 pub mod lease;
+pub mod ledger_tile;
 pub mod project;
 pub mod push;
 mod reader;

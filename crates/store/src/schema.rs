@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_session";
     4 "0004_workspace_token";
     5 "0005_second_step";
+    6 "0006_audit_find";
 };
 
 #[cfg(test)]

@@ -196,10 +196,15 @@ pub fn checkpoint(reader: &mut Reader<'_>) -> Result<Option<String>> {
 
 /// Signed checkpoints of trees larger than `size`, the smallest first.
 pub fn checkpoints(reader: &mut Reader<'_>, size: u64, limit: i64) -> Result<Vec<String>> {
-    let size = i64::try_from(size).map_err(Error::internal)?;
+    Ok(signed(reader, size, limit)?.into_iter().map(|(_, note)| note).collect())
+}
+
+/// The same, each with the size that stands beside it.
+pub fn signed(reader: &mut Reader<'_>, after: u64, limit: i64) -> Result<Vec<(u64, String)>> {
+    let size = i64::try_from(after).unwrap_or(i64::MAX);
     let rows = reader.all(
-        "SELECT note FROM ledger_checkpoint WHERE size > $1 ORDER BY size LIMIT $2",
+        "SELECT size, note FROM ledger_checkpoint WHERE size > $1 ORDER BY size LIMIT $2",
         params![size, limit],
     )?;
-    rows.iter().map(|row| row.get("note")).collect()
+    rows.iter().map(|row| Ok((row.get("size")?, row.get("note")?))).collect()
 }

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod audit_event;
+pub mod audit_refusal;
 pub mod credential;
 pub mod member;
 pub mod member_group;
@@ -13,6 +14,7 @@ pub mod workspace_token;
 
 pub use access::{Explanation, Reason, WhoCan};
 pub use audit_event::AuditEvent;
+pub use audit_refusal::{Refusal, Refusals};
 pub use credential::{Credential, CredentialCreate, CredentialCreated};
 pub use member::{Member, MemberSet};
 pub use member_group::MemberGroup;

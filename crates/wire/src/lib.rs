@@ -9,6 +9,7 @@
 
 pub mod account;
 pub mod api;
+pub mod audit_export;
 pub mod body;
 pub mod commit;
 pub mod diffstat;

@@ -61,6 +61,11 @@ pub enum Finding {
         /// The first index that was missing or out of order.
         index: u64,
     },
+    /// A checkpoint ends among entries that were left out.
+    LeftOut {
+        /// The checkpoint's size.
+        size: u64,
+    },
     /// Two checkpoints of the same size have different roots: the log has shown two histories.
     Forked {
         /// The size.
@@ -101,6 +106,7 @@ impl Finding {
             | Self::Altered { index, .. }
             | Self::RootMismatch { size: index, .. }
             | Self::RootUnknown { size: index, .. }
+            | Self::LeftOut { size: index }
             | Self::Forked { size: index, .. } => *index,
         }
     }
@@ -149,6 +155,10 @@ impl fmt::Display for Finding {
                     "the root at size {size} cannot be computed, because entry {index} is not in its place"
                 )
             }
+            Self::LeftOut { size } => write!(
+                f,
+                "the checkpoint of size {size} ends among entries that were left out: export again and name it"
+            ),
             Self::Forked { size, one, other } => {
                 write!(
                     f,

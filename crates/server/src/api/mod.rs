@@ -4,6 +4,9 @@
 pub mod access;
 pub mod access_token;
 pub mod audit_event;
+pub mod audit_export;
+pub mod audit_refusal;
+pub mod audit_stream;
 pub mod member;
 pub mod member_group;
 pub mod operator;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use model::{Clock, Error, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use model::{Error, Result};
 use serde_json::Value;
 
 use super::Verdict;
@@ -12,14 +12,14 @@ use super::access::sentences;
 use super::admin::text;
 use super::client::Client;
 use super::installation::Place;
-use super::output::Output;
+use super::output::{Output, notice};
 
 /// The commands below `audit`.
 #[derive(Subcommand)]
 pub(super) enum Audit {
     /// Find removed, altered, reordered and inserted events; status 1 when there are any
     Verify(Verify),
-    /// Print events as lines of JSON, newest first
+    /// Print events for other programs, or for others to verify
     Export(Export),
 }
 
@@ -28,6 +28,12 @@ pub(super) enum Audit {
 pub(super) struct Verify {
     #[command(flatten)]
     place: Place,
+    /// Verify this export instead of an installation: neither database nor data directory is needed
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// The ledger's public key, for an export; without it, the export's own word is taken for it
+    #[arg(long, value_name = "KEY", requires = "export")]
+    key: Option<String>,
     /// A checkpoint that was put aside before; also finds a trail that was cut off or made anew
     #[arg(long, value_name = "FILE")]
     checkpoint: Vec<PathBuf>,
@@ -41,15 +47,30 @@ pub(super) struct Verify {
 pub(super) struct Export {
     #[command(flatten)]
     place: Place,
+    /// Lines of JSON that can be verified, or for other programs
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: Format,
+    /// A checkpoint that was put aside before, for an export that leaves events out to be held against it
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
     /// Only of this workspace
     #[arg(long)]
     workspace: Option<String>,
     /// Only by this actor, such as user:ann
     #[arg(long)]
     actor: Option<String>,
-    /// Only of this action, such as repository.push
+    /// Only by this credential, its kind and id
+    #[arg(long)]
+    credential: Option<String>,
+    /// Only of this action, such as repository.push, or of all that begin so: repository.
     #[arg(long)]
     action: Option<String>,
+    /// Only on this resource, such as repository:acme/one
+    #[arg(long)]
+    resource: Option<String>,
+    /// Only from this address or network
+    #[arg(long)]
+    address: Option<String>,
     /// Only with this outcome: done or refused
     #[arg(long)]
     outcome: Option<String>,
@@ -61,6 +82,17 @@ pub(super) struct Export {
     until: Option<String>,
 }
 
+/// The forms of an export.
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    /// In the ledger's order, with all that is needed to verify it
+    Jsonl,
+    /// For spreadsheets
+    Csv,
+    /// Open Cybersecurity Schema Framework, a line of JSON each
+    Ocsf,
+}
+
 /// Runs the command.
 pub(super) async fn run(audit: Audit) -> Result<Verdict> {
     match audit {
@@ -69,12 +101,24 @@ pub(super) async fn run(audit: Audit) -> Result<Verdict> {
     }
 }
 
-async fn run_verify(verify: Verify) -> Result<Verdict> {
-    let mut query = Vec::with_capacity(verify.checkpoint.len());
-    for path in &verify.checkpoint {
-        query.push(fs::read_to_string(path).map_err(|error| {
+fn checkpoints(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let read = |path: &PathBuf| {
+        fs::read_to_string(path).map_err(|error| {
             Error::invalid(format!("cannot read the checkpoint `{}`: {error}", path.display()))
-        })?);
+        })
+    };
+    paths.iter().map(read).collect()
+}
+
+async fn run_verify(verify: Verify) -> Result<Verdict> {
+    let query = checkpoints(&verify.checkpoint)?;
+    if let Some(export) = &verify.export {
+        let found = service::verify_export(export, verify.key.as_deref(), &query)?;
+        let report = serde_json::to_value(&found).map_err(Error::internal)?;
+        if verify.key.is_none() {
+            notice("the key is the export's own word: name the one you trust with --key");
+        }
+        return judged(&report, verify.json);
     }
     // `Parameters::with` keeps one of each name, and there may be several checkpoints.
     let encoded: Vec<String> =
@@ -87,11 +131,15 @@ async fn run_verify(verify: Verify) -> Result<Verdict> {
     let client = Client::connect(&verify.place.find()?).await?;
     let answered = client.get(&path, &[]).await;
     client.close().await?;
-    let report = answered?.json()?;
+    judged(&answered?.json()?, verify.json)
+}
+
+/// Shows a verification, and what to make of it.
+fn judged(report: &Value, json: bool) -> Result<Verdict> {
     let output = Output::new();
-    match verify.json {
+    match json {
         true => output.json(&report)?,
-        false => show(&output, &report)?,
+        false => show(&output, report)?,
     }
     let intact = report.get("intact").and_then(Value::as_bool).unwrap_or(false);
     Ok(if intact { Verdict::Good } else { Verdict::Bad })
@@ -116,6 +164,14 @@ pub(super) fn show(output: &Output, report: &Value) -> Result<()> {
     if number("untold") > 0 {
         output.line(format_args!("  - and {} more findings", number("untold")))?;
     }
+    for (field, told) in [
+        ("expired", "entries have no event any more: it has expired, and its hash stays"),
+        ("left_out", "entries were left out of the export, by their hashes"),
+    ] {
+        if number(field) > 0 {
+            output.line(format_args!("  {} {told}", number(field)))?;
+        }
+    }
     if number("unsequenced") > 0 {
         output.line(format_args!(
             "  {} recent events wait for their place in the ledger; their codes are right",
@@ -127,38 +183,35 @@ pub(super) fn show(output: &Output, report: &Value) -> Result<()> {
 }
 
 async fn run_export(export: Export) -> Result<Verdict> {
-    // Reading the trail is itself recorded: without an end, the export would chase its own tail.
-    let until = export.until.clone().unwrap_or_else(|| Clock::system().now().to_string());
     let given = [
         ("workspace", &export.workspace),
         ("actor", &export.actor),
+        ("credential", &export.credential),
         ("action", &export.action),
+        ("resource", &export.resource),
+        ("address", &export.address),
         ("outcome", &export.outcome),
         ("from", &export.from),
-        ("until", &Some(until)),
+        ("until", &export.until),
     ];
     let mut query: Vec<(&str, &str)> =
         given.iter().filter_map(|(name, value)| value.as_deref().map(|value| (*name, value))).collect();
-    query.push(("pagelen", "100"));
+    let format = match export.format {
+        Format::Jsonl => "jsonl",
+        Format::Csv => "csv",
+        Format::Ocsf => "ocsf",
+    };
+    query.push(("format", format));
+    let mut address = super::client::address("/api/audit/export", &query);
+    for note in checkpoints(&export.checkpoint)? {
+        // The size stands in the second line; whether the checkpoint is right is for `verify` to say.
+        let size = note.lines().nth(1).unwrap_or_default();
+        address =
+            format!("{address}&{}", super::client::address("", &[("at", size)]).trim_start_matches('?'));
+    }
     let client = Client::connect(&export.place.find()?).await?;
-    let exported = pages(&client, &super::client::address("/api/audit/events", &query)).await;
+    let output = Output::new();
+    let exported = client.copy(&address, |piece| output.bytes(piece)).await;
     client.close().await?;
     exported.map(|()| Verdict::Good)
-}
-
-async fn pages(client: &Client, first: &str) -> Result<()> {
-    let output = Output::new();
-    let mut next = Some(first.to_owned());
-    while let Some(address) = next {
-        let page = client.get(&address, &[]).await?.json()?;
-        for event in page.get("values").and_then(Value::as_array).into_iter().flatten() {
-            output.json(event)?;
-        }
-        // The address that clients know it by; here only what comes after the host counts.
-        next = page.get("next").and_then(Value::as_str).and_then(|next| {
-            let at = next.find("/api/audit/events")?;
-            next.get(at..).map(str::to_owned)
-        });
-    }
-    Ok(())
 }

@@ -13,6 +13,7 @@ use model::{Clock, Error, Random, Result};
 use serde_json::Value;
 use service::Service;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use wire::Parameters;
 
 use super::installation::{Installation, Lock};
@@ -32,6 +33,14 @@ pub struct Here {
     app: App,
     service: Service,
     _lock: Lock,
+}
+
+/// An answer whose body has not been read.
+struct Opened {
+    status: StatusCode,
+    body: Body,
+    /// What moves the bytes; ends with the answer.
+    _connection: Option<JoinSet<()>>,
 }
 
 /// An answer.
@@ -127,14 +136,40 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let request = request.body(Full::new(bytes)).map_err(Error::internal)?;
+        let opened = self.open(request).await?;
+        let body = opened.body.collect().await.map_err(Error::internal)?.to_bytes();
+        Ok(Answer { status: opened.status, body })
+    }
+
+    /// Asks with GET and hands the body of a success on piece by piece, so that it may be of any length.
+    ///
+    /// # Errors
+    /// When the installation cannot be reached, refuses, or breaks off.
+    pub async fn copy(&self, path: &str, mut piece: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let request = Request::builder().method(Method::GET).uri(path).header(header::HOST, "localhost");
+        let request = request.body(Full::new(Bytes::new())).map_err(Error::internal)?;
+        let mut opened = self.open(request).await?;
+        if !opened.status.is_success() {
+            let body = opened.body.collect().await.map_err(Error::internal)?.to_bytes();
+            return Answer { status: opened.status, body }.text().map(drop);
+        }
+        while let Some(frame) = opened.body.frame().await {
+            let frame = frame.map_err(|error| Error::Internal(format!("the answer broke off: {error}")))?;
+            if let Some(bytes) = frame.data_ref() {
+                piece(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Opened> {
         match self {
             Self::Server(installation) => through(installation, request).await,
             Self::Here(here) => {
                 let peer = Peer { address: IpAddr::V4(Ipv4Addr::LOCALHOST), secure: false, operator: true };
                 let response = dispatch(here.app.clone(), peer, request.map(Body::new)).await;
-                let status = response.status();
-                let body = response.into_body().collect().await.map_err(Error::internal)?.to_bytes();
-                Ok(Answer { status, body })
+                let (parts, body) = response.into_parts();
+                Ok(Opened { status: parts.status, body, _connection: None })
             }
         }
     }
@@ -162,17 +197,19 @@ pub(super) fn address(path: &str, query: &[(&str, &str)]) -> String {
     format!("{path}{and}{}", parameters.encode())
 }
 
-async fn through(installation: &Installation, request: Request<Full<Bytes>>) -> Result<Answer> {
+async fn through(installation: &Installation, request: Request<Full<Bytes>>) -> Result<Opened> {
     let gone = |error: &dyn std::fmt::Display| {
         Error::Internal(format!("the server on `{}` does not answer: {error}", installation.data.display()))
     };
     let stream = UnixStream::connect(installation.socket()).await.map_err(|error| gone(&error))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| gone(&error))?;
-    let connection = tokio::spawn(connection);
+    let mut moving = JoinSet::new();
+    moving.spawn(async move {
+        // How it ends shows in the answer.
+        let _ = connection.await;
+    });
     let response = sender.send_request(request).await.map_err(|error| gone(&error))?;
-    let status = response.status();
-    let body = response.into_body().collect().await.map_err(|error| gone(&error))?.to_bytes();
-    connection.abort();
-    Ok(Answer { status, body })
+    let (parts, body) = response.into_parts();
+    Ok(Opened { status: parts.status, body: Body::new(body), _connection: Some(moving) })
 }

@@ -36,6 +36,12 @@ pub struct Place {
     /// For how many days a deleted repository can be restored [default: 30]
     #[arg(long, env = "BASTIDE_RESTORE_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16))]
     pub restore_days: Option<u16>,
+    /// For how many days the events of the audit trail are kept; without, for ever. Their hashes stay in the ledger
+    #[arg(long, env = "BASTIDE_AUDIT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16))]
+    pub audit_days: Option<u16>,
+    /// Let everybody read the ledger's checkpoints and tiles, rather than those who may read the audit trail
+    #[arg(long, env = "BASTIDE_PUBLIC_LEDGER")]
+    pub public_ledger: bool,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -55,6 +61,10 @@ pub struct Config {
     pub restore_days: Option<u16>,
     /// `--count-days`
     pub count_days: Option<u16>,
+    /// `--audit-days`
+    pub audit_days: Option<u16>,
+    /// `--public-ledger`
+    pub public_ledger: Option<bool>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--base-url`
@@ -82,6 +92,8 @@ pub struct Installation {
     pub config: Config,
     database: Option<(String, Option<Secret>)>,
     restore_days: u16,
+    audit_days: Option<u16>,
+    public_ledger: bool,
     master_key: Option<Secret>,
 }
 
@@ -118,7 +130,10 @@ impl Place {
         };
         let database = url.map(|url| (url, password));
         let restore_days = self.restore_days.or(config.restore_days).unwrap_or(RESTORE_DAYS);
-        Ok(Installation { data, config, database, restore_days, master_key: variable(MASTER_KEY) })
+        let audit_days = self.audit_days.or(config.audit_days);
+        let public_ledger = self.public_ledger || config.public_ledger.unwrap_or(false);
+        let master_key = variable(MASTER_KEY);
+        Ok(Installation { data, config, database, restore_days, audit_days, public_ledger, master_key })
     }
 
     fn config(&self) -> Result<Config> {
@@ -165,7 +180,15 @@ impl Installation {
     /// One in this directory, with nothing set.
     #[must_use]
     pub fn at(data: PathBuf) -> Self {
-        Self { data, config: Config::default(), database: None, restore_days: RESTORE_DAYS, master_key: None }
+        Self {
+            data,
+            config: Config::default(),
+            database: None,
+            restore_days: RESTORE_DAYS,
+            audit_days: None,
+            public_ledger: false,
+            master_key: None,
+        }
     }
 
     /// Where a running server listens to the command line.
@@ -202,6 +225,8 @@ impl Installation {
             search_path: std::env::var_os("PATH"),
             restore_days: i64::from(self.restore_days),
             count_days: i64::from(COUNT_DAYS),
+            audit_days: self.audit_days.map(i64::from),
+            public_ledger: self.public_ledger,
             master_key: self.master_key.clone(),
         })
     }

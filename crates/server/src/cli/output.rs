@@ -28,6 +28,13 @@ impl Output {
         })
     }
 
+    /// Bytes as they are.
+    pub(super) fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        let told = |error| Error::Internal(format!("standard output: {error}"));
+        let mut out = io::stdout().lock();
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(told)
+    }
+
     /// An empty line.
     pub(super) fn gap(&self) -> Result<()> {
         self.line("")

@@ -64,6 +64,17 @@ fn number(address: IpAddr) -> (u128, bool) {
 }
 
 impl Network {
+    /// Its first and its last address.
+    #[must_use]
+    pub fn ends(self) -> (IpAddr, IpAddr) {
+        let address = |number: u128| match u32::try_from(number) {
+            Ok(number) if self.v4 => IpAddr::V4(Ipv4Addr::from(number)),
+            _ => IpAddr::V6(Ipv6Addr::from(number)),
+        };
+        let free = if self.v4 { !self.mask & u128::from(u32::MAX) } else { !self.mask };
+        (address(self.base), address(self.base | free))
+    }
+
     /// Whether it holds an address.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {

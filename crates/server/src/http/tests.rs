@@ -47,6 +47,8 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         search_path: None,
         restore_days: 7,
         count_days: 400,
+        public_ledger: false,
+        audit_days: None,
         master_key: None,
     };
     let house = service::Service::open(settings, app.clock.clone(), app.random.clone()).await.unwrap();

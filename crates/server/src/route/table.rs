@@ -6,7 +6,7 @@ use model::Action::*;
 
 use super::Anchor::*;
 use super::{RateClass, Route, Sample, delete, form, get, page, post, put};
-use crate::{api, git_http, openapi, pages, rest};
+use crate::{api, git_http, openapi, pages, rest, tlog};
 
 /// Every operation.
 pub static ROUTES: &[Route] = &[
@@ -448,8 +448,14 @@ pub static ROUTES: &[Route] = &[
     // /api: questions, the audit trail, this description
     get("/api/access/explain", "api_explain_access", "access").asks(AccessRead, InQuery).api("access:read").built(|cx| Box::pin(api::access::explain(cx))),
     get("/api/access/who-can", "api_who_can", "access").asks(AccessRead, InQuery).api("access:read").built(|cx| Box::pin(api::access::who_can(cx))),
-    get("/api/audit/events", "api_list_audit_events", "audit").asks(AuditRead, InQuery).api("audit:read").recorded().built(|cx| Box::pin(api::audit_event::list(cx))),
-    get("/api/audit/checkpoint", "api_get_audit_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(api::audit_event::checkpoint(cx))),
+    get("/api/audit/events", "api_list_audit_events", "audit").asks(AuditRead, Instance).api("audit:read").recorded().built(|cx| Box::pin(api::audit_event::list(cx))),
+    get("/api/workspaces/{workspace}/audit/events", "api_list_workspace_audit_events", "audit").asks(AuditRead, Workspace).api("audit:read").recorded().built(|cx| Box::pin(api::audit_event::list(cx))),
+    get("/api/audit/events/stream", "api_stream_audit_events", "audit").asks(AuditRead, Instance).api("audit:read").recorded().sample(Sample::Query("seconds=0")).built(|cx| Box::pin(api::audit_stream::stream(cx))),
+    get("/api/workspaces/{workspace}/audit/events/stream", "api_stream_workspace_audit_events", "audit").asks(AuditRead, Workspace).api("audit:read").recorded().sample(Sample::Query("seconds=0")).built(|cx| Box::pin(api::audit_stream::stream(cx))),
+    get("/api/audit/export", "api_export_audit_events", "audit").asks(AuditRead, Instance).api("audit:read").recorded().built(|cx| Box::pin(api::audit_export::export(cx))),
+    get("/api/workspaces/{workspace}/audit/export", "api_export_workspace_audit_events", "audit").asks(AuditRead, Workspace).api("audit:read").recorded().built(|cx| Box::pin(api::audit_export::export(cx))),
+    get("/api/audit/refusals/{request_id}", "api_get_audit_refusals", "audit").asks(AuditRead, InQuery).api("audit:read").recorded().built(|cx| Box::pin(api::audit_refusal::get(cx))),
+    get("/api/audit/checkpoint", "api_get_audit_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::checkpoint(cx))),
     // /api: the command line on the server's machine, through its socket
     post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::init(cx))),
     get("/api/operator/verification", "api_operator_verify_audit", "operator").asks(AuditRead, Instance).api("audit:read").operator_only().built(|cx| Box::pin(api::operator::verify(cx))),
@@ -474,6 +480,10 @@ pub static ROUTES: &[Route] = &[
     page("/{workspace}/{repo_slug}/commits/branch/{*name}", "page_commits_of_branch").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::of_ref))),
     page("/{workspace}/{repo_slug}/commits/tag/{*name}", "page_commits_of_tag").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::of_ref))),
     page("/{workspace}/{repo_slug}/commits/{commit}", "page_commit").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::get))),
+    // The ledger as static resources (C2SP tlog-tiles)
+    get("/tlog/checkpoint", "tlog_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::checkpoint(cx))),
+    get("/tlog/key", "tlog_key", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::key(cx))),
+    get("/tlog/tile/{*tile}", "tlog_tile", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::tile(cx))),
     // Git over HTTPS. `repo_slug` carries a final `.git` where the client wrote one
     get("/{workspace}/{repo_slug}/info/refs", "git_info_refs", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git).built(|cx| Box::pin(git_http::info_refs(cx))),
     post("/{workspace}/{repo_slug}/git-upload-pack", "git_upload_pack", "git").asks(RepositoryClone, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Git).reads().built(|cx| Box::pin(git_http::upload_pack(cx))),

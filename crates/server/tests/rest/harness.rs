@@ -98,6 +98,8 @@ impl House {
             search_path: None,
             restore_days: 7,
             count_days: 400,
+            public_ledger: false,
+            audit_days: None,
             master_key: None,
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
@@ -237,7 +239,8 @@ impl House {
     pub(crate) async fn actions(&self) -> Vec<String> {
         let ann = self.signed_in("ann").await;
         let query = AuditQuery { workspace: Some("acme".to_owned()), ..AuditQuery::default() };
-        let (events, _) = self.service.audit_events(&ann, query, 100).await.unwrap();
+        let (events, _) =
+            self.service.audit_events(&ann, service::Trail::Instance, query, None, 100).await.unwrap();
         events.iter().map(|event| event.action.clone()).collect()
     }
 }

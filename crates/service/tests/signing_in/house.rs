@@ -29,6 +29,8 @@ impl House {
             search_path: std::env::var_os("PATH"),
             restore_days: 7,
             count_days: 400,
+            public_ledger: false,
+            audit_days: None,
             master_key: None,
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
@@ -87,7 +89,11 @@ impl House {
     /// The actions in the trail, the newest first.
     pub async fn trail(&self) -> Vec<String> {
         let query = service::AuditQuery::default();
-        let (events, _) = self.service.audit_events(&self.operator, query, 100).await.unwrap();
+        let (events, _) = self
+            .service
+            .audit_events(&self.operator, service::Trail::Instance, query, None, 100)
+            .await
+            .unwrap();
         events.into_iter().map(|event| event.action).collect()
     }
 }

@@ -8,9 +8,9 @@ use model::act;
 use store::{Store, sequence};
 use testkit::{TestStore, both_engines, permit};
 
-const ORIGIN: &str = "example.com/audit";
+pub(crate) const ORIGIN: &str = "example.com/audit";
 
-fn key(store: &Store) -> (VerifierKey, sequence::Sign) {
+pub(crate) fn key(store: &Store) -> (VerifierKey, sequence::Sign) {
     let signing = SigningKey::generate(store.random()).unwrap();
     let verifier = VerifierKey::new(ORIGIN, signing.public().unwrap()).unwrap();
     (verifier, Arc::new(move |text: &[u8]| signing.sign(text).map_err(model::Error::internal)))

@@ -7,7 +7,8 @@ use model::act;
 use model::{Action, Error, Outcome, Resource};
 use policy::Target;
 use serde_json::json;
-use store::{Reader, Writer, audit, params};
+use store::audit_filter::{self, Filter, Order};
+use store::{Reader, Writer, params};
 use testkit::{TestStore, both_engines, permit};
 
 fn put(writer: &mut Writer<'_>, key: &str, value: i64) -> model::Result<()> {
@@ -22,7 +23,9 @@ fn settings(reader: &mut Reader<'_>) -> model::Result<Vec<String>> {
 }
 
 async fn events(store: &TestStore) -> Vec<model::AuditEvent> {
-    let read = |reader: &mut Reader<'_>| audit::list(reader, &audit::Filter::default(), None, 1000);
+    let read = |reader: &mut Reader<'_>| {
+        audit_filter::list(reader, &Filter::default(), Order::NewestFirst, None, 1000)
+    };
     store.read(read).await.unwrap().iter().map(|stored| stored.event().unwrap()).collect()
 }
 

@@ -5,7 +5,7 @@ use model::{
 };
 use service::{
     AuditQuery, Caller, Door, NewCredential, NewProject, NewRepository, NewUser, Presented, RepositoryPath,
-    RequiredScopes, Service, TokenPlace,
+    RequiredScopes, Service, TokenPlace, Trail,
 };
 
 use super::own;
@@ -226,10 +226,10 @@ impl Teller<'_> {
             let query = AuditQuery {
                 actor: Some(principal.to_owned()),
                 outcome: Some(Outcome::Refused),
-                workspace: Some(WORKSPACE.to_owned()),
                 ..AuditQuery::default()
             };
-            let (events, _) = self.service().audit_events(&scoped(ann, "audit:read"), query, 1).await?;
+            let (trail, ann) = (Trail::Workspace(WORKSPACE), scoped(ann, "audit:read"));
+            let (events, _) = self.service().audit_events(&ann, trail, query, None, 1).await?;
             if let Some(event) = events.first() {
                 self.say(format_args!(
                     "refused  {} on {}",
