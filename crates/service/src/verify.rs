@@ -9,6 +9,7 @@ use serde::Serialize;
 use store::audit::{Cursor, Stored};
 use store::sequence::Placed;
 
+use crate::jobs::log_text;
 use crate::{Caller, Service};
 
 /// How many rows are read at once.
@@ -197,8 +198,9 @@ impl Service {
                         checkpoints.push(checkpoint);
                     }
                     Err(error) => {
+                        let why = log_text(&error);
                         findings
-                            .add(format!("a checkpoint was altered or not signed by this instance: {error}"));
+                            .add(format!("a checkpoint was altered or not signed by this instance: {why}"));
                     }
                 }
             }
