@@ -217,7 +217,7 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
     for person in PEOPLE {
         let is_somebody = *person == "reader";
         let id = if is_somebody { facts.somebody } else { UserId::new(&random) };
-        let principal = PrincipalFacts::User { id, active: true, staff: StaffRole::None };
+        let principal = PrincipalFacts::User { id, active: true, approved: true, staff: StaffRole::None };
         let secret = world.mint(&world.password(person), "/api/user/api-tokens", &flat).await;
         askers.push(Asker {
             what: format!("{person}, app password"),

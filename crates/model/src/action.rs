@@ -94,6 +94,8 @@ actions! {
     UserInspect = "user.inspect" on [User] Read;
     /// Change a user: active or not, staff role, names.
     UserUpdate = "user.update" on [User] AccessWrite;
+    /// Approve a user's account, or take the approval back.
+    UserApprove = "user.approve" on [User] AccessWrite;
     /// Delete a user.
     UserDelete = "user.delete" on [User] AccessWrite;
     /// Read one's own account.

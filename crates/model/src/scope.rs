@@ -253,6 +253,18 @@ impl ScopeSet {
         }
     }
 
+    /// Whether it lets a program administer, delete, or change who may do what: worth asking a person twice.
+    #[must_use]
+    pub fn is_wide(self) -> bool {
+        self.iter().any(|scope| {
+            let name = scope.as_str();
+            name.contains("admin")
+                || name.contains("delete")
+                || name == "credential:write"
+                || name == "write:permission:bitbucket"
+        })
+    }
+
     /// The union of two sets.
     #[must_use]
     pub fn with(self, other: Self) -> Self {

@@ -28,7 +28,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let id = RepositoryId::new(&random);
     let repository = ResourceFacts::Repository { id, project, workspace, private: true };
     let public = ResourceFacts::Repository { id, project, workspace, private: false };
-    let user = PrincipalFacts::User { id: UserId::new(&random), active: true, staff: StaffRole::None };
+    let user = PrincipalFacts::User {
+        id: UserId::new(&random),
+        active: true,
+        approved: true,
+        staff: StaffRole::None,
+    };
     let token = PrincipalFacts::AccessToken { id: CredentialId::new(&random), bound_to: id.into() };
     let via = Some(GroupId::new(&random));
     let member = GrantFact {

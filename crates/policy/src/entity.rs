@@ -97,7 +97,7 @@ impl Types {
         match question.principal {
             PrincipalFacts::Anonymous => Ok(Seen { uid: self.anonymous.clone(), entities: Vec::new() }),
             PrincipalFacts::Operator => Ok(Seen { uid: self.operator.clone(), entities: Vec::new() }),
-            PrincipalFacts::User { id, active, staff } => {
+            PrincipalFacts::User { id, active, approved, staff } => {
                 let uid = uid(&self.user, id.uuid());
                 let mut entities = Vec::new();
                 let mut parents = self.granted(question.grants, question.resource, &mut entities);
@@ -106,8 +106,9 @@ impl Types {
                     StaffRole::Auditor => parents.push(self.auditors.clone()),
                     StaffRole::Administrator => parents.push(self.administrators.clone()),
                 }
-                let active = RestrictedExpression::new_bool(*active);
-                entities.push(entity(uid.clone(), [("active", active)], parents)?);
+                let attributes = [("active", *active), ("approved", *approved)]
+                    .map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
+                entities.push(entity(uid.clone(), attributes, parents)?);
                 Ok(Seen { uid, entities })
             }
             PrincipalFacts::AccessToken { id, bound_to } => {
@@ -253,7 +254,7 @@ mod tests {
         let mut principals = vec![PrincipalFacts::Anonymous, PrincipalFacts::Operator];
         for staff in StaffRole::ALL {
             let id = UserId::new(random);
-            principals.push(PrincipalFacts::User { id, active: true, staff: *staff });
+            principals.push(PrincipalFacts::User { id, active: true, approved: true, staff: *staff });
         }
         for bound_to in on {
             let id = CredentialId::new(random);

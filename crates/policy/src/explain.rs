@@ -168,7 +168,12 @@ mod tests {
                 project: ProjectId::new(&random),
                 repository: RepositoryId::new(&random),
                 group: GroupId::new(&random),
-                user: PrincipalFacts::User { id: UserId::new(&random), active: true, staff: StaffRole::None },
+                user: PrincipalFacts::User {
+                    id: UserId::new(&random),
+                    active: true,
+                    approved: true,
+                    staff: StaffRole::None,
+                },
             }
         }
 

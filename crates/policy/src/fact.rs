@@ -18,6 +18,8 @@ pub enum PrincipalFacts {
         id: UserId,
         /// Whether the account is active.
         active: bool,
+        /// Whether somebody entitled to has said yes to the account.
+        approved: bool,
         /// Their part in running the instance.
         staff: StaffRole,
     },

@@ -121,7 +121,8 @@ fn people() -> Vec<Column> {
     let project = |level| on(ProjectId::from_uuid(THIS).into(), Permission::Project(level));
     let repository = |level| on(RepositoryId::from_uuid(THIS).into(), Permission::Repository(level));
     let by_group = |grant| GrantFact { via: Some(GroupId::from_uuid(THIS)), ..grant };
-    let user = |active, staff| PrincipalFacts::User { id: UserId::from_uuid(THIS), active, staff };
+    let user =
+        |active, staff| PrincipalFacts::User { id: UserId::from_uuid(THIS), active, approved: true, staff };
     let plain = user(true, StaffRole::None);
     let column = |legend, principal, grant| Column { legend, principal, grant, credential: None };
     vec![

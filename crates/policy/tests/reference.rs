@@ -24,6 +24,24 @@ fn restrained(question: &Question<'_>) -> bool {
     let token = matches!(question.principal, PrincipalFacts::AccessToken { .. });
     let nobody = matches!(question.principal, PrincipalFacts::Anonymous | PrincipalFacts::Operator);
     let inactive = matches!(question.principal, PrincipalFacts::User { active: false, .. });
+    let unapproved = matches!(question.principal, PrincipalFacts::User { approved: false, .. })
+        && !matches!(
+            question.action,
+            A::AccountRead
+                | A::AccountUpdate
+                | A::CredentialList
+                | A::CredentialCreate
+                | A::CredentialRevoke
+                | A::PasswordChange
+                | A::SecondStepList
+                | A::SecondStepEnrol
+                | A::SecondStepRemove
+                | A::RecoveryCodesCreate
+                | A::SessionList
+                | A::SessionCreate
+                | A::SessionUpdate
+                | A::SessionRevoke
+        );
     let lacking = !nobody && !question.held.contains_all(question.required);
     let unlisted = (token || question.credential.is_some())
         && question.required.is_empty()
@@ -61,7 +79,7 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::RepositoryRestore
     );
     let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
-    inactive || lacking || unlisted || (people_only && (token || nameless))
+    inactive || unapproved || lacking || unlisted || (people_only && (token || nameless))
 }
 
 /// What an action needs at the resource, in words of one ladder per kind.
@@ -136,6 +154,7 @@ fn operator(action: Action) -> bool {
             | A::UserRead
             | A::UserInspect
             | A::UserUpdate
+            | A::UserApprove
             | A::UserDelete
             | A::WorkspaceCreate
             | A::WorkspaceRead
@@ -172,7 +191,7 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
     use Action as A;
 
     match question.action {
-        A::UserList | A::UserCreate | A::UserInspect | A::UserUpdate | A::UserDelete => {
+        A::UserList | A::UserCreate | A::UserInspect | A::UserUpdate | A::UserApprove | A::UserDelete => {
             staff == StaffRole::Administrator
         }
         A::AuditRead => staff != StaffRole::None,
@@ -301,8 +320,12 @@ fn chain() -> impl Strategy<Value = Resource> {
 }
 
 fn principal() -> impl Strategy<Value = PrincipalFacts> {
-    let user = (two(UserId::new), prop::bool::weighted(0.9), prop::sample::select(StaffRole::ALL.to_vec()))
-        .prop_map(|(id, active, staff)| PrincipalFacts::User { id, active, staff });
+    let user = (
+        two(UserId::new),
+        (prop::bool::weighted(0.95), prop::bool::weighted(0.95)),
+        prop::sample::select(StaffRole::ALL.to_vec()),
+    )
+        .prop_map(|(id, (active, approved), staff)| PrincipalFacts::User { id, active, approved, staff });
     let token = (two(CredentialId::new), chain())
         .prop_map(|(id, bound_to)| PrincipalFacts::AccessToken { id, bound_to });
     prop_oneof![
@@ -444,7 +467,7 @@ fn each_policy_that_is_taken_out_is_noticed() {
     let strategy = asked();
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let questions: Vec<Asked> =
-        (0..12_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
+        (0..40_000).map(|_| strategy.new_tree(&mut runner).unwrap().current()).collect();
     for rule in whole.rules() {
         let model = without(&rule.id);
         assert_eq!(model.rules().len() + 1, whole.rules().len());

@@ -133,7 +133,12 @@ fn the_access_model_is_shared_between_threads() {
 fn a_permit_comes_from_its_own_question_alone() {
     let model = AccessModel::load().unwrap();
     let random = Random::seeded(9);
-    let principal = PrincipalFacts::User { id: UserId::new(&random), active: true, staff: StaffRole::None };
+    let principal = PrincipalFacts::User {
+        id: UserId::new(&random),
+        active: true,
+        approved: true,
+        staff: StaffRole::None,
+    };
     let id = WorkspaceId::new(&random);
     let resource = ResourceFacts::Workspace { id };
     let owner = Permission::Workspace(WorkspacePermission::Owner);

@@ -155,6 +155,23 @@ pub const INVARIANTS: &[Invariant] = &[
         ),
     },
     Invariant {
+        name: "unapproved-users-reach-their-account-alone",
+        sentence: "A user whose account nobody has approved is allowed nothing but their own account.",
+        claims: &[
+            never(&[User], Actions::Except(&["account.own"]), EVERYTHING, "!principal.approved"),
+            never(
+                &[User],
+                Actions::All,
+                &[ResourceKind::User],
+                "!principal.approved && resource.owner != principal",
+            ),
+        ],
+        twin: twin(
+            "A user whose account nobody has approved is allowed nothing at all.",
+            nothing(&[User], EVERYTHING, "!principal.approved"),
+        ),
+    },
+    Invariant {
         name: "private-repositories-need-a-grant",
         sentence: "Nobody, staff included, reaches a private repository without a grant or an access token for it.",
         claims: &[

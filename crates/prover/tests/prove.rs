@@ -66,6 +66,7 @@ async fn each_restraint_that_is_taken_out_is_noticed() {
         restraints.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let noticed_by = [
         ("restraint-inactive-user", "inactive-users-reach-nothing"),
+        ("restraint-unapproved-user", "unapproved-users-reach-their-account-alone"),
         ("restraint-scopes", "scopes-bind"),
         ("restraint-scope-unlisted", "no-call-without-a-scope"),
         ("restraint-people-only", "people-only"),

@@ -361,6 +361,9 @@ impl Service {
         let question = question(caller, &principal, A::ACTION, ground);
         match self.model.permit::<A>(&question, self.origin(caller), ground.target.clone()) {
             Ok(permit) => {
+                if wants_step_up(A::ACTION) {
+                    self.must_have_stepped_up(caller)?;
+                }
                 self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
                 Ok(permit)
             }
@@ -433,6 +436,24 @@ impl Service {
             reasons: decision.policies(),
         }
     }
+}
+
+/// What a session may do only a short while after its owner has proved who they are: a browser that was left alone, or
+/// a cookie that was taken, must not be enough. Credentials with wide scopes join these where they are made.
+fn wants_step_up(action: Action) -> bool {
+    matches!(
+        action,
+        Action::UserCreate
+            | Action::UserUpdate
+            | Action::UserApprove
+            | Action::UserDelete
+            | Action::WorkspaceDelete
+            | Action::ProjectDelete
+            | Action::PasswordChange
+            | Action::SecondStepEnrol
+            | Action::SecondStepRemove
+            | Action::RecoveryCodesCreate
+    )
 }
 
 /// What a caller is told whose credential lacks a scope.

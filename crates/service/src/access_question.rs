@@ -93,6 +93,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::UserCreate
         | Action::UserInspect
         | Action::UserUpdate
+        | Action::UserApprove
         | Action::UserDelete
         | Action::Upkeep => ("instance:admin", "instance:admin"),
         Action::WorkspaceCreate
@@ -119,11 +120,15 @@ fn facts_of(asked: &Asked) -> PrincipalFacts {
         Asked::Group(group, _) => PrincipalFacts::User {
             id: UserId::from_uuid(group.uuid()),
             active: true,
+            approved: true,
             staff: model::StaffRole::None,
         },
-        Asked::User(user) => {
-            PrincipalFacts::User { id: user.id, active: user.active, staff: user.staff_role }
-        }
+        Asked::User(user) => PrincipalFacts::User {
+            id: user.id,
+            active: user.active,
+            approved: user.approved,
+            staff: user.staff_role,
+        },
         Asked::Token(token) => match token.holder {
             Holder::Resource(bound_to, _) => PrincipalFacts::AccessToken { id: token.id, bound_to },
             Holder::User(_) => PrincipalFacts::Anonymous,

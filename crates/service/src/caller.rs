@@ -199,15 +199,28 @@ impl Caller {
         }
     }
 
+    /// The caller as lists see it: an account that nobody has approved is shown nothing, not even what is public.
+    pub(crate) fn viewer(&self) -> Principal {
+        match &self.identity {
+            Identity::User(user) if !user.approved => Principal::System,
+            _ => self.principal(),
+        }
+    }
+
     pub(crate) fn facts(&self) -> PrincipalFacts {
         match &self.identity {
-            Identity::User(user) => {
-                PrincipalFacts::User { id: user.id, active: user.active, staff: user.staff_role }
-            }
+            Identity::User(user) => PrincipalFacts::User {
+                id: user.id,
+                active: user.active,
+                approved: user.approved,
+                staff: user.staff_role,
+            },
             _ => match self.principal() {
                 Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
                 Principal::Operator => PrincipalFacts::Operator,
-                Principal::User(id) => PrincipalFacts::User { id, active: false, staff: StaffRole::None },
+                Principal::User(id) => {
+                    PrincipalFacts::User { id, active: false, approved: false, staff: StaffRole::None }
+                }
                 Principal::Anonymous | Principal::System => PrincipalFacts::Anonymous,
             },
         }

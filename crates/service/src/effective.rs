@@ -113,8 +113,12 @@ fn field(one: &EffectivePermission, name: &str) -> Field {
 
 impl Service {
     fn level(&self, held: &Held) -> Option<RepositoryPermission> {
-        let principal =
-            PrincipalFacts::User { id: held.user.id, active: held.user.active, staff: StaffRole::None };
+        let principal = PrincipalFacts::User {
+            id: held.user.id,
+            active: held.user.active,
+            approved: held.user.approved,
+            staff: StaffRole::None,
+        };
         let resource = ResourceFacts::Repository {
             id: held.located.repository.id,
             project: held.located.project.id,
@@ -213,7 +217,7 @@ impl Service {
 
     fn every_repository(&self, caller: &Caller, workspace: model::WorkspaceId) -> ListRequest {
         ListRequest {
-            viewer: caller.principal(),
+            viewer: caller.viewer(),
             workspace: Some(workspace),
             project: None,
             at_least: AtLeast::Read,

@@ -49,6 +49,7 @@ mod tests {
             restore_days: 30,
             public_ledger: false,
             audit_days: None,
+            sign_in: crate::SignInSettings::default(),
             count_days: 400,
             master_key: None,
         };

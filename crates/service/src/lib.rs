@@ -13,6 +13,7 @@ mod audit_refusal;
 mod audit_retention;
 mod audit_stream;
 mod authn;
+mod breached;
 mod cache;
 mod caller;
 mod commit;

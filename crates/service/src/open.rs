@@ -15,9 +15,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::{Ground, RepositoryPath};
 use crate::authn::Known;
+use crate::breached::Breached;
 use crate::cache::Cache;
 use crate::passkey::Passkeys;
 use crate::password::Passwords;
+use crate::session::SessionLimits;
 use crate::sign_in::SignInSettings;
 use crate::throttle::Throttle;
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub public_ledger: bool,
     /// For how many days the events of the audit trail are kept; for ever, where none are named. Their hashes stay.
     pub audit_days: Option<i64>,
+    /// How people sign in.
+    pub sign_in: SignInSettings,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }
@@ -74,7 +78,7 @@ impl std::ops::Deref for Service {
 /// What the use cases work with.
 pub struct Inner {
     pub(crate) settings: Settings,
-    pub(crate) sign_in: SignInSettings,
+    pub(crate) session_limits: SessionLimits,
     pub(crate) store: Store,
     pub(crate) model: AccessModel,
     pub(crate) git: git::Repositories,
@@ -115,6 +119,8 @@ impl Service {
         make_private_directory(&settings.data)?;
         // Validating the policies takes as long as everything else together.
         let model = tokio::task::spawn_blocking(AccessModel::load);
+        let session_limits = settings.sign_in.sessions;
+        let breached = settings.sign_in.breached_passwords.as_deref().map(Breached::open).transpose()?;
         let database = settings.database.take();
         let database = database.unwrap_or(Database::Sqlite { path: settings.data.join("bastide.db") });
         let store = Store::open(database, clock.clone(), random.clone()).await?;
@@ -135,7 +141,7 @@ impl Service {
                 keyring,
                 ledger_key,
                 authenticator,
-                passwords: Passwords::new(random.clone()),
+                passwords: Passwords::new(random.clone(), breached),
                 throttle: Throttle::default(),
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),
@@ -146,7 +152,7 @@ impl Service {
                 holder: RequestId::new(&random).to_string(),
                 store,
                 settings,
-                sign_in: SignInSettings::default(),
+                session_limits,
                 clock,
                 random,
             }),

@@ -12,6 +12,8 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use model::{Error, Random, Result, Secret};
 use tokio::sync::{Semaphore, TryAcquireError};
 
+use crate::breached::{Breached, is_common};
+
 /// The shortest password that is accepted, in characters; there are no rules of composition.
 pub(crate) const SHORTEST: usize = 12;
 /// The longest, in bytes: nobody types more, and hashing is not free.
@@ -26,12 +28,13 @@ pub(crate) struct Passwords {
     random: Random,
     /// Checked against when there is no such account, so that the answer takes as long.
     nobody: Arc<OnceLock<String>>,
+    breached: Option<Breached>,
 }
 
 impl Passwords {
-    pub(crate) fn new(random: Random) -> Self {
+    pub(crate) fn new(random: Random, breached: Option<Breached>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { turns: Arc::new(Semaphore::new(cores)), random, nobody: Arc::default() }
+        Self { turns: Arc::new(Semaphore::new(cores)), random, nobody: Arc::default(), breached }
     }
 
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
@@ -63,8 +66,22 @@ impl Passwords {
         if text.len() > LONGEST {
             return Err(Error::invalid_field("password", format!("use at most {LONGEST} bytes")));
         }
-        let (password, salt) = (password.clone(), self.random.bytes());
-        self.in_turn(move || hash_now(password.expose(), salt)).await?
+        let (password, salt, breached) = (password.clone(), self.random.bytes(), self.breached.clone());
+        self.in_turn(move || {
+            let known = match breached {
+                _ if is_common(password.expose()) => true,
+                Some(breached) => breached.contains(password.expose())?,
+                None => false,
+            };
+            if known {
+                return Err(Error::invalid_field(
+                    "password",
+                    "this password is one of those that are tried first: it was used and lost by others. Choose another",
+                ));
+            }
+            hash_now(password.expose(), salt)
+        })
+        .await?
     }
 
     /// Whether `password` belongs to `hash`. Without a hash it takes the same time and says no.
@@ -107,11 +124,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_checked_against_its_hash_alone() {
-        let passwords = Passwords::new(Random::seeded(1));
-        let hash = passwords.hash(&secret("correct horse battery")).await.unwrap();
+        let passwords = Passwords::new(Random::seeded(1), None);
+        let hash = passwords.hash(&secret("a mild surprise of rooks")).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert!(passwords.verify(&secret("correct horse battery"), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify(&secret("correct horse batterz"), Some(hash)).await.unwrap());
+        assert!(passwords.verify(&secret("a mild surprise of rooks"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(&secret("a mild surprise of rookz"), Some(hash)).await.unwrap());
         for _ in 0..2 {
             assert!(!passwords.verify(&secret("no account has this password"), None).await.unwrap());
         }
@@ -119,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_short_password_is_refused() {
-        let passwords = Passwords::new(Random::seeded(1));
+        let passwords = Passwords::new(Random::seeded(1), None);
         assert!(matches!(passwords.hash(&secret("short")).await, Err(Error::Invalid { .. })));
     }
 }

@@ -77,7 +77,7 @@ impl Service {
     ) -> Result<(Workspace, Listing<Project>)> {
         let ground = self.workspace_ground(caller, workspace).await?;
         let seen = self.decide(caller, model::Action::WorkspaceRead, &ground).allowed;
-        let viewer = caller.principal();
+        let viewer = caller.viewer();
         let id = ground.subject.id;
         let (values, size) = self
             .store

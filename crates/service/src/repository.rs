@@ -135,7 +135,7 @@ impl Service {
             None => None,
         };
         let request = ListRequest {
-            viewer: caller.principal(),
+            viewer: caller.viewer(),
             workspace: workspace.as_ref().map(|ground| ground.subject.id),
             project: None,
             at_least: query.at_least,

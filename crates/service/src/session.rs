@@ -108,7 +108,7 @@ impl Service {
 
     /// What was not seen since then has ended.
     fn seen_after(&self, now: Timestamp) -> Timestamp {
-        now.plus_seconds(-self.sign_in.sessions.idle_seconds)
+        now.plus_seconds(-self.session_limits.idle_seconds)
     }
 
     /// Begins a session for somebody who has proved who they are.
@@ -128,7 +128,7 @@ impl Service {
             created_on: now,
             last_seen_on: now,
             rotated_on: now,
-            expires_on: now.plus_seconds(self.sign_in.sessions.absolute_seconds),
+            expires_on: now.plus_seconds(self.session_limits.absolute_seconds),
             address: caller.address.map(|address| address.to_canonical().to_string()),
             user_agent: browser
                 .user_agent

@@ -3,15 +3,16 @@
 //!
 //! Whatever is wrong before the password was proved is told in the same words and after the same time.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{Error, IssuedSecret, Result, SecondStepKind, Secret, SignInMethod, User};
-use serde_json::Value;
+use model::{Error, IssuedSecret, Result, SecondStepKind, Secret, SecretKind, SignInMethod, User, act};
+use serde_json::{Value, json};
 
 use crate::authn::Use;
 use crate::passkey::{PasskeyRequest, too_late, waiting_hash};
 use crate::second_step::ATTEMPTS;
-use crate::session::Proof;
+use crate::session::{Proof, stepped_up_until};
 use crate::{Browser, Caller, NewSession, Service, SessionLimits};
 
 /// What the operator decides about signing in.
@@ -19,6 +20,8 @@ use crate::{Browser, Caller, NewSession, Service, SessionLimits};
 pub struct SignInSettings {
     /// For how long sessions live.
     pub sessions: SessionLimits,
+    /// A list of passwords that are refused: sorted lines of a SHA-1, a colon and a count.
+    pub breached_passwords: Option<PathBuf>,
 }
 
 /// Where signing in has got to.
@@ -170,6 +173,35 @@ impl Service {
             return Err(too_late());
         }
         self.raise_session(caller, Some(SecondStepKind::Passkey.as_str())).await
+    }
+
+    /// Changes the caller's own password, and ends every other session of theirs. Gives the session another secret: set
+    /// the cookie anew.
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        current: &Secret,
+        new: &Secret,
+    ) -> Result<IssuedSecret> {
+        let (user, session) = self.stepped_up(caller)?;
+        let permit = self.permit(caller, act::PasswordChange, &self.user_ground(user.clone()))?;
+        self.prove_own_password(caller, current).await?;
+        let hash = self.passwords.hash(new).await?;
+        let secret = IssuedSecret::new(SecretKind::Session, &self.random);
+        let (owner, this, cookie) = (user.id, session.id, secret.hash());
+        let until = stepped_up_until(self.clock.now());
+        self.store
+            .write(&permit, move |writer| {
+                store::user::set_password_hash(writer, owner, Some(&hash))?;
+                let ended = store::session::end_others(writer, owner, this)?;
+                if !store::session::step_up(writer, this, &cookie, None, until)? {
+                    return Err(Error::Unauthenticated);
+                }
+                writer.note(Value::Null, json!({ "password": "changed", "sessions_ended": ended }));
+                Ok(())
+            })
+            .await?;
+        Ok(secret)
     }
 
     /// The caller's own password, from a session: guesses are counted like those of strangers.

@@ -157,6 +157,52 @@ impl Service {
             .await
     }
 
+    /// Accounts that wait for somebody to approve them.
+    pub async fn unapproved_users(&self, caller: &Caller, window: Window) -> Result<Listing<User>> {
+        self.check(caller, act::UserList, &self.instance_ground())?;
+        let (values, size) = self
+            .store
+            .read(move |reader| store::user::unapproved(reader, window.limit, window.offset))
+            .await?;
+        Ok(Listing::new(values, size))
+    }
+
+    /// Approves an account, or takes the approval back: until it is approved, it reaches nothing but itself. Nobody
+    /// approves their own.
+    pub async fn approve_user(&self, caller: &Caller, username: &str, approved: bool) -> Result<User> {
+        let ground = self.find_user(caller, username).await?;
+        let permit = self.permit(caller, act::UserApprove, &ground)?;
+        let id = ground.subject.id;
+        if caller.as_user().is_some_and(|user| user.id == id) {
+            return Err(Error::Conflict(
+                "nobody approves their own account: ask another administrator".to_owned(),
+            ));
+        }
+        self.store
+            .write(&permit, move |writer| {
+                let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
+                store::user::set_approved(writer, id, approved)?;
+                writer.note(json!({ "approved": before.approved }), json!({ "approved": approved }));
+                Ok(User { approved, ..before })
+            })
+            .await
+    }
+
+    /// Takes away all of a user's second steps and recovery codes, and ends their sessions: for who has lost them.
+    pub async fn reset_second_steps(&self, caller: &Caller, username: &str) -> Result<()> {
+        let ground = self.find_user(caller, username).await?;
+        let permit = self.permit(caller, act::UserUpdate, &ground)?;
+        let id = ground.subject.id;
+        self.store
+            .write(&permit, move |writer| {
+                let removed = store::second_step::remove_all(writer, id)?;
+                store::session::end_all(writer, id)?;
+                writer.note(json!({ "second_steps": removed }), json!({ "second_steps": 0 }));
+                Ok(())
+            })
+            .await
+    }
+
     /// Deletes an account with its credentials, memberships and grants. The username stays taken.
     pub async fn delete_user(&self, caller: &Caller, username: &str) -> Result<()> {
         let ground = self.find_user(caller, username).await?;

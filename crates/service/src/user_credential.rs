@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::{Credential, CredentialId, CredentialKind, Error, Holder, Result, Token, User, act};
+use model::{Credential, CredentialId, CredentialKind, Error, Holder, Result, ScopeSet, Token, User, act};
 use serde_json::Value;
 
 use crate::access_token::{Minted, NewCredential, expiry, scopes, shown};
@@ -14,6 +14,23 @@ const MOST: i64 = 1_000;
 
 /// The longest life of a user's credential, in days.
 const LONGEST_DAYS: i64 = 3_650;
+
+/// A credential makes none that is wider than itself. The scopes of the two vocabularies do not translate into each
+/// other, so across them only a credential that holds all there is to hold may make anything.
+fn no_wider(used: &Credential, kind: CredentialKind, scopes: ScopeSet) -> Result<()> {
+    let held = used.scopes.closed();
+    let may = match used.kind == kind {
+        true => held.contains_all(scopes),
+        false => held.contains_all(used.kind.may_hold()),
+    };
+    if may {
+        return Ok(());
+    }
+    Err(Error::invalid_field(
+        "scopes",
+        "a credential cannot make one that holds scopes it lacks itself: sign in with a browser to make this one",
+    ))
+}
 
 impl Service {
     fn owner<'a>(&self, caller: &'a Caller) -> Result<&'a Arc<User>> {
@@ -49,14 +66,11 @@ impl Service {
         let now = self.clock.now();
         let scopes = scopes(kind, &new.scopes)?;
         // A credential does not make a wider one.
-        if let Some(used) = caller.credential()
-            && used.kind == kind
-            && !used.scopes.closed().contains_all(scopes)
-        {
-            return Err(Error::invalid_field(
-                "scopes",
-                "a credential cannot make one that holds scopes it lacks itself",
-            ));
+        if let Some(used) = caller.credential() {
+            no_wider(used, kind, scopes)?;
+        }
+        if scopes.is_wide() {
+            self.must_have_stepped_up(caller)?;
         }
         if new.expires_on.is_some() {
             expiry(new.expires_on, Some(LONGEST_DAYS), now)?;

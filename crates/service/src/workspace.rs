@@ -44,6 +44,9 @@ impl Service {
     ) -> Result<Listing<(Workspace, WorkspacePermission)>> {
         let user = caller.as_user().ok_or(Error::Unauthenticated)?;
         self.check(caller, act::AccountRead, &self.user_ground(model::User::clone(user)))?;
+        if !user.approved {
+            return Ok(Listing::new(Vec::new(), 0));
+        }
         let id = user.id;
         let (values, size) = self
             .store

@@ -80,6 +80,7 @@ impl World {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 7,
+            sign_in: service::SignInSettings::default(),
             count_days: 400,
             public_ledger: false,
             audit_days: None,
@@ -118,6 +119,10 @@ impl World {
         for workspace in ["acme", "umbra"] {
             self.service.create_workspace(&owner, name(workspace), name(workspace)).await.unwrap();
             self.fill_workspace(dice, &owner, workspace).await;
+        }
+        if dice.roll(3) == 0 {
+            // Whoever nobody has approved sees nothing, whatever was granted.
+            self.service.approve_user(&operator, "cleo", false).await.unwrap();
         }
         self.callers.push(("anonymous".to_owned(), Caller::anonymous(None, RequestId::new(&self.random))));
         for username in self.users.clone() {

@@ -140,6 +140,27 @@ pub fn update(writer: &mut Writer<'_>, user: &User) -> Result<()> {
         .map(drop)
 }
 
+/// Accounts that wait to be approved, the oldest first, and how many there are.
+pub fn unapproved(reader: &mut Reader<'_>, limit: i64, offset: i64) -> Result<(Vec<User>, i64)> {
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" FROM user_account WHERE deleted_on IS NULL AND NOT approved");
+    query.sql(" ORDER BY created_on, id LIMIT ").bind(limit).sql(" OFFSET ").bind(offset);
+    let users = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
+    let size = reader
+        .count("SELECT count(*) AS n FROM user_account WHERE deleted_on IS NULL AND NOT approved", &[])?;
+    Ok((users, size))
+}
+
+/// Approves an account, or takes the approval back.
+pub fn set_approved(writer: &mut Writer<'_>, id: UserId, approved: bool) -> Result<()> {
+    writer
+        .execute(
+            "UPDATE user_account SET approved = $2 WHERE id = $1 AND deleted_on IS NULL",
+            &[id.into(), approved.into()],
+        )
+        .map(drop)
+}
+
 /// Sets or clears the password's hash.
 pub fn set_password_hash(writer: &mut Writer<'_>, id: UserId, hash: Option<&str>) -> Result<()> {
     writer

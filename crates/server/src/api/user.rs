@@ -76,3 +76,40 @@ pub async fn delete(cx: Cx) -> Result<Response> {
     admitted(&cx)?.delete_user(&cx.caller, cx.param("username")).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
+
+/// `GET /api/unapproved-users`
+///
+/// # Errors
+/// When the caller may not manage users.
+pub async fn list_unapproved(cx: Cx) -> Result<Response> {
+    let request = PageRequest::list(&cx.query)?;
+    let users = admitted(&cx)?.unapproved_users(&cx.caller, window(&request)?).await?;
+    page(&cx, &request, users, |user| User::from(&user))
+}
+
+/// `PUT /api/users/{username}/approval`
+///
+/// # Errors
+/// When the caller may not, or it is their own account.
+pub async fn approve(cx: Cx) -> Result<Response> {
+    let user = admitted(&cx)?.approve_user(&cx.caller, cx.param("username"), true).await?;
+    document(StatusCode::OK, &User::from(&user))
+}
+
+/// `DELETE /api/users/{username}/approval`
+///
+/// # Errors
+/// When the caller may not, or it is their own account.
+pub async fn withdraw_approval(cx: Cx) -> Result<Response> {
+    admitted(&cx)?.approve_user(&cx.caller, cx.param("username"), false).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// `DELETE /api/users/{username}/second-steps`
+///
+/// # Errors
+/// When the caller may not, or there is no such user.
+pub async fn reset_second_steps(cx: Cx) -> Result<Response> {
+    admitted(&cx)?.reset_second_steps(&cx.caller, cx.param("username")).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}

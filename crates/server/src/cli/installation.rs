@@ -65,6 +65,12 @@ pub struct Config {
     pub audit_days: Option<u16>,
     /// `--public-ledger`
     pub public_ledger: Option<bool>,
+    /// `--session-idle`
+    pub session_idle: Option<u32>,
+    /// `--session-lifetime`
+    pub session_lifetime: Option<u32>,
+    /// `--breached-passwords`
+    pub breached_passwords: Option<PathBuf>,
     /// `--listen`
     pub listen: Option<String>,
     /// `--base-url`
@@ -94,6 +100,8 @@ pub struct Installation {
     restore_days: u16,
     audit_days: Option<u16>,
     public_ledger: bool,
+    /// How people sign in; `serve` decides it.
+    pub sign_in: service::SignInSettings,
     master_key: Option<Secret>,
 }
 
@@ -132,8 +140,17 @@ impl Place {
         let restore_days = self.restore_days.or(config.restore_days).unwrap_or(RESTORE_DAYS);
         let audit_days = self.audit_days.or(config.audit_days);
         let public_ledger = self.public_ledger || config.public_ledger.unwrap_or(false);
-        let master_key = variable(MASTER_KEY);
-        Ok(Installation { data, config, database, restore_days, audit_days, public_ledger, master_key })
+        let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
+        Ok(Installation {
+            data,
+            config,
+            database,
+            restore_days,
+            audit_days,
+            public_ledger,
+            sign_in,
+            master_key,
+        })
     }
 
     fn config(&self) -> Result<Config> {
@@ -187,6 +204,7 @@ impl Installation {
             restore_days: RESTORE_DAYS,
             audit_days: None,
             public_ledger: false,
+            sign_in: service::SignInSettings::default(),
             master_key: None,
         }
     }
@@ -224,6 +242,7 @@ impl Installation {
             program,
             search_path: std::env::var_os("PATH"),
             restore_days: i64::from(self.restore_days),
+            sign_in: self.sign_in.clone(),
             count_days: i64::from(COUNT_DAYS),
             audit_days: self.audit_days.map(i64::from),
             public_ledger: self.public_ledger,

@@ -11,6 +11,7 @@ pub mod hook;
 mod installation;
 mod output;
 mod serve;
+mod sign_in;
 
 use std::process::ExitCode;
 

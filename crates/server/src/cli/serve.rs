@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use super::Verdict;
 use super::installation::{COUNT_DAYS, Installation, Lock, Place};
 use super::output::{Output, notice};
+use super::sign_in::SignInFlags;
 use crate::app::{App, Settings};
 use crate::http::listener::serving;
 use crate::http::{Budgets, Limits, Listener, Networks, Stop, take_over_panics};
@@ -62,6 +63,8 @@ pub struct Serve {
     /// longer, since they name people and addresses [default: 400]
     #[arg(long, env = "BASTIDE_COUNT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     count_days: Option<u16>,
+    #[command(flatten)]
+    sign_in: SignInFlags,
     /// What to log, as `tracing` filters
     #[arg(long, env = "BASTIDE_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -270,7 +273,8 @@ pub(super) async fn run(serve: Serve) -> Result<Verdict> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     take_over_panics();
     let mut signals = Signals::new()?;
-    let installation = serve.place.find()?;
+    let mut installation = serve.place.find()?;
+    installation.sign_in = serve.sign_in.settings(&installation.config)?;
     let how = serve.start(&installation)?;
     let running = tokio::select! {
         started = start(&installation, how) => started?,

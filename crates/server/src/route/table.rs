@@ -404,9 +404,13 @@ pub static ROUTES: &[Route] = &[
     delete("/1.0/group-privileges/{workspace}/{group_owner}/{group_slug}", "delete_privileges_of_group", "groups").asks(WorkspaceAdmin, Workspace).scopes("repository:admin", "admin:repository:bitbucket delete:permission:bitbucket").no_access_tokens(),
     // /api: users
     get("/api/users", "api_list_users", "users").asks(UserList, Instance).api("instance:admin").built(|cx| Box::pin(api::user::list(cx))),
+    get("/api/unapproved-users", "api_list_unapproved_users", "users").asks(UserList, Instance).api("instance:admin").built(|cx| Box::pin(api::user::list_unapproved(cx))),
     post("/api/users", "api_create_user", "users").asks(UserCreate, Instance).api("instance:admin").built(|cx| Box::pin(api::user::create(cx))),
     get("/api/users/{username}", "api_get_user", "users").asks(UserInspect, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::get(cx))),
     put("/api/users/{username}", "api_update_user", "users").asks(UserUpdate, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::update(cx))),
+    put("/api/users/{username}/approval", "api_approve_user", "users").asks(UserApprove, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::approve(cx))),
+    delete("/api/users/{username}/approval", "api_withdraw_user_approval", "users").asks(UserApprove, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::withdraw_approval(cx))),
+    delete("/api/users/{username}/second-steps", "api_reset_second_steps", "users").asks(UserUpdate, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::reset_second_steps(cx))),
     delete("/api/users/{username}", "api_delete_user", "users").asks(UserDelete, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::delete(cx))),
     // /api: the caller's own credentials
     get("/api/user/app-passwords", "api_list_app_passwords", "credentials").asks(CredentialList, Caller).api("credential:write").built(|cx| Box::pin(api::user_credential::list(cx))),

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use model::{Clock, Random, RequestId, Secret, Timestamp};
-use service::{Browser, Caller, Door, NewSession, NewUser, Presented, Service, Settings, SignIn};
+use service::{
+    Browser, Caller, Door, NewSession, NewUser, Presented, Service, Settings, SignIn, SignInSettings,
+};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "a mild surprise of thrushes";
@@ -18,6 +20,10 @@ pub struct House {
 
 impl House {
     pub async fn new() -> Self {
+        Self::with(SignInSettings::default()).await
+    }
+
+    pub async fn with(sign_in: SignInSettings) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let random = Random::system();
@@ -28,6 +34,7 @@ impl House {
             program: "/bin/false".into(),
             search_path: std::env::var_os("PATH"),
             restore_days: 7,
+            sign_in,
             count_days: 400,
             public_ledger: false,
             audit_days: None,
@@ -57,6 +64,14 @@ impl House {
             password: Some(secret(PASSWORD)),
         };
         self.service.create_user(&self.operator, new).await.unwrap()
+    }
+
+    /// The same, with a part in running the instance.
+    pub async fn administrator(&self, name: &str) -> model::User {
+        self.user(name).await;
+        let staff_role = Some(model::StaffRole::Administrator);
+        let change = service::UserChange { staff_role, ..Default::default() };
+        self.service.update_user(&self.operator, name, change).await.unwrap()
     }
 
     pub async fn sign_in(&self, name: &str) -> NewSession {

@@ -3,6 +3,7 @@
 #![cfg(test)]
 #![allow(unreachable_pub, reason = "a test is a crate of its own, and nothing is below it")]
 
+mod account;
 mod house;
 mod passkey;
 mod second_step;

@@ -20,6 +20,10 @@ pub struct User {
     pub display_name: String,
     /// An inactive account reaches nothing.
     pub active: bool,
+    /// Until it is approved, an account reaches nothing but itself.
+    pub approved: bool,
+    /// Whether it has a second step.
+    pub second_step: bool,
     /// `none`, `auditor` or `administrator`.
     pub staff_role: &'static str,
     /// When it was made.
@@ -34,6 +38,8 @@ impl From<&model::User> for User {
             email: user.email.to_string(),
             display_name: user.display_name.to_string(),
             active: user.active,
+            approved: user.approved,
+            second_step: user.second_step,
             staff_role: user.staff_role.as_str(),
             created_on: user.created_on.into(),
         }
@@ -112,6 +118,8 @@ mod tests {
                 "email": "ann@example.com",
                 "display_name": "Ann Lee",
                 "active": true,
+                "approved": true,
+                "second_step": true,
                 "staff_role": "auditor",
                 "created_on": "1970-01-01T00:00:00.000000+00:00",
             })

@@ -294,6 +294,8 @@ fn envelopes(world: &World) -> Vec<Sample> {
         email: "ann@example.com".to_owned(),
         display_name: "Ann".to_owned(),
         active: true,
+        approved: true,
+        second_step: false,
         staff_role: "none",
         created_on: world.moment,
     };
