@@ -26,24 +26,11 @@ fn restrained(question: &Question<'_>) -> bool {
     let token = matches!(question.principal, PrincipalFacts::AccessToken { .. });
     let nobody = matches!(question.principal, PrincipalFacts::Anonymous | PrincipalFacts::Operator);
     let inactive = matches!(question.principal, PrincipalFacts::User { active: false, .. });
-    let unapproved = matches!(question.principal, PrincipalFacts::User { approved: false, .. })
-        && !matches!(
-            question.action,
-            A::AccountRead
-                | A::AccountUpdate
-                | A::CredentialList
-                | A::CredentialCreate
-                | A::CredentialRevoke
-                | A::PasswordChange
-                | A::SecondStepList
-                | A::SecondStepEnrol
-                | A::SecondStepRemove
-                | A::RecoveryCodesCreate
-                | A::SessionList
-                | A::SessionCreate
-                | A::SessionUpdate
-                | A::SessionRevoke
-        );
+    let unapproved = match (question.principal, question.resource) {
+        (PrincipalFacts::User { approved: false, id, .. }, ResourceFacts::User { id: owner }) => id != owner,
+        (PrincipalFacts::User { approved: false, .. }, _) => true,
+        _ => false,
+    };
     let lacking = !nobody && !question.held.contains_all(question.required);
     let unlisted = (token || question.credential.is_some())
         && question.required.is_empty()

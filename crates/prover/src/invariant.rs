@@ -156,9 +156,9 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "unapproved-users-reach-their-account-alone",
-        sentence: "A user whose account nobody has approved is allowed nothing but their own account.",
+        sentence: "A user whose account nobody has approved reaches nothing but their own account.",
         claims: &[
-            never(&[User], Actions::Except(&["account.own"]), EVERYTHING, "!principal.approved"),
+            nothing(&[User], &[Instance, Workspace, Project, Repository], "!principal.approved"),
             never(
                 &[User],
                 Actions::All,
