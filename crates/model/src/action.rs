@@ -96,6 +96,10 @@ actions! {
     UserUpdate = "user.update" on [User] AccessWrite;
     /// Approve a user's account, or take the approval back.
     UserApprove = "user.approve" on [User] AccessWrite;
+    /// Hand out a link by which a user sets a new password.
+    UserResetLink = "user.reset-link" on [User] Write;
+    /// Set a new password by such a link.
+    PasswordReset = "password.reset" on [User] AccessWrite;
     /// Delete a user.
     UserDelete = "user.delete" on [User] AccessWrite;
     /// Read one's own account.

@@ -56,6 +56,7 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::CredentialCreate
             | A::CredentialRevoke
             | A::PasswordChange
+            | A::PasswordReset
             | A::SecondStepList
             | A::SecondStepEnrol
             | A::SecondStepRemove
@@ -144,6 +145,7 @@ fn operator(action: Action) -> bool {
             | A::UserInspect
             | A::UserUpdate
             | A::UserApprove
+            | A::UserResetLink
             | A::UserDelete
             | A::WorkspaceCreate
             | A::WorkspaceRead
@@ -180,9 +182,13 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
     use Action as A;
 
     match question.action {
-        A::UserList | A::UserCreate | A::UserInspect | A::UserUpdate | A::UserApprove | A::UserDelete => {
-            staff == StaffRole::Administrator
-        }
+        A::UserList
+        | A::UserCreate
+        | A::UserInspect
+        | A::UserUpdate
+        | A::UserApprove
+        | A::UserResetLink
+        | A::UserDelete => staff == StaffRole::Administrator,
         A::AuditRead => staff != StaffRole::None,
         A::WorkspaceCreate | A::UserRead => true,
         A::AccountRead
@@ -191,6 +197,7 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::CredentialCreate
         | A::CredentialRevoke
         | A::PasswordChange
+        | A::PasswordReset
         | A::SecondStepList
         | A::SecondStepEnrol
         | A::SecondStepRemove

@@ -446,6 +446,7 @@ fn wants_step_up(action: Action) -> bool {
         Action::UserCreate
             | Action::UserUpdate
             | Action::UserApprove
+            | Action::UserResetLink
             | Action::UserDelete
             | Action::WorkspaceDelete
             | Action::ProjectDelete

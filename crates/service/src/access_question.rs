@@ -76,6 +76,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::CredentialCreate
         | Action::CredentialRevoke
         | Action::PasswordChange
+        | Action::PasswordReset
         | Action::SecondStepList
         | Action::SecondStepEnrol
         | Action::SecondStepRemove
@@ -94,6 +95,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::UserInspect
         | Action::UserUpdate
         | Action::UserApprove
+        | Action::UserResetLink
         | Action::UserDelete
         | Action::Upkeep => ("instance:admin", "instance:admin"),
         Action::WorkspaceCreate

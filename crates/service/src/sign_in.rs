@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::authn::Use;
 use crate::passkey::{PasskeyRequest, too_late, waiting_hash};
+use crate::password_reset::RESET;
 use crate::second_step::ATTEMPTS;
 use crate::session::{Proof, stepped_up_until};
 use crate::{Browser, Caller, NewSession, Service, SessionLimits};
@@ -193,6 +194,7 @@ impl Service {
         self.store
             .write(&permit, move |writer| {
                 store::user::set_password_hash(writer, owner, Some(&hash))?;
+                store::challenge::forget(&mut writer.bookkeeping(), RESET, owner)?;
                 let ended = store::session::end_others(writer, owner, this)?;
                 if !store::session::step_up(writer, this, &cookie, None, until)? {
                     return Err(Error::Unauthenticated);

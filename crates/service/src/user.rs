@@ -7,6 +7,7 @@ use policy::Target;
 use serde_json::{Value, json};
 
 use crate::access::{Ground, unknown};
+use crate::password_reset::RESET;
 use crate::{Caller, Listing, Service, Window};
 
 /// What is needed to make an account.
@@ -141,6 +142,9 @@ impl Service {
                 store::user::update(writer, &after)?;
                 if let Some(hash) = &hash {
                     store::user::set_password_hash(writer, id, Some(hash))?;
+                }
+                if hash.is_some() || after.email != before.email || !after.active {
+                    store::challenge::forget(&mut writer.bookkeeping(), RESET, id)?;
                 }
                 // Who may have been let in by the old password is let in no longer.
                 if hash.is_some() || !after.active {

@@ -83,6 +83,15 @@ pub fn attempt(
     rows.first().map(from_row).transpose()
 }
 
+/// Forgets every step of this kind that waits for this user.
+pub fn forget(books: &mut Bookkeeping<'_>, kind: &str, user: UserId) -> Result<u64> {
+    books.execute(
+        Table::Challenge,
+        "DELETE FROM challenge WHERE kind = $1 AND user_id = $2",
+        params![kind, user],
+    )
+}
+
 /// Forgets what waited for too long.
 pub fn forget_expired(books: &mut Bookkeeping<'_>) -> Result<u64> {
     let now = books.now();

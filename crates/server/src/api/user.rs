@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use model::Result;
+use serde::Serialize;
 use service::{NewUser, UserChange};
 use wire::PageRequest;
 use wire::api::{User, UserCreate, UserUpdate};
@@ -112,4 +113,20 @@ pub async fn withdraw_approval(cx: Cx) -> Result<Response> {
 pub async fn reset_second_steps(cx: Cx) -> Result<Response> {
     admitted(&cx)?.reset_second_steps(&cx.caller, cx.param("username")).await?;
     Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// The answer with a link. Without `Debug`, so that it reaches no log.
+#[derive(Serialize)]
+struct Link<'a> {
+    address: &'a str,
+    expires_on: model::Timestamp,
+}
+
+/// `POST /api/users/{username}/reset-link`
+///
+/// # Errors
+/// When the caller may not, or there is no such user, or it is not active.
+pub async fn make_reset_link(cx: Cx) -> Result<Response> {
+    let link = admitted(&cx)?.make_reset_link(&cx.caller, cx.param("username")).await?;
+    answer::json(StatusCode::CREATED, &Link { address: link.address.expose(), expires_on: link.expires_on })
 }

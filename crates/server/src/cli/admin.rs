@@ -23,6 +23,13 @@ pub(super) enum Admin {
     /// List and revoke access tokens
     #[command(subcommand)]
     Token(Token),
+    /// Make a link by which a user sets a new password; good once, for an hour
+    ResetLink {
+        #[command(flatten)]
+        place: Place,
+        /// For whom
+        username: String,
+    },
 }
 
 /// Who a new user is.
@@ -128,6 +135,7 @@ pub(super) async fn run(admin: Admin) -> Result<Verdict> {
         Admin::Init(init) => run_init(init).await,
         Admin::User(user) => run_user(user).await,
         Admin::Token(token) => run_token(token).await,
+        Admin::ResetLink { place, username } => run_reset_link(&place, &username).await,
     }?;
     Ok(Verdict::Good)
 }
@@ -145,6 +153,14 @@ impl Person {
         }
         Ok(Value::Object(body))
     }
+}
+
+async fn run_reset_link(place: &Place, username: &str) -> Result<()> {
+    let username: model::Username = username.parse().map_err(|_| {
+        Error::invalid(format!("`{username}` is no username: give the name that they sign in with"))
+    })?;
+    let made = ask(place, Method::POST, &format!("/api/users/{username}/reset-link"), None).await?;
+    Output::new().line(text(&made, "address"))
 }
 
 /// One request over a connection of its own.

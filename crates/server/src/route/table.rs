@@ -410,6 +410,7 @@ pub static ROUTES: &[Route] = &[
     put("/api/users/{username}", "api_update_user", "users").asks(UserUpdate, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::update(cx))),
     put("/api/users/{username}/approval", "api_approve_user", "users").asks(UserApprove, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::approve(cx))),
     delete("/api/users/{username}/approval", "api_withdraw_user_approval", "users").asks(UserApprove, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::withdraw_approval(cx))),
+    post("/api/users/{username}/reset-link", "api_make_reset_link", "users").asks(UserResetLink, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::make_reset_link(cx))),
     delete("/api/users/{username}/second-steps", "api_reset_second_steps", "users").asks(UserUpdate, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::reset_second_steps(cx))),
     delete("/api/users/{username}", "api_delete_user", "users").asks(UserDelete, User("username")).api("instance:admin").built(|cx| Box::pin(api::user::delete(cx))),
     // /api: the caller's own credentials

@@ -6,5 +6,6 @@
 mod account;
 mod house;
 mod passkey;
+mod password_reset;
 mod second_step;
 mod session;
