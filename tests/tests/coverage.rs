@@ -179,7 +179,8 @@ fn refused(status: StatusCode) -> bool {
 
 /// Whether a page sends whoever asks to sign in first.
 fn sent_to_sign_in(route: &Route, answer: &Answer) -> bool {
-    route.is_page() && answer.status == 303 && answer.header("location").starts_with("/sign-in")
+    // The client follows where it is led.
+    route.is_page() && answer.text.contains("<h1>Sign in</h1>")
 }
 
 /// Lists that leave out what the viewer may not see, rather than refuse: what they show is held against the access

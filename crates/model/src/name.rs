@@ -128,6 +128,7 @@ const RESERVED: &[&str] = &[
     "ssh",
     "static",
     "status",
+    "step-up",
     "support",
     "system",
     "teams",

@@ -1,6 +1,7 @@
 //! Access tokens: the list, the form with what the token will be able to do, and the page that shows the secret once.
 
 use askama::Template;
+use model::Action;
 
 use crate::form::Field;
 use crate::frame::Frame;
@@ -117,4 +118,30 @@ pub struct MadeTokenPage {
     pub curl: String,
     /// The list.
     pub list: String,
+}
+
+/// What an action lets its doer do, in words; none for what nobody asks of a token.
+#[must_use]
+pub fn words(action: Action) -> Option<&'static str> {
+    Some(match action {
+        Action::RepositoryRead => "Browse files, commits, branches and tags",
+        Action::RepositoryClone => "Clone and fetch",
+        Action::RepositoryPush => "Push commits, branches and tags",
+        Action::RefCreate | Action::RefDelete => "Create and delete branches and tags without pushing",
+        Action::RepositoryUpdate => "Change a repository's settings",
+        Action::RepositoryDelete => "Delete a repository",
+        Action::RepositoryCreate => "Create repositories",
+        Action::GrantList => "See who may do what",
+        Action::GrantSet | Action::GrantRemove => "Grant permissions and take them back",
+        Action::ProjectRead => "See projects",
+        Action::ProjectCreate => "Create projects",
+        Action::ProjectUpdate => "Change projects",
+        Action::ProjectDelete => "Delete projects",
+        Action::WorkspaceRead => "See the workspace",
+        Action::MemberList => "See the members",
+        Action::MemberSet | Action::MemberRemove => "Add and remove members",
+        Action::AccessTokenCreate | Action::AccessTokenRevoke => "Create and revoke access tokens",
+        Action::AuditRead => "Read the audit trail",
+        _ => return None,
+    })
 }

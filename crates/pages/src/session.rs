@@ -32,3 +32,17 @@ pub struct StepUpPage {
     /// Proves that the form was made for this session.
     pub form_token: String,
 }
+
+/// The second step of signing in.
+#[derive(Clone, Debug, Template)]
+#[template(path = "second_step.html")]
+pub struct SecondStepPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// The code.
+    pub field: Field,
+    /// Stands for the password that was given.
+    pub challenge: String,
+    /// Where to go after.
+    pub next: String,
+}

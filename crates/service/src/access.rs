@@ -227,6 +227,26 @@ impl Service {
         }
     }
 
+    /// Whether the caller may carry out an action, without a record: for what is offered, never for what is done.
+    pub async fn may(&self, caller: &Caller, action: Action, on: Named<'_>) -> bool {
+        match on {
+            Named::Workspace(name) => {
+                let found = self.workspace_ground(caller, name).await;
+                found.is_ok_and(|ground| self.decide(caller, action, &ground).allowed)
+            }
+            Named::Project(workspace, project) => {
+                let found = self.project_ground(caller, workspace, project).await;
+                found.is_ok_and(|ground| self.decide(caller, action, &ground).allowed)
+            }
+            Named::Repository(path) => {
+                let found = self.repository_ground(caller, &path).await;
+                found.is_ok_and(|ground| self.decide(caller, action, ground.as_ref()).allowed)
+            }
+            Named::Instance => self.decide(caller, action, &self.instance_ground()).allowed,
+            Named::Caller | Named::User(_) => false,
+        }
+    }
+
     fn judge<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Result<()> {
         let decision = self.decide(caller, action, ground);
         if decision.allowed { Ok(()) } else { Err(self.refuse(caller, action, ground, &decision)) }

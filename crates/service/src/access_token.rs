@@ -1,13 +1,17 @@
 //! Access tokens: made by an administrator of a repository, project or workspace, bound to it, and independent of that
 //! person ever after.
 
+use std::sync::Arc;
+
 use model::{
-    Credential, CredentialId, CredentialKind, DisplayName, Error, Holder, Resource, Result, Scope, ScopeSet,
-    Timestamp, Token, Workspace, act,
+    Action, Credential, CredentialId, CredentialKind, DisplayName, Error, Holder, ProjectId, RepositoryId,
+    Resource, Result, Scope, ScopeSet, Timestamp, Token, Workspace, act,
 };
+use policy::{ResourceFacts, Target};
 use serde_json::{Value, json};
 
 use crate::access::{Ground, RepositoryPath};
+use crate::access_question::usual_scopes;
 use crate::{Caller, Listing, Service, Window};
 
 /// What is needed to make a credential of whatever kind.
@@ -147,6 +151,71 @@ impl Service {
             })
             .await?;
         Ok(Listing::new(values, size))
+    }
+
+    /// What an access token with these scopes would be able to do, and what not: every action on what it would be bound
+    /// to, and on a private project and repository in it, asked of the access model as if the token asked. Scopes that
+    /// it may not hold count for nothing.
+    pub async fn token_abilities(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        names: &[String],
+    ) -> Result<Vec<(Action, bool)>> {
+        let place = self.token_place(caller, on).await?;
+        self.check(caller, act::AccessTokenList, &place.ground)?;
+        let held: ScopeSet = names.iter().filter_map(|name| name.parse::<Scope>().ok()).collect();
+        let held = held.iter().filter(|scope| place.kind.may_hold().contains(*scope)).collect();
+        let token = Credential {
+            id: CredentialId::new(&self.random),
+            kind: place.kind,
+            name: "preview".parse().map_err(Error::internal)?,
+            scopes: held,
+            holder: Holder::Resource(place.resource, place.workspace.id),
+            email: None,
+            created_by: None,
+            created_on: self.clock.now(),
+            expires_on: None,
+            last_used_on: None,
+            revoked_on: None,
+        };
+        let nobody = Caller::anonymous(caller.address(), caller.request_id());
+        let asker = Caller::access_token(Arc::new(token), &nobody);
+        let mut abilities = Vec::new();
+        for ground in self.grounds_below(&place) {
+            let kind = ground.target.resource.kind();
+            for action in Action::ALL.iter().filter(|action| action.resources().contains(&kind)) {
+                let asker = asker.clone().requiring(usual_scopes(*action));
+                abilities.push((*action, self.decide(&asker, *action, &ground).allowed));
+            }
+        }
+        Ok(abilities)
+    }
+
+    /// The place itself, and one of everything that may lie in it.
+    fn grounds_below(&self, place: &Place) -> Vec<Ground<()>> {
+        let workspace = place.workspace.id;
+        let at = |resource: Resource, facts: ResourceFacts| Ground {
+            subject: (),
+            facts,
+            grants: Vec::new(),
+            target: Target { resource, label: String::new(), workspace: Some(workspace) },
+        };
+        let project = match place.resource {
+            Resource::Project(id) => id,
+            _ => ProjectId::new(&self.random),
+        };
+        let repository = RepositoryId::new(&self.random);
+        let of_project = ResourceFacts::Project { id: project, workspace, private: true };
+        let of_repository = ResourceFacts::Repository { id: repository, project, workspace, private: true };
+        let mut grounds = vec![at(place.resource, place.ground.facts)];
+        if matches!(place.resource, Resource::Workspace(_)) {
+            grounds.push(at(project.into(), of_project));
+        }
+        if !matches!(place.resource, Resource::Repository(_)) {
+            grounds.push(at(repository.into(), of_repository));
+        }
+        grounds
     }
 
     /// Makes an access token. Its secret is in the answer and nowhere else.

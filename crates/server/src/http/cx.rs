@@ -8,7 +8,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use model::{Error, RequestId, Result};
+use model::{Error, RequestId, Result, Secret};
 use serde::de::DeserializeOwned;
 use service::{Caller, Service};
 use wire::{FieldKind, Parameters, Sort, Typed};
@@ -37,8 +37,12 @@ pub struct Cx {
     pub body: Unread,
     /// The client's address.
     pub address: IpAddr,
+    /// Whether it came over TLS, or through a proxy that did.
+    pub secure: bool,
     /// Its id.
     pub request_id: RequestId,
+    /// The secret of the session that it came by, where it came by one: what its forms are bound to.
+    pub session_secret: Option<Secret>,
     /// Who asks.
     pub caller: Caller,
 }

@@ -10,7 +10,7 @@ use service::{Caller, Door, Identity, Named, Presented, RepositoryPath};
 use wire::Parameters;
 
 use super::rate_limit::Standing;
-use super::{Cx, Peer, Response, Unread, answer, credential, panic};
+use super::{Cx, Peer, Response, Unread, answer, credential, panic, session};
 use crate::app::App;
 use crate::pages::{self, Around};
 use crate::route::{Anchor, Handler, Method, Params, Reached, Route, Unmatched, Visibility};
@@ -145,14 +145,18 @@ async fn carry_out(
         app.rate_limits.from_address(peer.address, app.clock.now())?;
     }
     let presented = credential::take(&mut parts.headers);
+    let secure = peer.secure || app.settings.base_url.starts_with("https://");
+    let session = if row.is_page() { session::take(&mut parts.headers, secure) } else { None };
+    let presented = presented.map(|presented| match (presented, session.clone()) {
+        (Presented::Nothing, Some(secret)) => Presented::Session(secret),
+        (presented, _) => presented,
+    });
     let caller = match (row.visibility, peer.operator) {
         (Visibility::Public, _) => Caller::anonymous(Some(peer.address), id),
         (Visibility::Hidden, operator) => match (presented?, operator) {
             (Presented::Nothing, true) => Caller::operator(id),
             (Presented::Nothing, false) => Caller::anonymous(Some(peer.address), id),
-            (presented, _) => {
-                app.service()?.authenticate(presented, door(row), Some(peer.address), id).await?
-            }
+            (presented, _) => who(app, row, presented, peer, id).await?,
         },
     };
     let caller = caller.requiring(reached.required);
@@ -179,12 +183,25 @@ async fn carry_out(
         headers: parts.headers,
         body: Unread::new(body),
         address: peer.address,
+        secure,
         request_id: id,
+        session_secret: session.filter(|_| caller.session().is_some()),
         caller,
     };
     match row.handler {
         Handler::Built(operation) => operation(cx).await,
         Handler::NotBuilt | Handler::Retired(_) => not_built(cx).await,
+    }
+}
+
+/// Who presents this. A session that has ended is nobody's: its browser sends it until told otherwise, and what is open
+/// to everybody is open to whoever was signed in once.
+async fn who(app: &App, row: &Route, presented: Presented, peer: Peer, id: RequestId) -> Result<Caller> {
+    let session = matches!(presented, Presented::Session(_));
+    let door = if session { Door::Page } else { door(row) };
+    match app.service()?.authenticate(presented, door, Some(peer.address), id).await {
+        Err(Error::Unauthenticated) if session => Ok(Caller::anonymous(Some(peer.address), id)),
+        other => other,
     }
 }
 

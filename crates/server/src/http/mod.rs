@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod listener;
 mod panic;
 pub mod rate_limit;
+pub mod session;
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use model::{Error, Result};
 use pages::frame::Theme;
+use wire::Parameters;
 
 use super::see_other;
 use crate::http::{Cx, Response};
@@ -26,8 +27,7 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 ///
 /// # Errors
 /// When the form cannot be read.
-pub async fn set(mut cx: Cx) -> Result<Response> {
-    let form = cx.form().await?;
+pub async fn set(_: Cx, form: Parameters) -> Result<Response> {
     let theme = Theme::of(form.get("theme")?.unwrap_or_default());
     let next = pages::address::safe_next(form.get("next")?.unwrap_or_default()).to_owned();
     let mut response = see_other(&next)?;

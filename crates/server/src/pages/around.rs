@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Method as Verb, header};
 use model::RequestId;
 use pages::frame::{Account, Frame, Theme};
 
-use super::appearance;
+use super::{appearance, form};
 use crate::http::Cx;
 
 /// What a page's frame needs of its request.
@@ -14,6 +14,7 @@ pub struct Around {
     here: String,
     site: String,
     account: Option<Account>,
+    sign_out: String,
     pub(super) request_id: RequestId,
     /// Whether it may be asked for again by following a link.
     pub(super) is_read: bool,
@@ -34,6 +35,7 @@ impl Around {
             here: cx.here.clone(),
             site: cx.app.settings.base_url.clone(),
             account,
+            sign_out: form::token(cx, "/sign-out"),
             request_id: cx.request_id,
             is_read: cx.route.method == crate::route::Method::Get,
             with_credential: cx.caller.credential_kind().is_some(),
@@ -48,6 +50,7 @@ impl Around {
             here,
             site: site.to_owned(),
             account: None,
+            sign_out: String::new(),
             request_id,
             is_read: verb == Verb::GET || verb == Verb::HEAD,
             with_credential: headers.contains_key(header::AUTHORIZATION),
@@ -62,6 +65,7 @@ impl Around {
             theme: self.theme,
             here: self.here.clone(),
             site: self.site.clone(),
+            form_token: self.sign_out.clone(),
             ..Frame::default()
         }
     }

@@ -77,7 +77,8 @@ pub async fn list(cx: Cx) -> Result<Response> {
             &located,
             &format!("{heading} - {workspace}/{slug}"),
             RepositoryTab::Commits,
-        ),
+        )
+        .await,
         heading,
         commits: found.commits.iter().map(|commit| line(&located, commit, &found.people, now)).collect(),
         pages: Pages { previous: token.map(|_| here.clone()), next, text: String::new() },
@@ -122,7 +123,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
         .map(|parent| Way::new(short_id(parent.as_str()), address(located, parent.as_str())));
     let title = format!("{} - {workspace}/{slug}", shown.subject);
     let page_of_commit = CommitPage {
-        frame: repository_frame(&cx, located, &title, RepositoryTab::Commits),
+        frame: repository_frame(&cx, located, &title, RepositoryTab::Commits).await,
         commit: shown,
         id: id.to_owned(),
         body: subject_and_body(&commit.message).1,

@@ -4,6 +4,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use model::Error;
 use pages::error::ErrorPage;
+use service::STEP_UP_REQUIRED;
 
 use super::{Around, id_text, page, see_other};
 use crate::http::{Response, answer};
@@ -16,6 +17,12 @@ pub(super) fn answer(around: &Around, error: &Error) -> Response {
     let signs_in =
         matches!(error, Error::Unauthenticated) && around.is_anonymous() && !around.with_credential;
     if signs_in && let Ok(response) = sign_in(around) {
+        return response;
+    }
+    let steps_up =
+        matches!(error, Error::Forbidden { reasons, .. } if reasons.iter().any(|id| id == STEP_UP_REQUIRED));
+    let back = if around.is_read { around.frame().here } else { "/account".to_owned() };
+    if steps_up && let Ok(response) = see_other(&pages::address::with_query("/step-up", "next", &back)) {
         return response;
     }
     let (status, _) = wire::from_error(error, around.request_id);

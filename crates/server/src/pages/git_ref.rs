@@ -62,7 +62,7 @@ async fn list(cx: Cx, kind: RefKind) -> Result<Response> {
     let title = format!("{heading} - {workspace}/{slug}");
     let shown = RefsPage {
         refs: rows.collect(),
-        frame: repository_frame(&cx, located, &title, tab),
+        frame: repository_frame(&cx, located, &title, tab).await,
         heading,
         empty_text,
         empty_command,

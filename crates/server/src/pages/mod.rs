@@ -4,15 +4,19 @@
 //!
 //! Every answer forbids the browser to run, load or frame anything that is not this site's; errors are pages.
 
+pub mod access_token;
+pub mod account;
 pub mod appearance;
 pub mod asset;
 pub mod commit;
 pub mod design;
 pub mod error;
+pub mod form;
 pub mod git_ref;
 pub mod home;
 pub mod project;
 pub mod repository;
+pub mod session;
 pub mod source;
 pub mod workspace;
 
@@ -20,10 +24,10 @@ mod around;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use model::{Error, RequestId, Result, Timestamp};
+use model::{Action, Error, RequestId, Result, Timestamp};
 use pages::Template;
 use pages::frame::{Frame, Way};
-use service::{Located, RepositoryPath, Window};
+use service::{Located, Named, RepositoryName, RepositoryPath, Window};
 
 use crate::http::{Cx, Response, answer};
 
@@ -44,8 +48,12 @@ pub async fn shown<F>(cx: Cx, handler: fn(Cx) -> F) -> Result<Response>
 where
     F: Future<Output = Result<Response>>,
 {
-    let around = Around::of(&cx);
-    Ok(handler(cx).await.unwrap_or_else(|error| error::answer(&around, &error)))
+    let (around, kept) = (Around::of(&cx), session::Kept::of(&cx));
+    let mut response = handler(cx).await.unwrap_or_else(|error| error::answer(&around, &error));
+    if let Err(error) = session::renew(&kept, &mut response).await {
+        tracing::warn!(%error, "a session keeps its old secret");
+    }
+    Ok(response)
 }
 
 /// What a browser gets that asked for a page and reached no handler.
@@ -143,11 +151,15 @@ enum WorkspaceTab {
     Overview,
 }
 
-fn workspace_frame(cx: &Cx, workspace: &str, title: &str, tab: WorkspaceTab) -> Frame {
+async fn workspace_frame(cx: &Cx, workspace: &str, title: &str, tab: WorkspaceTab) -> Frame {
     let home = pages::address::of(&[workspace]);
     let mut frame = Around::of(cx).frame().titled(title);
     frame.crumbs = vec![Way::new(workspace, &home).here(true)];
     frame.tabs = vec![Way::new("Overview", &home).here(tab == WorkspaceTab::Overview)];
+    if may(cx, Action::AccessTokenList, Named::Workspace(workspace)).await {
+        let tokens = pages::address::of(&[workspace, "workspace", "settings", "access-tokens"]);
+        frame.tabs.push(Way::new("Access tokens", tokens));
+    }
     frame
 }
 
@@ -158,9 +170,10 @@ enum RepositoryTab {
     Commits,
     Branches,
     Tags,
+    Settings,
 }
 
-fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: RepositoryTab) -> Frame {
+async fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: RepositoryTab) -> Frame {
     let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
     let key = located.project.key.as_str();
     let at = |part: &str| pages::address::of(&[workspace, slug, part]);
@@ -180,7 +193,24 @@ fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: RepositoryTab)
     .into_iter()
     .map(|(name, href, of)| Way::new(name, href).here(of == tab))
     .collect();
+    if may(cx, Action::AccessTokenList, Named::Repository(by_id(located))).await {
+        let settings = pages::address::of(&[workspace, slug, "settings", "access-tokens"]);
+        frame.tabs.push(Way::new("Settings", settings).here(tab == RepositoryTab::Settings));
+    }
     frame
+}
+
+/// The repository by its id, which no rename can turn into another.
+fn by_id(located: &Located) -> RepositoryPath {
+    RepositoryPath { workspace: None, repository: RepositoryName::Id(located.repository.id) }
+}
+
+/// Whether the caller may do what a way leads to: what cannot be followed is not shown.
+async fn may(cx: &Cx, action: Action, on: Named<'_>) -> bool {
+    match (cx.caller.as_user(), cx.service()) {
+        (Some(_), Ok(service)) => service.may(&cx.caller, action, on).await,
+        _ => false,
+    }
 }
 
 fn head(located: &Located) -> pages::repository::Head {

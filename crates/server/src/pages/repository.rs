@@ -47,7 +47,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let clone = wire::Base::new(&cx.app.settings.base_url).clone_https(workspace, slug).href;
     let title = format!("{workspace}/{slug}");
     let mut shown = RepositoryPage {
-        frame: repository_frame(&cx, &located, &title, RepositoryTab::Source),
+        frame: repository_frame(&cx, &located, &title, RepositoryTab::Source).await,
         head: head(&located),
         clone,
         branches_href: pages::address::of(&[workspace, slug, "branches"]),

@@ -174,7 +174,7 @@ async fn directory(cx: &Cx, found: &SourceAt, located: &Located, place: Place<'_
         format!("{}/{path} at {} - {}/{}", place.slug, short(place.revision), place.workspace, place.slug);
     let above = path.rsplit_once('/').map_or("", |(above, _)| above);
     let shown = TreePage {
-        frame: repository_frame(cx, located, &title, RepositoryTab::Source),
+        frame: repository_frame(cx, located, &title, RepositoryTab::Source).await,
         head: head(located),
         trail,
         revision: short(place.revision),
@@ -208,7 +208,7 @@ async fn file(
         kind => attributes(kind).join(", "),
     };
     let shown = FilePage {
-        frame: repository_frame(cx, located, &title, RepositoryTab::Source),
+        frame: repository_frame(cx, located, &title, RepositoryTab::Source).await,
         head: head(located),
         trail,
         revision: short(place.revision),

@@ -36,7 +36,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let name = workspace.name.to_string();
     let base = &cx.app.settings.base_url;
     let shown = WorkspacePage {
-        frame: workspace_frame(&cx, slug, &name, WorkspaceTab::Overview),
+        frame: workspace_frame(&cx, slug, &name, WorkspaceTab::Overview).await,
         pages: turned(&cx, &here, number, ROWS, found.values.len(), found.size),
         repositories: found.values.iter().map(|located| row(located, false, now)).collect(),
         projects: projects

@@ -90,7 +90,7 @@ pub struct Router {
 type Row = (&'static Route, RequiredScopes);
 
 /// What the addresses of the interfaces for programs begin with.
-const INTERFACES: [&str; 3] = ["1.0", "2.0", "api"];
+const INTERFACES: [&str; 4] = ["1.0", "2.0", "api", "tlog"];
 
 /// The end of a path that names something inside a commit. What lies at its root has the empty path, which a
 /// wildcard does not match, so such rows answer without it too.

@@ -1,0 +1,295 @@
+//! Access tokens of repositories, projects and workspaces.
+
+use axum::http::StatusCode;
+use model::{Action, CredentialId, CredentialKind, Error, FieldErrors, Result, Scope, ScopeSet, Timestamp};
+use pages::access_token::{MadeTokenPage, NewTokenPage, Preview, ScopeChoice, TokenRow, TokensPage, words};
+use pages::form::{Field, Kind};
+use pages::frame::{Frame, Way};
+use pages::measure::Moment;
+use service::{Minted, NewCredential, RepositoryPath, TokenPlace};
+use wire::Parameters;
+
+use super::error::sentence;
+use super::{Around, ROWS, form, now, numbered, page, project, repository_frame, see_other, turned};
+use crate::http::{Cx, Response};
+use crate::route::Anchor;
+
+/// For how long a token lives where nothing else is chosen, in days.
+const DAYS: &str = "90";
+/// A token that ends within so many seconds is marked.
+const SOON: i64 = 7 * 86_400;
+
+/// What the tokens are bound to: for the use case, for the reader, and in addresses.
+struct Place {
+    on: TokenPlace,
+    kind: CredentialKind,
+    bound_to: String,
+    list: String,
+    frame: Frame,
+    /// A repository's clone address without its scheme, and where the interface tells of what it is bound to.
+    clone: Option<String>,
+    told_at: String,
+}
+
+impl Place {
+    async fn of(cx: &Cx) -> Result<Self> {
+        let service = cx.service()?;
+        let named = cx.param("workspace");
+        match cx.route.on {
+            Anchor::Repository => {
+                let path = RepositoryPath::parse(named, cx.param("repo_slug"))?;
+                let located = service.repository(&cx.caller, &path).await?;
+                let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
+                let list = pages::address::of(&[workspace, slug, "settings", "access-tokens"]);
+                let mut frame = repository_frame(cx, &located, "", super::RepositoryTab::Settings).await;
+                frame.sections = vec![Way::new("Access tokens", &list).here(true)];
+                Ok(Self {
+                    on: TokenPlace::Repository(path),
+                    kind: CredentialKind::RepositoryAccessToken,
+                    bound_to: format!("the repository {workspace}/{slug}"),
+                    clone: Some(wire::Base::new(&cx.app.settings.base_url).clone_https(workspace, slug).href),
+                    told_at: format!("/2.0/repositories/{workspace}/{slug}"),
+                    list,
+                    frame,
+                })
+            }
+            Anchor::Project => {
+                let (workspace, found) = service.project(&cx.caller, named, cx.param("project_key")).await?;
+                let (slug, key) = (workspace.slug.as_str(), found.key.as_str());
+                let home = project::address(slug, key);
+                let mut frame = Around::of(cx).frame();
+                frame.crumbs =
+                    vec![Way::new(slug, pages::address::of(&[slug])), Way::new(key, &home).here(true)];
+                Ok(Self {
+                    on: TokenPlace::Project(slug.to_owned(), key.to_owned()),
+                    kind: CredentialKind::ProjectAccessToken,
+                    bound_to: format!("the project {slug}/{key}"),
+                    list: format!("{home}/settings/access-tokens"),
+                    frame,
+                    clone: None,
+                    told_at: format!("/2.0/workspaces/{slug}/projects/{key}"),
+                })
+            }
+            _ => {
+                let workspace = service.workspace(&cx.caller, named).await?;
+                let slug = workspace.slug.as_str();
+                let mut frame = Around::of(cx).frame();
+                frame.crumbs = vec![Way::new(slug, pages::address::of(&[slug])).here(true)];
+                Ok(Self {
+                    on: TokenPlace::Workspace(slug.to_owned()),
+                    kind: CredentialKind::WorkspaceAccessToken,
+                    bound_to: format!("the workspace {slug}"),
+                    list: pages::address::of(&[slug, "workspace", "settings", "access-tokens"]),
+                    frame,
+                    clone: None,
+                    told_at: format!("/2.0/workspaces/{slug}"),
+                })
+            }
+        }
+    }
+
+    fn new_address(&self) -> String {
+        format!("{}/new", self.list)
+    }
+}
+
+/// `GET …/settings/access-tokens`
+///
+/// # Errors
+/// When the caller does not administer the resource.
+pub async fn list(cx: Cx) -> Result<Response> {
+    let (number, window) = numbered(&cx, ROWS)?;
+    let place = Place::of(&cx).await?;
+    let found = cx.service()?.access_tokens(&cx.caller, &place.on, window).await?;
+    let now = now(&cx);
+    let tokens = found.values.iter().map(|token| {
+        let revoke = format!("{}/{}", place.list, token.id.uuid());
+        TokenRow {
+            name: token.name.to_string(),
+            scopes: token.scopes.names(),
+            creator: String::new(),
+            created: Moment::of(token.created_on, now),
+            last_used: token.last_used_on.map(|time| Moment::of(time, now)),
+            expires: token.expires_on.map(|time| Moment::of(time, now)),
+            ends_soon: token.expires_on.is_some_and(|end| end < now.plus_seconds(SOON)),
+            form_token: form::token(&cx, &revoke),
+            revoke,
+        }
+    });
+    let shown = TokensPage {
+        tokens: tokens.collect(),
+        pages: turned(&cx, &place.list, number, ROWS, found.values.len(), found.size),
+        new: place.new_address(),
+        frame: place.frame.titled(format!("Access tokens of {}", place.bound_to)),
+        bound_to: place.bound_to,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// What was typed into the form of a new token.
+struct Typed {
+    name: String,
+    scopes: Vec<String>,
+    days: String,
+}
+
+impl Typed {
+    fn of(form: &Parameters) -> Result<Self> {
+        Ok(Self {
+            name: form.get("name")?.unwrap_or_default().trim().to_owned(),
+            scopes: form.all("scope").map(str::to_owned).collect(),
+            days: form.get("expires_on")?.unwrap_or(DAYS).to_owned(),
+        })
+    }
+
+    fn expires_on(&self, now: Timestamp) -> Option<Timestamp> {
+        self.days.parse::<i64>().ok().map(|days| now.plus_seconds(days.clamp(1, 3_650) * 86_400))
+    }
+}
+
+fn error_of(fields: &FieldErrors, name: &str) -> String {
+    fields.get(name).and_then(|texts| texts.first()).cloned().unwrap_or_default()
+}
+
+fn form_page(
+    cx: &Cx,
+    place: Place,
+    typed: &Typed,
+    wrong: Option<&Error>,
+    preview: Option<Preview>,
+) -> NewTokenPage {
+    let none = FieldErrors::new();
+    let (fields, error) = match wrong {
+        Some(Error::Invalid { fields, .. }) if !fields.is_empty() => (fields, String::new()),
+        Some(other) => (&none, sentence(&other.to_string())),
+        None => (&none, String::new()),
+    };
+    let choices = [
+        ("7", "7 days"),
+        ("30", "30 days"),
+        ("90", "90 days"),
+        ("365", "A year"),
+        ("", "Only when it is revoked"),
+    ];
+    let scopes = place.kind.may_hold().iter().map(|scope| {
+        let alone: ScopeSet = [scope].into_iter().collect();
+        ScopeChoice {
+            name: scope.as_str().to_owned(),
+            sentence: scope.sentence().to_owned(),
+            implies: alone
+                .closed()
+                .iter()
+                .filter(|other| *other != scope)
+                .map(|other: Scope| other.as_str().to_owned())
+                .collect(),
+            chosen: typed.scopes.iter().any(|chosen| chosen == scope.as_str()),
+        }
+    });
+    let hint = "To tell it by in lists and in the audit trail: what uses it, and where.";
+    NewTokenPage {
+        scopes: scopes.collect(),
+        name: Field::line("name", "Name").hint(hint).value(&typed.name).error(error_of(fields, "name")),
+        scopes_error: error_of(fields, "scopes"),
+        expiry: Field::line("expires_on", "Ends after")
+            .kind(Kind::Choice(choices.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()))
+            .value(&typed.days)
+            .error(error_of(fields, "expires_on"))
+            .optional(),
+        error,
+        preview,
+        action: place.new_address(),
+        form_token: form::token(cx, &place.new_address()),
+        frame: place.frame.titled("Create an access token"),
+        bound_to: place.bound_to,
+        list: place.list,
+    }
+}
+
+/// `GET …/settings/access-tokens/new`
+///
+/// # Errors
+/// When the caller does not administer the resource.
+pub async fn new(cx: Cx) -> Result<Response> {
+    let place = Place::of(&cx).await?;
+    cx.service()?.token_abilities(&cx.caller, &place.on, &[]).await?;
+    let typed = Typed { name: String::new(), scopes: Vec::new(), days: DAYS.to_owned() };
+    page(StatusCode::OK, &form_page(&cx, place, &typed, None, None))
+}
+
+/// What can be said in a few words of what the access model allows and refuses.
+fn told(abilities: &[(Action, bool)]) -> Preview {
+    let said = |wanted: bool| {
+        let mut texts: Vec<String> = Vec::new();
+        for (action, _) in abilities.iter().filter(|(_, may)| *may == wanted) {
+            if let Some(text) = words(*action).filter(|text| !texts.iter().any(|known| known == text)) {
+                texts.push(text.to_owned());
+            }
+        }
+        texts
+    };
+    Preview { able: said(true), unable: said(false) }
+}
+
+/// `POST …/settings/access-tokens/new`: shows what the token would be able to do, or makes it. Its page is the one answer
+/// that holds the secret.
+///
+/// # Errors
+/// When the caller does not administer the resource. What is wrong with the form is told in it.
+pub async fn create(cx: Cx, form: Parameters) -> Result<Response> {
+    let (place, typed) = (Place::of(&cx).await?, Typed::of(&form)?);
+    let service = cx.service()?;
+    let abilities = service.token_abilities(&cx.caller, &place.on, &typed.scopes).await?;
+    if form.get("do")? == Some("preview") {
+        return page(StatusCode::OK, &form_page(&cx, place, &typed, None, Some(told(&abilities))));
+    }
+    let made = match typed.name.parse() {
+        Err(error) => Err(Error::invalid_field("name", error)),
+        Ok(name) => {
+            let expires_on = typed.expires_on(now(&cx));
+            let new = NewCredential { name, scopes: typed.scopes.clone(), expires_on };
+            service.create_access_token(&cx.caller, &place.on, new).await
+        }
+    };
+    match made {
+        Ok(minted) => page(StatusCode::CREATED, &made_page(&cx, place, &minted, told(&abilities).able)),
+        Err(error @ (Error::Invalid { .. } | Error::Conflict(_))) => {
+            page(StatusCode::BAD_REQUEST, &form_page(&cx, place, &typed, Some(&error), None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn made_page(cx: &Cx, place: Place, minted: &Minted, able: Vec<String>) -> MadeTokenPage {
+    let base = &cx.app.settings.base_url;
+    let reads = minted.credential.scopes.closed().names().iter().any(|name| name == "repository");
+    let clone = place
+        .clone
+        .filter(|_| reads)
+        .map(|address| format!("git clone {}", address.replacen("://", "://x-token-auth@", 1)));
+    let name = minted.credential.name.to_string();
+    MadeTokenPage {
+        frame: place.frame.titled(name.clone()),
+        name,
+        bound_to: place.bound_to,
+        secret: minted.token.secret().expose().to_owned(),
+        expires: minted.credential.expires_on.map(|time| Moment::of(time, now(cx))),
+        able,
+        clone,
+        curl: format!(
+            "read -rsp 'Token: ' TOKEN; curl -H @- {base}{} <<< \"Authorization: Bearer $TOKEN\"",
+            place.told_at
+        ),
+        list: place.list,
+    }
+}
+
+/// `POST …/settings/access-tokens/{uuid}`: revokes it.
+///
+/// # Errors
+/// When the caller does not administer the resource, or it has no such token.
+pub async fn revoke(cx: Cx, _: Parameters) -> Result<Response> {
+    let id: CredentialId = cx.param("uuid").parse().map_err(|_| Error::not_found("the access token"))?;
+    let place = Place::of(&cx).await?;
+    cx.service()?.revoke_access_token(&cx.caller, &place.on, id).await?;
+    see_other(&place.list)
+}

@@ -1,0 +1,89 @@
+//! One's own account: sessions, app passwords and API tokens.
+
+use axum::http::StatusCode;
+use model::{Credential, CredentialId, CredentialKind, Error, Result, SessionId};
+use pages::account::{AccountPage, CredentialRow, SessionRow};
+use pages::measure::Moment;
+use service::Window;
+use wire::Parameters;
+
+use super::{Around, form, now, page, see_other};
+use crate::http::{Cx, Response};
+
+/// The most credentials of a kind that are shown.
+const MOST: Window = Window { limit: 500, offset: 0 };
+
+/// `GET /account`
+///
+/// # Errors
+/// When nobody is signed in.
+pub async fn get(cx: Cx) -> Result<Response> {
+    let service = cx.service()?;
+    let user = service.own_account(&cx.caller).await?;
+    let now = now(&cx);
+    let this = cx.caller.session().map(|session| session.id);
+    let sessions = service.sessions(&cx.caller).await?.into_iter().map(|session| SessionRow {
+        id: session.id.braced(),
+        browser: session.user_agent,
+        address: session.address.unwrap_or_default(),
+        last_seen: Moment::of(session.last_seen_on, now),
+        created: Moment::of(session.created_on, now),
+        this: Some(session.id) == this,
+    });
+    let mut credentials = Vec::new();
+    for (kind, word) in
+        [(CredentialKind::AppPassword, "App password"), (CredentialKind::ApiToken, "API token")]
+    {
+        let found = service.own_credentials(&cx.caller, kind, MOST).await?;
+        credentials.extend(found.values.iter().map(|one| credential(one, word, now)));
+    }
+    let shown = AccountPage {
+        frame: Around::of(&cx).frame().titled("Account"),
+        username: user.username.to_string(),
+        display_name: user.display_name.to_string(),
+        email: user.email.to_string(),
+        second_step: user.second_step,
+        sessions: sessions.collect(),
+        session_token: form::token(&cx, "/account/sessions"),
+        credentials,
+        credential_token: form::token(&cx, "/account/credentials"),
+    };
+    page(StatusCode::OK, &shown)
+}
+
+fn credential(one: &Credential, kind: &'static str, now: model::Timestamp) -> CredentialRow {
+    CredentialRow {
+        id: format!("{}/{}", one.kind.name(), one.id.braced()),
+        name: one.name.to_string(),
+        kind,
+        scopes: one.scopes.names(),
+        created: Moment::of(one.created_on, now),
+        last_used: one.last_used_on.map(|time| Moment::of(time, now)),
+        expires: one.expires_on.map(|time| Moment::of(time, now)),
+    }
+}
+
+/// `POST /account/sessions`: ends one of one's own sessions.
+///
+/// # Errors
+/// When there is none of this id.
+pub async fn end_session(cx: Cx, form: Parameters) -> Result<Response> {
+    let missing = || Error::not_found("the session");
+    let id: SessionId = form.get("session")?.unwrap_or_default().parse().map_err(|_| missing())?;
+    cx.service()?.revoke_session(&cx.caller, id).await?;
+    see_other("/account#sessions")
+}
+
+/// `POST /account/credentials`: revokes one of one's own credentials.
+///
+/// # Errors
+/// When there is none of this id.
+pub async fn revoke_credential(cx: Cx, form: Parameters) -> Result<Response> {
+    let missing = || Error::not_found("the credential");
+    let (kind, id) = form.get("credential")?.and_then(|text| text.split_once('/')).ok_or_else(missing)?;
+    let kinds = [CredentialKind::AppPassword, CredentialKind::ApiToken];
+    let kind = kinds.into_iter().find(|known| known.name() == kind).ok_or_else(missing)?;
+    let id: CredentialId = id.parse().map_err(|_| missing())?;
+    cx.service()?.revoke_own_credential(&cx.caller, kind, id).await?;
+    see_other("/account#credentials")
+}
