@@ -140,6 +140,10 @@ actions! {
     WorkspaceUpdate = "workspace.update" on [Workspace] AccessWrite;
     /// Delete an empty workspace.
     WorkspaceDelete = "workspace.delete" on [Workspace] AccessWrite;
+    /// See guardrails, and what others would do.
+    GuardrailRead = "guardrail.read" on [Instance, Workspace] Read;
+    /// Change guardrails.
+    GuardrailUpdate = "guardrail.update" on [Instance, Workspace] AccessWrite;
     /// List a workspace's members.
     MemberList = "member.list" on [Workspace] Read;
     /// Add a member or change what a member may do.
@@ -168,10 +172,18 @@ actions! {
     ProjectUpdate = "project.update" on [Project] AccessWrite;
     /// Delete an empty project.
     ProjectDelete = "project.delete" on [Project] AccessWrite;
+    /// Make a public project, or make a project public.
+    ProjectPublish = "project.publish" on [Workspace, Project] AccessWrite;
     /// Make a repository in a project.
     RepositoryCreate = "repository.create" on [Project] AccessWrite;
     /// Browse a repository; the group of all that reads it.
     RepositoryRead = "repository.read" on [Repository] Read;
+    /// Make a public repository, or make a repository public.
+    RepositoryPublish = "repository.publish" on [Project, Repository] AccessWrite;
+    /// Fork a repository within its workspace; the group of all forking.
+    RepositoryFork = "repository.fork" on [Repository] Read;
+    /// Fork a repository into another workspace.
+    RepositoryForkOutside = "repository.fork-outside" on [Repository] Read;
     /// Clone or fetch a repository.
     RepositoryClone = "repository.clone" on [Repository] Read;
     /// Change a repository's content; the group of all that does.

@@ -23,6 +23,8 @@ pub enum Outcome {
     Done,
     /// It was refused, or failed before anything changed.
     Refused,
+    /// It was let through, though a guardrail that only reports would have refused it.
+    Reported,
 }
 
 impl Outcome {
@@ -32,6 +34,7 @@ impl Outcome {
         match self {
             Self::Done => "done",
             Self::Refused => "refused",
+            Self::Reported => "reported",
         }
     }
 }
@@ -49,6 +52,7 @@ impl FromStr for Outcome {
         match text {
             "done" => Ok(Self::Done),
             "refused" => Ok(Self::Refused),
+            "reported" => Ok(Self::Reported),
             _ => Err(()),
         }
     }

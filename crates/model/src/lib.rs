@@ -5,6 +5,7 @@
 //! about who may do what (that is `policy`), any JSON shape of the public API (that is `wire`).
 
 pub mod action;
+pub mod address_range;
 pub mod audit_event;
 pub mod clock;
 pub mod credential;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod git_ref;
 pub mod grant;
 pub mod group;
+pub mod guardrail;
 pub mod id;
 pub mod name;
 pub mod permission;
@@ -28,6 +30,7 @@ pub mod user;
 pub mod workspace;
 
 pub use action::{Act, Action, act};
+pub use address_range::{AddressRange, BadAddressRange};
 pub use audit_event::{AuditEvent, Outcome};
 pub use clock::{Clock, Timestamp};
 pub use credential::{Credential, Holder};
@@ -35,6 +38,7 @@ pub use error::{Error, FieldErrors, Result};
 pub use git_ref::{ObjectId, RefName};
 pub use grant::Grant;
 pub use group::Group;
+pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
     CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
     SessionId, UserId, WorkspaceId,

@@ -7,10 +7,13 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use model::{
-    Action, CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random,
-    RepositoryId, RepositoryPermission, ScopeSet, StaffRole, UserId, WorkspaceId, WorkspacePermission,
+    Action, CredentialId, CredentialKind, EntryKind, GroupId, Permission, ProjectId, ProjectPermission,
+    Random, RepositoryId, RepositoryPermission, ScopeSet, StaffRole, UserId, WorkspaceId,
+    WorkspacePermission,
 };
-use policy::{AccessModel, Decision, GrantFact, PrincipalFacts, Question, ResourceFacts};
+use policy::{
+    AccessModel, Decision, GrantFact, Guardrails, OwnRules, PrincipalFacts, Question, ResourceFacts,
+};
 
 // The best of many short batches: what else the machine does is left out as far as it can be.
 const BATCHES: u32 = 200;
@@ -32,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         id: UserId::new(&random),
         active: true,
         approved: true,
+        second_step: true,
         staff: StaffRole::None,
     };
     let token = PrincipalFacts::AccessToken { id: CredentialId::new(&random), bound_to: id.into() };
@@ -83,7 +87,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ),
         ("user without a grant, denied", ask(push, &user, &repository, &[], everything, write_scope, None)),
     ];
-    for (name, question) in cases {
+    let rule = "forbid (principal, action in Action::\"repository.write\", resource is Repository) \
+                when { context has credential && context.credential == \"app_password\" };";
+    let own_rules = OwnRules::new([model.own_rule("no-app-passwords", "", rule)?])?;
+    let guardrails = Guardrails {
+        address_allowed: Some(true),
+        second_step: true,
+        private_only: true,
+        no_forks_outside: true,
+        longest_days: Some(90),
+        admitted: Some(EntryKind::all().collect()),
+        identity_provider: true,
+        credential_days: Some(30),
+        by_provider: Some(true),
+        address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        own_rules: None,
+    };
+    let allowlist = Guardrails { address_allowed: Some(true), ..Guardrails::NONE };
+    let with_rules = Guardrails { own_rules: Some(&own_rules), ..guardrails };
+    let push = ask(push, &user, &repository, &own, everything, write_scope, None);
+    let guarded = [
+        ("user pushes, an allowlist", Question { guardrails: allowlist, ..push }),
+        ("user pushes, every guardrail", Question { guardrails, ..push }),
+        ("the same and an own rule", Question { guardrails: with_rules, ..push }),
+    ];
+    for (name, question) in cases.into_iter().chain(guarded) {
         let prepared = model.prepare(&question).map_err(|decision| format!("{decision:?}"))?;
         let at_hand = best(|| model.judge(black_box(&prepared)));
         let from_facts = best(|| model.work_out(black_box(&question)));
@@ -114,5 +142,6 @@ fn ask<'a>(
     required: ScopeSet,
     credential: Option<CredentialKind>,
 ) -> Question<'a> {
-    Question { action, principal, resource, grants, held, required, credential }
+    let guardrails = Guardrails::NONE;
+    Question { action, principal, resource, grants, held, required, credential, guardrails }
 }

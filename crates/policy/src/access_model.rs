@@ -10,14 +10,15 @@ use model::{Act, Action, Error, ResourceKind, Result};
 
 use crate::decision::{Decision, Reason};
 use crate::entity::Types;
-use crate::fact::{PrincipalKind, Question};
+use crate::fact::{PrincipalFacts, PrincipalKind, Question};
 use crate::memo::Memo;
+use crate::own_rule::OwnRules;
 use crate::permit::{Origin, Permit, Target};
 use crate::text;
 
 /// How many attributes or ancestors deep a policy may look from the principal or the resource. At one, it sees just
 /// the two entities that are built for each question.
-const DEPTH: u32 = 1;
+pub(crate) const DEPTH: u32 = 1;
 
 /// The access model: schema and policies, checked and ready to be asked.
 pub struct AccessModel {
@@ -51,6 +52,9 @@ pub struct Prepared<'a> {
     request: Request,
     entities: Entities,
     relevant: &'a Relevant,
+    /// The workspace's own rules, where they are asked: about what lies in a workspace alone, and never of the operator, so
+    /// that there is a way back.
+    own_rules: Option<&'a OwnRules>,
 }
 
 /// What matters to the questions about one action, by one kind of principal, on one kind of resource.
@@ -102,7 +106,7 @@ impl AccessModel {
     }
 
     /// Everything that deciding needs, built from the question's facts.
-    pub fn prepare(&self, question: &Question<'_>) -> Result<Prepared<'_>, Decision> {
+    pub fn prepare<'a>(&'a self, question: &Question<'a>) -> Result<Prepared<'a>, Decision> {
         let (action, resource) = (question.action, question.resource.kind());
         let relevant = question
             .principal
@@ -113,7 +117,12 @@ impl AccessModel {
             return Err(Decision::denied(Reason::NO_SUCH_QUESTION, text));
         };
         match self.types.slice(question, action_entity) {
-            Ok((request, entities)) => Ok(Prepared { request, entities, relevant }),
+            Ok((request, entities)) => {
+                let bound = question.resource.workspace().is_some();
+                let bound = bound && !matches!(question.principal, PrincipalFacts::Operator);
+                let own_rules = question.guardrails.own_rules.filter(|_| bound);
+                Ok(Prepared { request, entities, relevant, own_rules })
+            }
             Err(error) => Err(undecided(&error.to_string())),
         }
     }
@@ -121,15 +130,23 @@ impl AccessModel {
     /// Decides what was prepared.
     #[must_use]
     pub fn judge(&self, prepared: &Prepared<'_>) -> Decision {
-        let Prepared { request, entities, relevant } = prepared;
+        let Prepared { request, entities, relevant, own_rules } = prepared;
         let response = self.authorizer.is_authorized(request, &relevant.policies, entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return undecided(&error.to_string());
         }
-        let allowed = response.decision() == cedar_policy::Decision::Allow;
+        let mut allowed = response.decision() == cedar_policy::Decision::Allow;
         let mut reasons: Vec<Reason> = response.diagnostics().reason().map(|id| self.reason(id)).collect();
         if reasons.is_empty() {
             return Decision::denied(Reason::NO_PERMIT, relevant.no_permit.clone());
+        }
+        let own =
+            own_rules.map(|rules| rules.refusals(&self.authorizer, request, entities)).unwrap_or_default();
+        if !own.is_empty() {
+            // What permits is no reason for a refusal.
+            reasons.retain(|_| !allowed);
+            reasons.extend(own);
+            allowed = false;
         }
         reasons.sort_by(|one, other| one.policy.cmp(&other.policy));
         Decision { allowed, reasons }
@@ -291,7 +308,7 @@ fn no_permit(action: Action, principal: PrincipalKind, needs: &[&str]) -> String
 }
 
 /// The kind of resource that an entity type stands for.
-fn resource_kind(name: &str) -> Option<ResourceKind> {
+pub(crate) fn resource_kind(name: &str) -> Option<ResourceKind> {
     match name {
         "Instance" => Some(ResourceKind::Instance),
         "Account" => Some(ResourceKind::User),

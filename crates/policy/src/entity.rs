@@ -10,6 +10,7 @@ use cedar_policy::{
 use model::{Error, GroupId, ProjectId, Resource, Result, ScopeSet, StaffRole, WorkspaceId};
 
 use crate::fact::{GrantFact, PrincipalFacts, PrincipalKind, Question, ResourceFacts};
+use crate::guardrail::{EntryKinds, Guardrails};
 use crate::role::{Role, named_by};
 
 /// The schema's entity types, and the entities that there is one of.
@@ -97,7 +98,7 @@ impl Types {
         match question.principal {
             PrincipalFacts::Anonymous => Ok(Seen { uid: self.anonymous.clone(), entities: Vec::new() }),
             PrincipalFacts::Operator => Ok(Seen { uid: self.operator.clone(), entities: Vec::new() }),
-            PrincipalFacts::User { id, active, approved, staff } => {
+            PrincipalFacts::User { id, active, approved, second_step, staff } => {
                 let uid = uid(&self.user, id.uuid());
                 let mut entities = Vec::new();
                 let mut parents = self.granted(question.grants, question.resource, &mut entities);
@@ -106,7 +107,7 @@ impl Types {
                     StaffRole::Auditor => parents.push(self.auditors.clone()),
                     StaffRole::Administrator => parents.push(self.administrators.clone()),
                 }
-                let attributes = [("active", *active), ("approved", *approved)]
+                let attributes = [("active", *active), ("approved", *approved), ("second_step", *second_step)]
                     .map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
                 entities.push(entity(uid.clone(), attributes, parents)?);
                 Ok(Seen { uid, entities })
@@ -223,20 +224,61 @@ impl Types {
     }
 }
 
+fn text(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
 fn context(question: &Question<'_>) -> Result<Context> {
-    let texts = |set: ScopeSet| {
-        RestrictedExpression::new_set(
-            set.iter().map(|scope| RestrictedExpression::new_string(scope.as_str().to_owned())),
-        )
-    };
+    let texts = |set: ScopeSet| RestrictedExpression::new_set(set.iter().map(|scope| text(scope.as_str())));
     // Scopes that the call does not require change no decision, and a session holds all there are.
     let held = question.required.iter().filter(|scope| question.held.contains(*scope)).collect();
     let own = question.principal.kind().and_then(PrincipalKind::own_credential);
-    let credential = own
-        .or(question.credential)
-        .map(|kind| ("credential".to_owned(), RestrictedExpression::new_string(kind.name().to_owned())));
-    let scopes = [("scopes".to_owned(), texts(held)), ("required".to_owned(), texts(question.required))];
-    Context::from_pairs(scopes.into_iter().chain(credential)).map_err(Error::internal)
+    let guardrails = &question.guardrails;
+    let mut pairs = Vec::with_capacity(4);
+    pairs.push(("scopes".to_owned(), texts(held)));
+    pairs.push(("required".to_owned(), texts(question.required)));
+    if let Some(kind) = own.or(question.credential) {
+        pairs.push(("credential".to_owned(), text(kind.name())));
+    }
+    // What only guardrails look at is not there where none holds.
+    let own_rules = guardrails.own_rules.is_some();
+    let any = guardrails.any();
+    if any || own_rules {
+        if let Some(days) = guardrails.credential_days {
+            pairs.push(("credential_days".to_owned(), RestrictedExpression::new_long(days)));
+        }
+        if let Some(by_provider) = guardrails.by_provider {
+            pairs.push(("by_provider".to_owned(), RestrictedExpression::new_bool(by_provider)));
+        }
+    }
+    if any {
+        pairs.push(("guardrails".to_owned(), record(guardrails)?));
+    }
+    if let (true, Some(address)) = (own_rules, guardrails.address) {
+        let address = address.to_canonical().to_string();
+        pairs.push(("address".to_owned(), RestrictedExpression::new_ip(address)));
+    }
+    Context::from_pairs(pairs).map_err(Error::internal)
+}
+
+/// The guardrails as the schema describes them.
+fn record(guardrails: &Guardrails<'_>) -> Result<RestrictedExpression> {
+    let truth = RestrictedExpression::new_bool;
+    let always = [
+        ("second_step", truth(guardrails.second_step)),
+        ("private_only", truth(guardrails.private_only)),
+        ("no_forks_outside", truth(guardrails.no_forks_outside)),
+        ("identity_provider", truth(guardrails.identity_provider)),
+    ];
+    let kinds = |kinds: EntryKinds| RestrictedExpression::new_set(kinds.iter().map(|kind| text(kind.name())));
+    let sometimes = [
+        guardrails.address_allowed.map(|allowed| ("address_allowed", truth(allowed))),
+        guardrails.longest_days.map(|days| ("longest_days", RestrictedExpression::new_long(days))),
+        guardrails.admitted.map(|admitted| ("admitted", kinds(admitted))),
+    ];
+    let fields = always.into_iter().chain(sometimes.into_iter().flatten());
+    RestrictedExpression::new_record(fields.map(|(name, value)| (name.to_owned(), value)))
+        .map_err(Error::internal)
 }
 
 #[cfg(test)]
@@ -248,13 +290,14 @@ mod tests {
     };
 
     use super::*;
+    use crate::own_rule::OwnRules;
     use crate::text;
 
     fn principals(random: &Random, on: &[Resource]) -> Vec<PrincipalFacts> {
         let mut principals = vec![PrincipalFacts::Anonymous, PrincipalFacts::Operator];
         for staff in StaffRole::ALL {
             let id = UserId::new(random);
-            principals.push(PrincipalFacts::User { id, active: true, approved: true, staff: *staff });
+            principals.push(PrincipalFacts::User { id, active: true, approved: true, second_step: false, staff: *staff });
         }
         for bound_to in on {
             let id = CredentialId::new(random);
@@ -307,8 +350,24 @@ mod tests {
         let actions = schema.action_entities().unwrap();
         let action = actions.get(&single("Action", Action::Upkeep.as_str()).unwrap()).unwrap().clone();
         let bound = [workspace.into(), project.into(), repository.into()];
+        let own_rules = OwnRules::new([]).unwrap();
+        let guardrails = Guardrails {
+            address_allowed: Some(true),
+            second_step: true,
+            private_only: true,
+            no_forks_outside: true,
+            longest_days: Some(90),
+            admitted: Some(model::EntryKind::all().collect()),
+            identity_provider: true,
+            own_rules: Some(&own_rules),
+            credential_days: Some(1),
+            by_provider: Some(false),
+            address: Some("::ffff:10.0.0.1".parse().unwrap()),
+        };
         for principal in principals(&random, &bound) {
-            for resource in &resources {
+            for (resource, guardrails) in
+                resources.iter().flat_map(|one| [(one, Guardrails::NONE), (one, guardrails)])
+            {
                 let scopes: ScopeSet = "repository repository:write".parse().unwrap();
                 let question = Question {
                     action: Action::Upkeep,
@@ -318,6 +377,7 @@ mod tests {
                     held: scopes,
                     required: scopes,
                     credential: None,
+                    guardrails,
                 };
                 conforms(&schema, &question, &action);
             }

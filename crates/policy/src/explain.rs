@@ -172,6 +172,7 @@ mod tests {
                     id: UserId::new(&random),
                     active: true,
                     approved: true,
+                    second_step: true,
                     staff: StaffRole::None,
                 },
             }
@@ -195,6 +196,7 @@ mod tests {
                 held: ScopeSet::everything(),
                 required,
                 credential: None,
+                guardrails: crate::Guardrails::NONE,
             };
             let labels = Labels {
                 principal: "ann",

@@ -5,6 +5,8 @@ use model::{
     ResourceKind, ScopeSet, StaffRole, UserId, WorkspaceId,
 };
 
+use crate::guardrail::Guardrails;
+
 /// Who asks, and what must be known of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrincipalFacts {
@@ -20,6 +22,8 @@ pub enum PrincipalFacts {
         active: bool,
         /// Whether somebody entitled to has said yes to the account.
         approved: bool,
+        /// Whether the account has a second step.
+        second_step: bool,
         /// Their part in running the instance.
         staff: StaffRole,
     },
@@ -217,4 +221,7 @@ pub struct Question<'a> {
     pub required: ScopeSet,
     /// The kind of credential that was used; none for a session, the operator and the anonymous.
     pub credential: Option<CredentialKind>,
+    /// The guardrails that hold for the resource: [`Guardrails::NONE`] where there are none, or where the question is
+    /// about permissions alone.
+    pub guardrails: Guardrails<'a>,
 }

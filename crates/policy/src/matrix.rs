@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::access_model::AccessModel;
 use crate::fact::{GrantFact, PrincipalFacts, Question, ResourceFacts};
+use crate::guardrail::Guardrails;
 
 /// One of those who ask.
 struct Column {
@@ -75,6 +76,7 @@ fn allowed(model: &AccessModel, action: Action, column: &Column, resource: &Reso
         // Whichever: all are held. None at all would be a call for which no scope is listed.
         required: Scope::all().take(1).collect(),
         credential: column.credential,
+        guardrails: Guardrails::NONE,
     };
     model.decide(&question).allowed
 }
@@ -121,8 +123,13 @@ fn people() -> Vec<Column> {
     let project = |level| on(ProjectId::from_uuid(THIS).into(), Permission::Project(level));
     let repository = |level| on(RepositoryId::from_uuid(THIS).into(), Permission::Repository(level));
     let by_group = |grant| GrantFact { via: Some(GroupId::from_uuid(THIS)), ..grant };
-    let user =
-        |active, staff| PrincipalFacts::User { id: UserId::from_uuid(THIS), active, approved: true, staff };
+    let user = |active, staff| PrincipalFacts::User {
+        id: UserId::from_uuid(THIS),
+        active,
+        approved: true,
+        second_step: true,
+        staff,
+    };
     let plain = user(true, StaffRole::None);
     let column = |legend, principal, grant| Column { legend, principal, grant, credential: None };
     vec![

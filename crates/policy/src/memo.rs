@@ -9,6 +9,7 @@ use model::{Action, CredentialKind, ScopeSet};
 
 use crate::decision::Decision;
 use crate::fact::{GrantFact, PrincipalFacts, Question, ResourceFacts};
+use crate::guardrail::GuardrailKey;
 
 /// More decisions than this are not kept; a full memory starts anew. Each takes some 400 bytes.
 const MOST: usize = 20_000;
@@ -23,12 +24,14 @@ struct Key {
     held: ScopeSet,
     required: ScopeSet,
     credential: Option<CredentialKind>,
+    guardrails: Box<GuardrailKey>,
 }
 
 impl Key {
     fn of(question: &Question<'_>) -> Self {
         // Taken apart without `..`: whatever a question gains must be told apart here, or this does not compile.
-        let Question { action, principal, resource, grants, held, required, credential } = *question;
+        let Question { action, principal, resource, grants, held, required, credential, guardrails } =
+            *question;
         Self {
             action,
             principal: *principal,
@@ -37,6 +40,7 @@ impl Key {
             held,
             required,
             credential,
+            guardrails: Box::new(guardrails.key()),
         }
     }
 }

@@ -12,4 +12,5 @@ pub const POLICIES: &[(&str, &str)] = &[
     ("account.cedar", include_str!("../policies/account.cedar")),
     ("instance.cedar", include_str!("../policies/instance.cedar")),
     ("restraints.cedar", include_str!("../policies/restraints.cedar")),
+    ("guardrails.cedar", include_str!("../policies/guardrails.cedar")),
 ];

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use model::{
-    Action, CredentialId, CredentialKind, GroupId, Permission, ProjectId, ProjectPermission, Random,
-    RepositoryId, RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, WorkspaceId,
+    Action, CredentialId, CredentialKind, EntryKind, GroupId, Permission, ProjectId, ProjectPermission,
+    Random, RepositoryId, RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, WorkspaceId,
     WorkspacePermission,
 };
-use policy::{AccessModel, GrantFact, PrincipalFacts, Question, Reason, ResourceFacts};
+use policy::{AccessModel, GrantFact, Guardrails, PrincipalFacts, Question, Reason, ResourceFacts};
 use proptest::prelude::*;
 
 /// What may be done, decided without Cedar.
@@ -67,9 +67,79 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::SessionRevoke
             | A::RepositoryTransfer
             | A::RepositoryRestore
+            | A::GuardrailRead
+            | A::GuardrailUpdate
     );
     let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
-    inactive || unapproved || lacking || unlisted || (people_only && (token || nameless))
+    inactive || unapproved || lacking || unlisted || (people_only && (token || nameless)) || guarded(question)
+}
+
+/// What guardrails refuse.
+fn guarded(question: &Question<'_>) -> bool {
+    use Action as A;
+
+    let guardrails = &question.guardrails;
+    let (private, public_place) = match question.resource {
+        ResourceFacts::Instance => {
+            (matches!(question.action, A::AuditRead | A::GuardrailRead | A::GuardrailUpdate), false)
+        }
+        ResourceFacts::User { .. } => (false, false),
+        ResourceFacts::Workspace { .. } => (question.action != A::WorkspaceRead, false),
+        ResourceFacts::Project { private, .. } | ResourceFacts::Repository { private, .. } => {
+            (*private, !private)
+        }
+    };
+    let private = private && question.action != A::Upkeep;
+    let publishing = matches!(question.action, A::RepositoryPublish | A::ProjectPublish);
+    if guardrails.private_only && publishing {
+        return true;
+    }
+    let user = matches!(question.principal, PrincipalFacts::User { .. });
+    let reading = matches!(
+        question.action,
+        A::RepositoryRead
+            | A::RepositoryClone
+            | A::RepositoryFork
+            | A::RepositoryForkOutside
+            | A::ProjectRead
+    );
+    let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
+    let need = match question.resource {
+        ResourceFacts::Project { .. } | ResourceFacts::Repository { .. } => Need::Read,
+        _ => Need::Nothing,
+    };
+    if guardrails.private_only && reading && (public_place || private) && (nameless || user) {
+        let let_in = user && granted(question, need);
+        if !let_in {
+            return true;
+        }
+    }
+    let outside = question.action == A::RepositoryForkOutside;
+    let forks = guardrails.no_forks_outside && outside;
+    let address =
+        guardrails.address_allowed == Some(false) && !matches!(question.principal, PrincipalFacts::Operator);
+    let second_step = guardrails.second_step
+        && matches!(question.principal, PrincipalFacts::User { second_step: false, .. });
+    let kind = match question.principal {
+        PrincipalFacts::AccessToken { bound_to: Resource::Repository(_), .. } => {
+            Some(CredentialKind::RepositoryAccessToken)
+        }
+        PrincipalFacts::AccessToken { bound_to: Resource::Project(_), .. } => {
+            Some(CredentialKind::ProjectAccessToken)
+        }
+        PrincipalFacts::AccessToken { .. } => Some(CredentialKind::WorkspaceAccessToken),
+        PrincipalFacts::Operator => None,
+        _ => question.credential,
+    };
+    let entry = kind.map(EntryKind::Credential).or(user.then_some(EntryKind::Session));
+    let lives = guardrails.longest_days.is_some_and(|longest| {
+        kind.is_some() && guardrails.credential_days.is_none_or(|days| days > longest)
+    });
+    let admitted =
+        guardrails.admitted.is_some_and(|admitted| entry.is_some_and(|entry| !admitted.contains(entry)));
+    let provider =
+        guardrails.identity_provider && user && kind.is_none() && guardrails.by_provider != Some(true);
+    private && (forks || address || second_step || lives || admitted || provider)
 }
 
 /// What an action needs at the resource, in words of one ladder per kind.
@@ -89,7 +159,9 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
 
     match resource {
         ResourceFacts::Repository { .. } => match action {
-            A::RepositoryRead | A::RepositoryClone => Need::Read,
+            A::RepositoryRead | A::RepositoryClone | A::RepositoryFork | A::RepositoryForkOutside => {
+                Need::Read
+            }
             A::RepositoryWrite
             | A::RepositoryPushIntent
             | A::RepositoryPush
@@ -102,13 +174,13 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
         },
         ResourceFacts::Project { .. } => match action {
             A::ProjectRead => Need::Read,
-            A::RepositoryCreate => Need::Make,
+            A::RepositoryCreate | A::RepositoryPublish => Need::Make,
             A::Upkeep => Need::Nothing,
             _ => Need::Admin,
         },
         ResourceFacts::Workspace { .. } => match action {
             A::WorkspaceRead | A::MemberList | A::GroupRead => Need::Member,
-            A::ProjectCreate => Need::Make,
+            A::ProjectCreate | A::ProjectPublish => Need::Make,
             A::Upkeep => Need::Nothing,
             _ => Need::Admin,
         },
@@ -159,6 +231,8 @@ fn operator(action: Action) -> bool {
             | A::AccessTokenRevoke
             | A::AccessRead
             | A::AuditRead
+            | A::GuardrailRead
+            | A::GuardrailUpdate
     )
 }
 
@@ -190,6 +264,9 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::UserResetLink
         | A::UserDelete => staff == StaffRole::Administrator,
         A::AuditRead => staff != StaffRole::None,
+        A::GuardrailRead | A::GuardrailUpdate => {
+            staff == StaffRole::Administrator && *question.resource == ResourceFacts::Instance
+        }
         A::WorkspaceCreate | A::UserRead => true,
         A::AccountRead
         | A::AccountUpdate
@@ -271,6 +348,7 @@ struct Asked {
     held: ScopeSet,
     required: ScopeSet,
     credential: Option<CredentialKind>,
+    guardrails: Guardrails<'static>,
 }
 
 impl Asked {
@@ -283,6 +361,7 @@ impl Asked {
             held: self.held,
             required: self.required,
             credential: self.credential,
+            guardrails: self.guardrails,
         }
     }
 }
@@ -318,10 +397,16 @@ fn chain() -> impl Strategy<Value = Resource> {
 fn principal() -> impl Strategy<Value = PrincipalFacts> {
     let user = (
         two(UserId::new),
-        (prop::bool::weighted(0.95), prop::bool::weighted(0.95)),
+        (prop::bool::weighted(0.95), prop::bool::weighted(0.95), prop::bool::weighted(0.7)),
         prop::sample::select(StaffRole::ALL.to_vec()),
     )
-        .prop_map(|(id, (active, approved), staff)| PrincipalFacts::User { id, active, approved, staff });
+        .prop_map(|(id, (active, approved, second_step), staff)| PrincipalFacts::User {
+            id,
+            active,
+            approved,
+            second_step,
+            staff,
+        });
     let token = (two(CredentialId::new), chain())
         .prop_map(|(id, bound_to)| PrincipalFacts::AccessToken { id, bound_to });
     prop_oneof![
@@ -349,6 +434,37 @@ fn scopes() -> impl Strategy<Value = ScopeSet> {
         .prop_map(|scopes| scopes.into_iter().collect::<ScopeSet>())
 }
 
+fn guardrails() -> impl Strategy<Value = Guardrails<'static>> {
+    let rarely = || prop::bool::weighted(0.2);
+    let kinds: Vec<EntryKind> = EntryKind::all().collect();
+    let kinds = prop::sample::subsequence(kinds.clone(), 0..=kinds.len());
+    let some = (
+        prop::option::weighted(0.2, any::<bool>()),
+        (rarely(), rarely(), rarely(), rarely()),
+        prop::option::weighted(0.2, 1_i64..5),
+        prop::option::weighted(0.2, kinds),
+        prop::option::of(1_i64..5),
+        prop::option::of(any::<bool>()),
+    );
+    let some =
+        some.prop_map(|(address_allowed, truths, longest_days, admitted, credential_days, by_provider)| {
+            let (second_step, private_only, no_forks_outside, identity_provider) = truths;
+            Guardrails {
+                address_allowed,
+                second_step,
+                private_only,
+                no_forks_outside,
+                longest_days,
+                admitted: admitted.map(|kinds| kinds.into_iter().collect()),
+                identity_provider,
+                credential_days,
+                by_provider,
+                ..Guardrails::NONE
+            }
+        });
+    prop_oneof![1 => Just(Guardrails::NONE), 2 => some]
+}
+
 fn asked() -> impl Strategy<Value = Asked> {
     let held = prop_oneof![3 => Just(ScopeSet::everything()), 1 => scopes()];
     let credential = prop::option::weighted(0.3, prop::sample::select(CredentialKind::ALL.to_vec()));
@@ -361,8 +477,9 @@ fn asked() -> impl Strategy<Value = Asked> {
         ];
         (Just(resource), actions)
     });
-    (fitting, principal(), prop::collection::vec(grant(), 0..5), held, scopes(), credential).prop_map(
-        |((resource, action), principal, grants, held, required, credential)| Asked {
+    let grants = prop::collection::vec(grant(), 0..5);
+    (fitting, principal(), grants, held, scopes(), credential, guardrails()).prop_map(
+        |((resource, action), principal, grants, held, required, credential, guardrails)| Asked {
             action,
             principal,
             resource,
@@ -370,6 +487,7 @@ fn asked() -> impl Strategy<Value = Asked> {
             held,
             required,
             credential,
+            guardrails,
         },
     )
 }
@@ -399,7 +517,9 @@ proptest! {
     #[test]
     fn a_restraint_outvotes_every_permit_and_without_a_rule_all_is_denied(asked in asked()) {
         let decision = MODEL.with(|model| model.decide(&asked.question()));
-        let restrained = decision.reasons.iter().any(|reason| reason.policy.starts_with("restraint-"));
+        let restrained = decision.reasons.iter().any(|reason| {
+            reason.policy.starts_with("restraint-") || reason.policy.starts_with("guardrail-")
+        });
         let unruled = [Reason::NO_PERMIT, Reason::NO_SUCH_QUESTION];
         let unruled = decision.reasons.iter().any(|reason| unruled.contains(&reason.policy.as_str()));
         prop_assert_eq!(!decision.allowed, restrained || unruled, "{:?}", decision);
@@ -413,6 +533,16 @@ proptest! {
             (model.decide(&asked.question()).allowed, model.decide(&fewer.question()).allowed)
         });
         prop_assert!(before || !after);
+    }
+
+    #[test]
+    fn a_guardrail_never_allows_more(asked in asked(), none in Just(Guardrails::NONE)) {
+        let mut bare = asked.clone();
+        bare.guardrails = none;
+        let (with, without) = MODEL.with(|model| {
+            (model.decide(&asked.question()).allowed, model.decide(&bare.question()).allowed)
+        });
+        prop_assert!(without || !with);
     }
 
     #[test]

@@ -11,7 +11,8 @@ use model::{
     WorkspacePermission,
 };
 use policy::{
-    AccessModel, GrantFact, Origin, PrincipalFacts, PrincipalKind, Question, Reason, ResourceFacts, Target,
+    AccessModel, GrantFact, Guardrails, Origin, PrincipalFacts, PrincipalKind, Question, Reason,
+    ResourceFacts, Target,
 };
 
 fn kind(kind: &ResourceKind) -> &'static str {
@@ -76,6 +77,7 @@ fn only_people_touch_who_may_do_what() {
             "recovery-codes.",
             "access.",
             "audit.",
+            "guardrail.",
         ]
         .iter()
         .any(|start| name.starts_with(start));
@@ -92,8 +94,10 @@ fn every_policy_can_be_read_by_a_stranger() {
     for rule in model.rules() {
         assert!(rule.says.ends_with('.'), "{}: {}", rule.id, rule.says);
         assert!(rule.says.chars().next().unwrap().is_uppercase(), "{}", rule.id);
-        assert_eq!(rule.forbids, rule.id.starts_with("restraint-"), "{}", rule.id);
-        assert_eq!(rule.forbids, rule.file == "restraints.cedar", "{}", rule.id);
+        let forbids = [("restraint-", "restraints.cedar"), ("guardrail-", "guardrails.cedar")];
+        let named = forbids.iter().find(|(start, _)| rule.id.starts_with(start)).map(|(_, file)| *file);
+        assert_eq!(rule.forbids, named.is_some(), "{}", rule.id);
+        assert!(named.is_none_or(|file| rule.file == file), "{}", rule.id);
     }
     assert_eq!(model.rules().len(), model.policies().policies().count());
 }
@@ -137,6 +141,7 @@ fn a_permit_comes_from_its_own_question_alone() {
         id: UserId::new(&random),
         active: true,
         approved: true,
+        second_step: true,
         staff: StaffRole::None,
     };
     let id = WorkspaceId::new(&random);
@@ -150,6 +155,7 @@ fn a_permit_comes_from_its_own_question_alone() {
         held: ScopeSet::everything(),
         required: ScopeSet::NONE,
         credential: None,
+        guardrails: Guardrails::NONE,
     };
     let origin = Origin {
         request_id: RequestId::new(&random),

@@ -49,6 +49,13 @@ pub enum Claim {
         /// The condition.
         given: &'static str,
     },
+    /// Whatever one kind of principal would be allowed without the policies whose ids begin so, it is allowed with them.
+    NeverRefusedBy {
+        /// The kind of principal.
+        to: PrincipalKind,
+        /// How the ids begin.
+        policies: &'static str,
+    },
     /// No policy raises an error in answering any question.
     NoErrors,
     /// Without any one of the policies some question would be decided differently: none is dead, none says what
@@ -76,6 +83,7 @@ impl Claim {
                 }
                 about_something(asked)
             }
+            Self::NeverRefusedBy { to, policies } => never_refused_by(rules, solver, *to, policies).await,
             Self::NoErrors => no_errors(rules, solver).await,
             Self::EveryPolicyMatters => every_policy_matters(rules, solver).await,
         }
@@ -148,6 +156,34 @@ async fn implies(
     confirm(rules, &two, &found, Decision::Deny)?;
     let question = Counterexample::new(to, &found);
     Ok(Some(Counterexample::about(format!("{question}; `{}` would be allowed", kind.action))))
+}
+
+async fn never_refused_by(
+    rules: &Rules,
+    solver: &mut Solver,
+    to: PrincipalKind,
+    policies: &str,
+) -> Result<Option<Counterexample>> {
+    let meant = |policy: &cedar_policy::Policy| AsRef::<str>::as_ref(policy.id()).starts_with(policies);
+    if !rules.policies.policies().any(meant) {
+        return about_something(0);
+    }
+    for kind in rules.kinds().iter().filter(|kind| kind.principal == to) {
+        let all = rules.relevant(kind);
+        if !all.iter().any(meant) {
+            continue;
+        }
+        let without = set(all.iter().filter(|policy| !meant(policy)).cloned())?;
+        let with = set(all.iter().cloned())?;
+        let (first, second) = (rules.compile(&without, kind)?, rules.compile(&with, kind)?);
+        let found = solver.check_implies_with_counterexample_opt(&first, &second).await;
+        if let Some(found) = found.map_err(Error::internal)? {
+            confirm(rules, &without, &found, Decision::Allow)?;
+            confirm(rules, &with, &found, Decision::Deny)?;
+            return Ok(Some(Counterexample::new(kind, &found)));
+        }
+    }
+    Ok(None)
 }
 
 async fn no_errors(rules: &Rules, solver: &mut Solver) -> Result<Option<Counterexample>> {

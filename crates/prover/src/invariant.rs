@@ -40,6 +40,9 @@ use PrincipalKind::{
 use ResourceKind::{Instance, Project, Repository, Workspace};
 
 const EVERYBODY: &[PrincipalKind] = PrincipalKind::ALL;
+const WITHOUT_OPERATOR: &[PrincipalKind] =
+    &[User, RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken, Anonymous];
+const PLACES: &[ResourceKind] = &[Workspace, Project, Repository];
 const TOKENS: &[PrincipalKind] = &[RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken];
 const EVERYTHING: &[ResourceKind] = &[Instance, ResourceKind::User, Workspace, Project, Repository];
 /// What a person does with content, rather than with who may reach it.
@@ -68,6 +71,13 @@ const fn never(
 
 const fn implies(one: &'static str, other: Action, given: &'static str) -> Claim {
     Claim::Implies { by: EVERYBODY, one, other, on: Repository, given }
+}
+
+/// Nobody of these kinds is allowed anything that guardrails guard, on what is not public, while the condition holds.
+macro_rules! private {
+    ($condition:literal) => {
+        concat!("(!(resource has private) || resource.private) && ", $condition)
+    };
 }
 
 /// Every invariant.
@@ -390,6 +400,203 @@ pub const INVARIANTS: &[Invariant] = &[
         twin: twin(
             "No policy permits anybody to make a workspace.",
             never(EVERYBODY, Actions::Of(&["workspace.create"]), &[Instance], "true"),
+        ),
+    },
+    Invariant {
+        name: "the-ip-allowlist-holds",
+        sentence: "From an address that is not on the IP allowlist nobody, with whatever credential, reaches private content or administers a workspace; the operator alone is let through.",
+        claims: &[never(
+            WITHOUT_OPERATOR,
+            Actions::Of(&["guarded"]),
+            PLACES,
+            private!(
+                "context has guardrails && context.guardrails has address_allowed && !context.guardrails.address_allowed"
+            ),
+        )],
+        twin: twin(
+            "Where there is an IP allowlist, nobody reaches private content.",
+            never(
+                WITHOUT_OPERATOR,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!("context has guardrails && context.guardrails has address_allowed"),
+            ),
+        ),
+    },
+    Invariant {
+        name: "the-second-step-holds",
+        sentence: "Where a second step is required, a user without one reaches no private content and administers no workspace.",
+        claims: &[never(
+            &[User],
+            Actions::Of(&["guarded"]),
+            PLACES,
+            private!("context has guardrails && context.guardrails.second_step && !principal.second_step"),
+        )],
+        twin: twin(
+            "Where a second step is required, an access token, which has none, reaches no private content.",
+            never(
+                TOKENS,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!("context has guardrails && context.guardrails.second_step"),
+            ),
+        ),
+    },
+    Invariant {
+        name: "credentials-end-in-time",
+        sentence: "Where the life of credentials is limited, one without an end, or with one too far from its making, reaches no private content and administers no workspace.",
+        claims: &[
+            never(
+                EVERYBODY,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "context has credential && context has guardrails && context.guardrails has longest_days && \
+                 !(context has credential_days)"
+                ),
+            ),
+            never(
+                EVERYBODY,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "context has credential && context has guardrails && context.guardrails has longest_days && \
+                 context has credential_days && context.credential_days > context.guardrails.longest_days"
+                ),
+            ),
+        ],
+        twin: twin(
+            "Where the life of credentials is limited, one that lives just as long reaches no private content.",
+            never(
+                TOKENS,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "context has credential && context has guardrails && context.guardrails has longest_days && \
+                 context has credential_days && context.credential_days == context.guardrails.longest_days"
+                ),
+            ),
+        ),
+    },
+    Invariant {
+        name: "only-admitted-credentials",
+        sentence: "A kind of credential that is not admitted, or signing in where it is not, reaches no private content and administers no workspace.",
+        claims: &[
+            never(
+                EVERYBODY,
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "context has credential && context has guardrails && context.guardrails has admitted && \
+                 !context.guardrails.admitted.contains(context.credential)"
+                ),
+            ),
+            never(
+                &[User],
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "!(context has credential) && context has guardrails && context.guardrails has admitted && \
+                 !context.guardrails.admitted.contains(\"session\")"
+                ),
+            ),
+        ],
+        twin: twin(
+            "Where kinds of credential are limited, app passwords reach no private content.",
+            never(
+                &[User],
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "context has credential && context.credential == \"app_password\" && \
+                 context has guardrails && context.guardrails has admitted"
+                ),
+            ),
+        ),
+    },
+    Invariant {
+        name: "only-the-identity-provider",
+        sentence: "Where the identity provider is the only way to sign in, a session of which it is not known that it began there reaches no private content and administers no workspace.",
+        claims: &[never(
+            &[User],
+            Actions::Of(&["guarded"]),
+            PLACES,
+            private!(
+                "!(context has credential) && context has guardrails && context.guardrails.identity_provider && \
+             !(context has by_provider && context.by_provider)"
+            ),
+        )],
+        twin: twin(
+            "Where the identity provider is the only way to sign in, no session reaches private content.",
+            never(
+                &[User],
+                Actions::Of(&["guarded"]),
+                PLACES,
+                private!(
+                    "!(context has credential) && context has guardrails && context.guardrails.identity_provider"
+                ),
+            ),
+        ),
+    },
+    Invariant {
+        name: "nothing-is-made-public",
+        sentence: "Where there is private content only, nobody makes anything public, and what is public is shown to nobody without a grant or an access token for it.",
+        claims: &[
+            never(
+                EVERYBODY,
+                Actions::Of(&["repository.publish", "project.publish"]),
+                &[Workspace, Project, Repository],
+                "context has guardrails && context.guardrails.private_only",
+            ),
+            never(
+                &[User],
+                Actions::Of(&["repository.read", "project.read"]),
+                &[Project, Repository],
+                "context has guardrails && context.guardrails.private_only && !(principal in resource.readers)",
+            ),
+            never(
+                &[Anonymous],
+                Actions::All,
+                &[Project, Repository],
+                "context has guardrails && context.guardrails.private_only",
+            ),
+        ],
+        twin: twin(
+            "Where there is private content only, nobody changes a repository's settings.",
+            never(
+                EVERYBODY,
+                Actions::Of(&["repository.admin"]),
+                &[Repository],
+                "context has guardrails && context.guardrails.private_only",
+            ),
+        ),
+    },
+    Invariant {
+        name: "forks-stay-inside",
+        sentence: "Where forks stay in their workspace, nobody forks a private repository into another one.",
+        claims: &[never(
+            EVERYBODY,
+            Actions::Of(&["repository.fork-outside"]),
+            &[Repository],
+            "resource.private && context has guardrails && context.guardrails.no_forks_outside",
+        )],
+        twin: twin(
+            "Where forks stay in their workspace, nobody forks a private repository at all.",
+            never(
+                EVERYBODY,
+                Actions::Of(&["repository.fork"]),
+                &[Repository],
+                "resource.private && context has guardrails && context.guardrails.no_forks_outside",
+            ),
+        ),
+    },
+    Invariant {
+        name: "the-operator-gets-back-in",
+        sentence: "No guardrail keeps the operator from what the operator may do.",
+        claims: &[Claim::NeverRefusedBy { to: Operator, policies: "guardrail-" }],
+        twin: twin(
+            "No guardrail keeps an access token of a repository from what it may do.",
+            Claim::NeverRefusedBy { to: RepositoryAccessToken, policies: "guardrail-" },
         ),
     },
     Invariant {

@@ -59,17 +59,27 @@ async fn a_token_let_out_of_its_repository_is_noticed() {
 }
 
 #[tokio::test]
-async fn each_restraint_that_is_taken_out_is_noticed() {
-    let restraints =
-        policy::text::POLICIES.iter().find(|(name, _)| *name == "restraints.cedar").expect("stands there").1;
-    let ids: Vec<&str> =
-        restraints.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+async fn each_restraint_and_guardrail_that_is_taken_out_is_noticed() {
+    let forbidding = ["restraints.cedar", "guardrails.cedar"];
+    let texts = policy::text::POLICIES.iter().filter(|(name, _)| forbidding.contains(name));
+    let ids: Vec<&str> = texts
+        .flat_map(|(_, text)| text.split("@id(\"").skip(1).filter_map(|rest| rest.split('"').next()))
+        .collect();
     let noticed_by = [
         ("restraint-inactive-user", "inactive-users-reach-nothing"),
         ("restraint-unapproved-user", "unapproved-users-reach-their-account-alone"),
         ("restraint-scopes", "scopes-bind"),
         ("restraint-scope-unlisted", "no-call-without-a-scope"),
         ("restraint-people-only", "people-only"),
+        ("guardrail-ip-allowlist", "the-ip-allowlist-holds"),
+        ("guardrail-second-step", "the-second-step-holds"),
+        ("guardrail-credential-lifetime", "credentials-end-in-time"),
+        ("guardrail-credential-kinds", "only-admitted-credentials"),
+        ("guardrail-sessions", "only-admitted-credentials"),
+        ("guardrail-identity-provider", "only-the-identity-provider"),
+        ("guardrail-private-only", "nothing-is-made-public"),
+        ("guardrail-private-only-shown", "nothing-is-made-public"),
+        ("guardrail-no-forks-outside", "forks-stay-inside"),
     ];
     assert_eq!(ids, noticed_by.map(|(id, _)| id), "each restraint has an invariant that misses it");
     let whole = AccessModel::load().unwrap();
