@@ -27,6 +27,6 @@ pub use access_model::{AccessModel, Prepared, Rule};
 pub use decision::{Decision, Reason};
 pub use fact::{GrantFact, PrincipalFacts, PrincipalKind, Question, ResourceFacts};
 pub use guardrail::{EntryKinds, Guardrails};
-pub use own_rule::{CheckedRule, LONGEST_RULE, MOST_RULES, OwnRules};
+pub use own_rule::{CheckedRule, LONGEST_RULE, MOST_RULES, OWN_RULE, OwnRules};
 pub use permit::{InternalReason, Origin, Permit, Target};
 pub use role::Role;

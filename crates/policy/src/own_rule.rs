@@ -26,7 +26,7 @@ const DEEPEST: usize = 12;
 const MOST_OPERATORS: usize = 300;
 
 /// In front of a rule's name, where it stands among the ids of policies.
-const ID: &str = "own-rule-";
+pub const OWN_RULE: &str = "own-rule-";
 
 /// One rule that was found fit.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ impl AccessModel {
                 "a rule of one's own can only `forbid`: permissions are granted, not written",
             ));
         }
-        let policy = policy.new_id(PolicyId::new([ID, name].concat()));
+        let policy = policy.new_id(PolicyId::new([OWN_RULE, name].concat()));
         self.is_valid(&policy).map_err(|why| odd(name, &why))?;
         let says = match description.trim() {
             "" => format!("A rule of the workspace's own, `{name}`, refuses it."),

@@ -71,6 +71,10 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_create_workspace" => makes::<api::WorkspaceCreate, api::Workspace>(),
         "api_get_workspace" => tells::<api::Workspace>(),
         "api_update_workspace" => changes::<api::WorkspaceUpdate, api::Workspace>(),
+        "api_get_workspace_guardrails" | "api_get_guardrails" => tells::<api::Guardrails>(),
+        "api_set_workspace_guardrails" | "api_set_guardrails" => {
+            changes::<api::GuardrailsUpdate, api::Guardrails>()
+        }
         "api_list_members" => tells::<Page<api::Member>>(),
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
         "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),

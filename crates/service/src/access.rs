@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{
-    Act, Action, Credential, Error, Project, Resource, ResourceKind, Result, Subject, User, UserId, Workspace,
+    Act, Action, Credential, Error, GuardrailMode, Project, Resource, ResourceKind, Result, Subject, User,
+    UserId, Workspace,
 };
 use policy::{
     Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, Reason, ResourceFacts,
@@ -16,6 +17,7 @@ use store::project::ProjectName;
 use store::repository::{Located, RepositoryName};
 use store::workspace::WorkspaceName;
 
+use crate::guard::Guard;
 use crate::{Caller, Identity, Service};
 
 /// A resource, as found for one caller: with its facts and the grants that this caller holds along its chain.
@@ -24,6 +26,7 @@ pub(crate) struct Ground<T> {
     pub(crate) subject: T,
     pub(crate) facts: ResourceFacts,
     pub(crate) grants: Vec<GrantFact>,
+    pub(crate) guard: Arc<Guard>,
     pub(crate) target: Target,
 }
 
@@ -139,6 +142,7 @@ fn grants(reader: &mut Reader<'_>, user: Option<UserId>, chain: &[uuid::Uuid]) -
 
 /// A located repository as ground for a user, or for somebody without grants.
 pub(crate) fn repository_ground(
+    service: &Service,
     reader: &mut Reader<'_>,
     located: Located,
     user: Option<UserId>,
@@ -146,6 +150,7 @@ pub(crate) fn repository_ground(
     let chain = [located.repository.id.uuid(), located.project.id.uuid(), located.workspace.id.uuid()];
     let grants = grants(reader, user, &chain)?;
     Ok(Ground {
+        guard: service.guard(reader, located.workspace.id)?,
         facts: repository_facts(&located),
         target: repository_target(&located),
         grants,
@@ -155,6 +160,7 @@ pub(crate) fn repository_ground(
 
 /// A project and its workspace as ground.
 pub(crate) fn project_ground(
+    service: &Service,
     reader: &mut Reader<'_>,
     workspace: Workspace,
     project: Project,
@@ -162,18 +168,22 @@ pub(crate) fn project_ground(
 ) -> Result<Ground<(Workspace, Project)>> {
     let grants = grants(reader, user, &[project.id.uuid(), workspace.id.uuid()])?;
     let facts = ResourceFacts::Project { id: project.id, workspace: workspace.id, private: project.private };
-    Ok(Ground { facts, target: project_target(&workspace, &project), grants, subject: (workspace, project) })
+    let guard = service.guard(reader, workspace.id)?;
+    let target = project_target(&workspace, &project);
+    Ok(Ground { facts, target, grants, guard, subject: (workspace, project) })
 }
 
 /// A workspace as ground.
 pub(crate) fn workspace_ground(
+    service: &Service,
     reader: &mut Reader<'_>,
     workspace: Workspace,
     user: Option<UserId>,
 ) -> Result<Ground<Workspace>> {
     let grants = grants(reader, user, &[workspace.id.uuid()])?;
     let facts = ResourceFacts::Workspace { id: workspace.id };
-    Ok(Ground { facts, target: workspace_target(&workspace), grants, subject: workspace })
+    let guard = service.guard(reader, workspace.id)?;
+    Ok(Ground { facts, target: workspace_target(&workspace), grants, guard, subject: workspace })
 }
 
 /// The one answer for what does not exist and for what this caller may not know of.
@@ -277,12 +287,12 @@ impl Service {
         if let Some(found) = generation.and_then(|generation| self.grounds.get(generation, &key)) {
             return Ok(found);
         }
-        let path = path.clone();
+        let (path, service) = (path.clone(), self.clone());
         let found = self
             .store
             .read(move |reader| {
                 match store::repository::resolve(reader, path.workspace.as_ref(), &path.repository)? {
-                    Some(located) => repository_ground(reader, located, user).map(Some),
+                    Some(located) => repository_ground(&service, reader, located, user).map(Some),
                     None => Ok(None),
                 }
             })
@@ -307,6 +317,7 @@ impl Service {
         let workspace_name = workspace_name(workspace).ok_or_else(missing)?;
         let project_name = project_name(project).ok_or_else(missing)?;
         let user = caller.as_user().map(|user| user.id);
+        let service = self.clone();
         let found = self
             .store
             .read(move |reader| {
@@ -316,7 +327,7 @@ impl Service {
                 let Some(project) = store::project::resolve(reader, workspace.id, &project_name)? else {
                     return Ok(None);
                 };
-                project_ground(reader, workspace, project, user).map(Some)
+                project_ground(&service, reader, workspace, project, user).map(Some)
             })
             .await?;
         found.ok_or_else(missing)
@@ -330,10 +341,11 @@ impl Service {
         let missing = || self.missing(caller, ResourceKind::Workspace);
         let name = workspace_name(workspace).ok_or_else(missing)?;
         let user = caller.as_user().map(|user| user.id);
+        let service = self.clone();
         let found = self
             .store
             .read(move |reader| match store::workspace::resolve(reader, &name)? {
-                Some(workspace) => workspace_ground(reader, workspace, user).map(Some),
+                Some(workspace) => workspace_ground(&service, reader, workspace, user).map(Some),
                 None => Ok(None),
             })
             .await?;
@@ -344,6 +356,7 @@ impl Service {
         Ground {
             facts: ResourceFacts::User { id: user.id },
             grants: Vec::new(),
+            guard: self.guards.none(),
             target: user_target(&user),
             subject: user,
         }
@@ -351,7 +364,13 @@ impl Service {
 
     pub(crate) fn instance_ground(&self) -> Ground<()> {
         let target = Target { resource: Resource::Instance, label: "instance".to_owned(), workspace: None };
-        Ground { subject: (), facts: ResourceFacts::Instance, grants: Vec::new(), target }
+        Ground {
+            subject: (),
+            facts: ResourceFacts::Instance,
+            grants: Vec::new(),
+            guard: self.guards.none(),
+            target,
+        }
     }
 
     /// What the access model says, without consequences.
@@ -367,6 +386,7 @@ impl Service {
             return Err(self.refuse(caller, A::ACTION, ground, &decision));
         }
         self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
+        self.report(caller, A::ACTION, ground);
         Ok(())
     }
 
@@ -385,6 +405,7 @@ impl Service {
                     self.must_have_stepped_up(caller)?;
                 }
                 self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
+                self.report(caller, A::ACTION, ground);
                 Ok(permit)
             }
             Err(decision) => Err(self.refuse(caller, A::ACTION, ground, &decision)),
@@ -442,6 +463,9 @@ impl Service {
             // An account's existence is no secret to who is signed in, and the instance's is to nobody.
             Resource::User(_) | Resource::Instance => None,
         };
+        if let Some(error) = self.guardrail_refusal(caller, action, ground, decision, sight) {
+            return error;
+        }
         let seen = sight.is_none_or(|read| read != action && self.decide(caller, read, ground).allowed);
         if !seen {
             return unknown(ground.target.resource.kind());
@@ -483,7 +507,7 @@ pub(crate) fn scope_missing(caller: &Caller) -> Error {
     Error::ScopeMissing { granted, required: caller.required.names() }
 }
 
-fn question<'a, T>(
+pub(crate) fn question<'a, T>(
     caller: &Caller,
     principal: &'a PrincipalFacts,
     action: Action,
@@ -497,6 +521,7 @@ fn question<'a, T>(
         held: caller.held,
         required: caller.required,
         credential: caller.credential_kind(),
+        guardrails: ground.guard.facts(caller, GuardrailMode::On),
     }
 }
 

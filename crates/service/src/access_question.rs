@@ -1,6 +1,7 @@
 //! "Who can do this, and why?": exact answers, from the same facts and policies that decide.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::{
     Action, Credential, CredentialId, Error, GroupId, GroupSlug, Holder, Resource, ResourceKind, Result,
@@ -49,7 +50,10 @@ enum Asked {
 /// The scopes with which an action is usually asked for: what a credential has to hold to be any use for it.
 pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
     let (classic, flat) = match action {
-        Action::RepositoryRead | Action::RepositoryClone => ("repository", "read:repository:bitbucket"),
+        Action::RepositoryRead
+        | Action::RepositoryClone
+        | Action::RepositoryFork
+        | Action::RepositoryForkOutside => ("repository", "read:repository:bitbucket"),
         Action::RepositoryWrite
         | Action::RepositoryPushIntent
         | Action::RepositoryPush
@@ -57,16 +61,19 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::RefDelete
         | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
         Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
-        Action::RepositoryAdmin | Action::RepositoryUpdate | Action::RepositoryCreate => {
-            ("repository:admin", "admin:repository:bitbucket")
-        }
+        Action::RepositoryAdmin
+        | Action::RepositoryUpdate
+        | Action::RepositoryCreate
+        | Action::RepositoryPublish => ("repository:admin", "admin:repository:bitbucket"),
         Action::GrantList | Action::GrantSet | Action::GrantRemove => {
             ("repository:admin", "admin:repository:bitbucket")
         }
         Action::ProjectRead => ("project", "read:project:bitbucket"),
-        Action::ProjectCreate | Action::ProjectAdmin | Action::ProjectUpdate | Action::ProjectDelete => {
-            ("project:admin", "admin:project:bitbucket")
-        }
+        Action::ProjectCreate
+        | Action::ProjectAdmin
+        | Action::ProjectUpdate
+        | Action::ProjectPublish
+        | Action::ProjectDelete => ("project:admin", "admin:project:bitbucket"),
         Action::WorkspaceRead | Action::MemberList | Action::GroupRead => {
             ("account", "read:workspace:bitbucket")
         }
@@ -102,6 +109,8 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::WorkspaceAdmin
         | Action::WorkspaceUpdate
         | Action::WorkspaceDelete
+        | Action::GuardrailRead
+        | Action::GuardrailUpdate
         | Action::MemberSet
         | Action::MemberRemove
         | Action::GroupCreate
@@ -123,12 +132,14 @@ fn facts_of(asked: &Asked) -> PrincipalFacts {
             id: UserId::from_uuid(group.uuid()),
             active: true,
             approved: true,
+            second_step: true,
             staff: model::StaffRole::None,
         },
         Asked::User(user) => PrincipalFacts::User {
             id: user.id,
             active: user.active,
             approved: user.approved,
+            second_step: user.second_step,
             staff: user.staff_role,
         },
         Asked::Token(token) => match token.holder {
@@ -256,6 +267,10 @@ impl Service {
             held,
             required,
             credential,
+            guardrails: place.ground.guard.facts_about(match asked {
+                Asked::Token(token) => Some(token),
+                _ => None,
+            }),
         };
         let decision = self.model.decide(&question);
         let group = |id: GroupId| groups.get(&id).cloned().unwrap_or_else(|| format!("group {id}"));
@@ -321,6 +336,7 @@ fn place<T>(ground: &Ground<T>, chain: &[(Uuid, String)]) -> Place {
             subject: (),
             facts: ground.facts,
             grants: ground.grants.clone(),
+            guard: Arc::clone(&ground.guard),
             target: ground.target.clone(),
         },
         chain: chain.iter().map(|(id, _)| *id).collect(),

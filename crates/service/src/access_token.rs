@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use model::{
-    Action, Credential, CredentialId, CredentialKind, DisplayName, Error, Holder, ProjectId, RepositoryId,
-    Resource, Result, Scope, ScopeSet, Timestamp, Token, Workspace, act,
+    Action, Credential, CredentialId, CredentialKind, DisplayName, Error, GuardrailMode, Holder, ProjectId,
+    RepositoryId, Resource, Result, Scope, ScopeSet, Timestamp, Token, Workspace, act,
 };
 use policy::{ResourceFacts, Target};
 use serde_json::{Value, json};
@@ -56,6 +56,7 @@ fn place<T>(ground: &Ground<T>, kind: CredentialKind, workspace: &Workspace) -> 
         subject: (),
         facts: ground.facts,
         grants: ground.grants.clone(),
+        guard: Arc::clone(&ground.guard),
         target: ground.target.clone(),
     };
     Place { ground, resource, kind, workspace: workspace.clone() }
@@ -94,10 +95,10 @@ pub(crate) fn expiry(expires_on: Option<Timestamp>, longest_days: Option<i64>, n
         return Err(Error::invalid_field("expires_on", "choose a time in the future"));
     }
     let Some(days) = longest_days else { return Ok(()) };
-    // A day's grace, so that "90 days from now" works however the client counts.
+    // Whole days are counted, so that "90 days from now" works however the client counts.
     let latest = now.plus_seconds((days + 1) * 86_400);
     match expires_on {
-        Some(end) if end <= latest => Ok(()),
+        Some(end) if end < latest => Ok(()),
         Some(_) => {
             Err(Error::invalid_field("expires_on", format!("this workspace allows at most {days} days")))
         }
@@ -229,7 +230,7 @@ impl Service {
         let permit = self.permit(caller, act::AccessTokenCreate, &place.ground)?;
         let now = self.clock.now();
         let scopes = scopes(place.kind, &new.scopes)?;
-        expiry(new.expires_on, place.workspace.maximum_token_days, now)?;
+        expiry(new.expires_on, place.ground.guard.longest_days(GuardrailMode::On), now)?;
         let id = CredentialId::new(&self.random);
         let token = Token::new(place.kind, &self.random);
         let credential = Credential {

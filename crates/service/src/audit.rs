@@ -246,6 +246,7 @@ impl Service {
             credential: caller.means(),
             action,
             resource: target.resource,
+            workspace: target.workspace,
             address: caller.address,
             outcome,
         });

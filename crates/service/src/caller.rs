@@ -213,13 +213,20 @@ impl Caller {
                 id: user.id,
                 active: user.active,
                 approved: user.approved,
+                second_step: user.second_step,
                 staff: user.staff_role,
             },
             _ => match self.principal() {
                 Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
                 Principal::Operator => PrincipalFacts::Operator,
                 Principal::User(id) => {
-                    PrincipalFacts::User { id, active: false, approved: false, staff: StaffRole::None }
+                    PrincipalFacts::User {
+                        id,
+                        active: false,
+                        approved: false,
+                        second_step: false,
+                        staff: StaffRole::None,
+                    }
                 }
                 Principal::Anonymous | Principal::System => PrincipalFacts::Anonymous,
             },

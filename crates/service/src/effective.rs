@@ -7,7 +7,7 @@ use model::{Action, Error, RepositoryPermission, Result, ScopeSet, StaffRole, Su
 use policy::{GrantFact, PrincipalFacts, Question, ResourceFacts};
 use store::Reader;
 use store::repository::{ListRequest, Located};
-use store::visibility::AtLeast;
+use store::visibility::{AtLeast, Closed};
 use wire::query::{FieldKind, Typed};
 use wire::sort::Sort;
 
@@ -117,6 +117,7 @@ impl Service {
             id: held.user.id,
             active: held.user.active,
             approved: held.user.approved,
+            second_step: held.user.second_step,
             staff: StaffRole::None,
         };
         let resource = ResourceFacts::Repository {
@@ -134,6 +135,8 @@ impl Service {
                 held: ScopeSet::everything(),
                 required: ScopeSet::NONE,
                 credential: None,
+                // What the grants say; guardrails are asked when somebody comes by them.
+                guardrails: policy::Guardrails::NONE,
             };
             self.model.decide(&question).allowed
         };
@@ -164,11 +167,16 @@ impl Service {
         let ground = self.workspace_ground(caller, workspace).await?;
         self.check(caller, act::WorkspaceRead, &ground)?;
         let request = self.every_repository(caller, ground.subject.id);
+        let (service, asking) = (self.clone(), caller.clone());
         let held = self
             .store
             .read(move |reader| {
                 let mut held = Vec::new();
-                for located in listed(reader, &request)? {
+                let closed = service.closed_to(reader, &asking, request.workspace)?;
+                let request = ListRequest { closed, ..request };
+                listed(reader, &request)?;
+                // What guardrails and own rules hide is not told by its name either.
+                for located in service.shown_repositories(reader, &asking, &request)?.values {
                     let grants = store::grant::held_by(reader, user.id, &chain(&located))?;
                     held.push(Held { located, user: user.clone(), grants });
                 }
@@ -218,6 +226,7 @@ impl Service {
     fn every_repository(&self, caller: &Caller, workspace: model::WorkspaceId) -> ListRequest {
         ListRequest {
             viewer: caller.viewer(),
+            closed: Closed::NOTHING,
             workspace: Some(workspace),
             project: None,
             at_least: AtLeast::Read,
@@ -234,7 +243,7 @@ impl Service {
         caller: &Caller,
         projects: &[model::Project],
     ) -> Result<BTreeSet<model::ProjectId>> {
-        let _ = caller;
+        let (service, asking) = (self.clone(), Caller::anonymous(None, caller.request_id()));
         // A private project holds none; and what everybody may see is no secret.
         let open: Vec<_> =
             projects.iter().filter(|one| !one.private).map(|one| (one.id, one.workspace)).collect();
@@ -244,6 +253,7 @@ impl Service {
                 for (project, workspace) in open {
                     let request = ListRequest {
                         viewer: model::Principal::Anonymous,
+                        closed: service.closed_to(reader, &asking, Some(workspace))?,
                         workspace: Some(workspace),
                         project: Some(project),
                         at_least: AtLeast::Visible,

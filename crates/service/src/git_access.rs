@@ -284,6 +284,7 @@ impl Service {
         let user = caller.as_user().map(|user| user.id);
         let now = self.clock.now();
         let (credential, asked) = (caller.credential().map(|credential| credential.id), user);
+        let service = self.clone();
         let found = self
             .store
             .read(move |reader| {
@@ -304,7 +305,9 @@ impl Service {
                     return Ok(None);
                 };
                 match store::repository::locate(reader, found)? {
-                    Some(located) => crate::access::repository_ground(reader, located, user).map(Some),
+                    Some(located) => {
+                        crate::access::repository_ground(&service, reader, located, user).map(Some)
+                    }
                     None => Ok(None),
                 }
             })

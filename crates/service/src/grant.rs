@@ -1,5 +1,7 @@
 //! Grants on projects and repositories.
 
+use std::sync::Arc;
+
 use model::{Error, Grant, Group, Permission, Resource, Result, Subject, User, WorkspaceId, act};
 use serde_json::{Value, json};
 
@@ -71,6 +73,7 @@ fn place<T>(ground: &Ground<T>, resource: Resource, workspace: WorkspaceId) -> P
         subject: (),
         facts: ground.facts,
         grants: ground.grants.clone(),
+        guard: Arc::clone(&ground.guard),
         target: ground.target.clone(),
     };
     Place { ground, resource, workspace }

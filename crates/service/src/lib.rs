@@ -22,6 +22,8 @@ mod effective;
 mod git_access;
 mod grant;
 mod group;
+mod guard;
+mod guardrail;
 mod housekeeping;
 mod jobs;
 mod member_group;
@@ -67,6 +69,7 @@ pub use effective::{EffectivePermission, PERMISSION_FIELDS, Selected};
 pub use git_access::{ByteStream, GitService};
 pub use grant::{GrantHolder, GrantPlace, HeldGrant, HolderName};
 pub use group::{GroupChange, GroupWithMembers};
+pub use guardrail::{GuardrailView, NewGuardrails};
 pub use member_group::MemberGroup;
 pub use membership::{MEMBER_FIELDS, WORKSPACE_FIELDS};
 pub use open::{Service, Settings};
@@ -129,17 +132,19 @@ pub struct Window {
 pub struct Listing<T> {
     /// The part.
     pub values: Vec<T>,
-    /// The whole's length.
+    /// The whole's length, where it is known.
     pub size: Option<i64>,
+    /// Where it is not: whether there is more after this part.
+    pub more: bool,
 }
 
 impl<T> Listing<T> {
     pub(crate) fn new(values: Vec<T>, size: i64) -> Self {
-        Self { values, size: Some(size) }
+        Self { values, size: Some(size), more: false }
     }
 
     /// The same list in another shape.
     pub fn map<U>(self, shape: impl FnMut(T) -> U) -> Listing<U> {
-        Listing { values: self.values.into_iter().map(shape).collect(), size: self.size }
+        Listing { values: self.values.into_iter().map(shape).collect(), size: self.size, more: self.more }
     }
 }

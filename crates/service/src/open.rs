@@ -17,6 +17,8 @@ use crate::access::{Ground, RepositoryPath};
 use crate::authn::Known;
 use crate::breached::Breached;
 use crate::cache::Cache;
+use crate::guard::Guards;
+use crate::guardrail::Reports;
 use crate::passkey::Passkeys;
 use crate::password::Passwords;
 use crate::session::SessionLimits;
@@ -81,6 +83,8 @@ pub struct Inner {
     pub(crate) session_limits: SessionLimits,
     pub(crate) store: Store,
     pub(crate) model: AccessModel,
+    pub(crate) guards: Guards,
+    pub(crate) reports: Reports,
     pub(crate) git: git::Repositories,
     pub(crate) hooks: git::Hooks,
     pub(crate) keyring: Keyring,
@@ -135,6 +139,8 @@ impl Service {
         let service = Self {
             inner: Arc::new(Inner {
                 model: model.await.map_err(internal)?.map_err(internal)?,
+                guards: Guards::new(),
+                reports: Reports::default(),
                 git,
                 hooks,
                 passkeys: Passkeys::new(&settings.base_url),

@@ -78,18 +78,22 @@ impl Service {
         let ground = self.workspace_ground(caller, workspace).await?;
         let seen = self.decide(caller, model::Action::WorkspaceRead, &ground).allowed;
         let viewer = caller.viewer();
-        let id = ground.subject.id;
-        let (values, size) = self
+        let (service, asking, within) = (self.clone(), caller.clone(), ground.subject.clone());
+        let found = self
             .store
             .read(move |reader| {
-                store::project::list(reader, id, viewer, filter.as_ref(), sort, (window.limit, window.offset))
+                let closed = service.closed_to(reader, &asking, Some(within.id))?;
+                let part = (window.limit, window.offset);
+                let viewer = (viewer, &closed);
+                let rows = store::project::list(reader, within.id, viewer, filter.as_ref(), sort, part)?;
+                service.shown_projects(reader, &asking, &within, rows, window.offset)
             })
             .await?;
-        if !seen && values.is_empty() {
+        if !seen && found.values.is_empty() {
             // To whom nothing in it is visible, the workspace does not exist.
             return Err(self.missing(caller, ResourceKind::Workspace));
         }
-        Ok((ground.subject, Listing::new(values, size)))
+        Ok((ground.subject, found))
     }
 
     /// Makes a project.
@@ -101,6 +105,9 @@ impl Service {
     ) -> Result<(Workspace, Project)> {
         let ground = self.workspace_ground(caller, workspace).await?;
         let permit = self.permit(caller, act::ProjectCreate, &ground)?;
+        if !new.private {
+            self.check(caller, act::ProjectPublish, &ground)?;
+        }
         description(&new.description)?;
         let now = self.clock.now();
         let name = match new.name {
@@ -150,6 +157,9 @@ impl Service {
             Err(absent @ Error::NotFound { .. }) => return Ok(Changed::Absent(absent)),
             other => other?,
         };
+        if ground.subject.1.private && change.private == Some(false) {
+            self.check(caller, act::ProjectPublish, &ground)?;
+        }
         if let Some(text) = &change.description {
             description(text)?;
         }

@@ -113,7 +113,11 @@ impl Service {
         let chosen = select(found, field, query.filter.as_ref(), query.sort, window);
         let values = described(&repository, chosen.values).await?;
         let people = self.ref_people(&values).await?;
-        Ok(Refs { located: ground.subject.clone(), listing: Listing { values, size: chosen.size }, people })
+        Ok(Refs {
+            located: ground.subject.clone(),
+            listing: Listing { values, size: chosen.size, more: false },
+            people,
+        })
     }
 
     /// One branch or tag.
@@ -143,7 +147,7 @@ impl Service {
         let values = described(repository, vec![(kind, found)]).await?;
         let people = self.ref_people(&values).await?;
         let size = i64::try_from(values.len()).ok();
-        Ok(Refs { located, listing: Listing { values, size }, people })
+        Ok(Refs { located, listing: Listing { values, size, more: false }, people })
     }
 
     async fn ref_people(&self, refs: &[GitRef]) -> Result<People> {

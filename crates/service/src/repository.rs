@@ -9,7 +9,7 @@ use model::{
 use serde_json::{Value, json};
 use store::project::ProjectName;
 use store::repository::{ListRequest, Located};
-use store::visibility::AtLeast;
+use store::visibility::{AtLeast, Closed};
 use wire::query::Typed;
 use wire::sort::Sort;
 
@@ -136,6 +136,7 @@ impl Service {
         };
         let request = ListRequest {
             viewer: caller.viewer(),
+            closed: Closed::NOTHING,
             workspace: workspace.as_ref().map(|ground| ground.subject.id),
             project: None,
             at_least: query.at_least,
@@ -145,15 +146,22 @@ impl Service {
             offset: window.offset,
         };
         let bare = request.filter.is_none() && request.at_least == AtLeast::Visible && window.offset == 0;
-        let (values, size) = self.store.read(move |reader| store::repository::list(reader, &request)).await?;
+        let (service, asking) = (self.clone(), caller.clone());
+        let found = self
+            .store
+            .read(move |reader| {
+                let closed = service.closed_to(reader, &asking, request.workspace)?;
+                service.shown_repositories(reader, &asking, &ListRequest { closed, ..request })
+            })
+            .await?;
         if let Some(ground) = workspace
             && bare
-            && values.is_empty()
+            && found.values.is_empty()
             && !self.decide(caller, model::Action::WorkspaceRead, &ground).allowed
         {
             return Err(self.missing(caller, ResourceKind::Workspace));
         }
-        Ok(Listing::new(values, size))
+        Ok(found)
     }
 
     /// Makes a repository: the directory first, then the row. A directory without a row is swept; a row without a
@@ -170,7 +178,7 @@ impl Service {
         let head = branch(&default_branch)?;
         let workspace = self.workspace_ground(caller, workspace).await?.subject;
         let user = caller.as_user().map(|user| user.id);
-        let (within, wanted) = (workspace.clone(), new.project.clone());
+        let (within, wanted, service) = (workspace.clone(), new.project.clone(), self.clone());
         let ground = self
             .store
             .read(move |reader| {
@@ -178,7 +186,9 @@ impl Service {
                     Some(name) => store::project::resolve(reader, within.id, name)?,
                     None => store::project::oldest(reader, within.id)?,
                 };
-                project.map(|project| project_ground(reader, within.clone(), project, user)).transpose()
+                project
+                    .map(|project| project_ground(&service, reader, within.clone(), project, user))
+                    .transpose()
             })
             .await?;
         let Some(ground) = ground else { return Err(self.no_project(caller, &workspace).await) };
@@ -187,6 +197,9 @@ impl Service {
             Err(Error::NotFound { .. }) => return Err(self.no_project(caller, &workspace).await),
             other => other?,
         };
+        if !new.private {
+            self.check(caller, act::RepositoryPublish, &ground)?;
+        }
         let now = self.clock.now();
         let name = match new.name {
             Some(name) => name,
@@ -286,6 +299,10 @@ impl Service {
             branch(name).map(drop)?;
         }
         let slug_of_new_name = change.name.as_ref().map(slug_of).transpose()?;
+        let published = ground.subject.repository.private && change.private == Some(false);
+        if published {
+            self.check(caller, act::RepositoryPublish, ground.as_ref())?;
+        }
         if let Some(project) = &change.project {
             self.may_take_in(caller, &ground.subject, project.clone()).await?;
         }
@@ -330,7 +347,7 @@ impl Service {
     /// Whoever moves a repository into a project must be able to make one there.
     async fn may_take_in(&self, caller: &Caller, located: &Located, project: ProjectName) -> Result<()> {
         let workspace = located.workspace.clone();
-        self.may_create_in(caller, workspace, project).await.map(drop)
+        self.may_create_in(caller, workspace, project, located.repository.private).await.map(drop)
     }
 
     async fn may_create_in(
@@ -338,17 +355,24 @@ impl Service {
         caller: &Caller,
         workspace: model::Workspace,
         project: ProjectName,
+        private: bool,
     ) -> Result<model::Project> {
         let user = caller.as_user().map(|user| user.id);
+        let service = self.clone();
         let ground = self
             .store
             .read(move |reader| {
                 let project = store::project::resolve(reader, workspace.id, &project)?;
-                project.map(|project| project_ground(reader, workspace.clone(), project, user)).transpose()
+                project
+                    .map(|project| project_ground(&service, reader, workspace.clone(), project, user))
+                    .transpose()
             })
             .await?;
         let ground = ground.ok_or_else(|| self.missing(caller, ResourceKind::Project))?;
         self.check(caller, act::RepositoryCreate, &ground)?;
+        if !private {
+            self.check(caller, act::RepositoryPublish, &ground)?;
+        }
         Ok(ground.subject.1)
     }
 
@@ -366,7 +390,8 @@ impl Service {
             Some(name) => self.workspace_ground(caller, name).await?.subject,
             None => ground.subject.workspace.clone(),
         };
-        let project = self.may_create_in(caller, to, project).await?;
+        let private = ground.subject.repository.private;
+        let project = self.may_create_in(caller, to, project, private).await?;
         let (id, now) = (ground.subject.repository.id, self.clock.now());
         self.store
             .write(&permit, move |writer| {
@@ -417,7 +442,7 @@ impl Service {
 
     async fn deleted_ground(&self, caller: &Caller, path: &RepositoryPath) -> Result<Ground<Located>> {
         let user = caller.as_user().map(|user| user.id);
-        let path = path.clone();
+        let (path, service) = (path.clone(), self.clone());
         let found = self
             .store
             .read(move |reader| {
@@ -427,7 +452,7 @@ impl Service {
                     return Ok(None);
                 };
                 match store::repository::locate(reader, found)? {
-                    Some(located) => repository_ground(reader, located, user).map(Some),
+                    Some(located) => repository_ground(&service, reader, located, user).map(Some),
                     None => Ok(None),
                 }
             })

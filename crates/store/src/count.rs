@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{Action, CredentialId, Outcome, Resource, Result, Timestamp};
+use model::{Action, CredentialId, Outcome, Resource, Result, Timestamp, WorkspaceId};
 
 use crate::bookkeeping::{Bookkeeping, NOTE_USE, Table};
 use crate::engine::Row;
@@ -39,6 +39,8 @@ pub struct Use {
     pub action: Action,
     /// The resource.
     pub resource: Resource,
+    /// The workspace that it is or lies in.
+    pub workspace: Option<WorkspaceId>,
     /// The client's address.
     pub address: Option<IpAddr>,
     /// What became of it.
@@ -46,7 +48,7 @@ pub struct Use {
 }
 
 /// The columns of `daily_count` but for the count.
-type Key = (i64, String, String, &'static str, String, String, &'static str);
+type Key = (i64, String, String, &'static str, String, String, &'static str, String);
 
 #[derive(Clone, Default)]
 struct Pending {
@@ -130,6 +132,7 @@ impl Store {
             used.resource.to_string(),
             used.address.map(|address| address.to_string()).unwrap_or_default(),
             used.outcome.as_str(),
+            used.workspace.map(|workspace| workspace.to_string()).unwrap_or_default(),
         );
         add(&mut self.counts().lock().daily, key, 1, DAILY, shorten);
     }
@@ -205,14 +208,15 @@ impl Pending {
                 params![*minute, address, *count],
             )?;
         }
-        for ((day, actor, credential, action, resource, address, outcome), count) in &self.daily {
+        for ((day, actor, credential, action, resource, address, outcome, workspace), count) in &self.daily {
             books.execute(
                 Table::DailyCount,
-                "INSERT INTO daily_count (day, actor, credential, action, resource_id, address, outcome, count)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                "INSERT INTO daily_count
+                     (day, actor, credential, action, resource_id, address, outcome, count, workspace_id)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                  ON CONFLICT (day, actor, credential, action, resource_id, address, outcome)
                  DO UPDATE SET count = daily_count.count + excluded.count",
-                params![*day, actor, credential, *action, resource, address, *outcome, *count],
+                params![*day, actor, credential, *action, resource, address, *outcome, *count, workspace],
             )?;
         }
         Ok(())
@@ -232,6 +236,8 @@ fn split<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>) -> BTreeMap<K, V> {
 pub struct DailyCount {
     /// Days since the epoch.
     pub day: i64,
+    /// Who acted, as in the audit event.
+    pub actor: String,
     /// The credential, by kind and id; empty for none.
     pub credential: String,
     /// The action.
@@ -253,18 +259,39 @@ pub fn by_actor(reader: &mut Reader<'_>, actor: &str, day: i64, limit: i64) -> R
          ORDER BY day DESC, action, resource_id, address LIMIT $3",
         params![actor, day, limit],
     )?;
-    let read = |row: &Row| {
-        Ok(DailyCount {
-            day: row.get("day")?,
-            credential: row.get("credential")?,
-            action: row.get("action")?,
-            resource_id: row.get("resource_id")?,
-            address: row.get("address")?,
-            outcome: row.get("outcome")?,
-            count: row.get("count")?,
-        })
-    };
-    rows.iter().map(read).collect()
+    rows.iter().map(from_row).collect()
+}
+
+fn from_row(row: &Row) -> Result<DailyCount> {
+    Ok(DailyCount {
+        day: row.get("day")?,
+        actor: row.get("actor")?,
+        credential: row.get("credential")?,
+        action: row.get("action")?,
+        resource_id: row.get("resource_id")?,
+        address: row.get("address")?,
+        outcome: row.get("outcome")?,
+        count: row.get("count")?,
+    })
+}
+
+/// What was used in a workspace from `day` on, each kind of use once with the last day and the sum of its counts, the
+/// most frequent first.
+pub fn in_workspace(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    day: i64,
+    limit: i64,
+) -> Result<Vec<DailyCount>> {
+    let rows = reader.all(
+        "SELECT max(day) AS day, actor, credential, action, resource_id, address, outcome,
+                CAST(sum(count) AS BIGINT) AS count
+         FROM daily_count WHERE workspace_id = $1 AND day >= $2
+         GROUP BY actor, credential, action, resource_id, address, outcome
+         ORDER BY count DESC, actor, credential, action, resource_id, address, outcome LIMIT $3",
+        params![workspace.to_string(), day, limit],
+    )?;
+    rows.iter().map(from_row).collect()
 }
 
 /// Refusals of the unauthenticated since a moment, by address, the most first.

@@ -16,6 +16,7 @@ mod engine;
 pub mod filter;
 pub mod grant;
 pub mod group;
+pub mod guardrail;
 pub mod job;
 pub mod key;
 pub mod lease;

@@ -6,6 +6,7 @@ use wire::query::{FieldKind, Typed};
 use wire::sort::Sort;
 
 use crate::filter::Column;
+use crate::visibility::Closed;
 use crate::{Query, Reader, Row, Value, Writer, filter, redirect, visibility};
 
 pub(crate) const COLUMNS: &str =
@@ -193,7 +194,7 @@ pub static FIELDS: [(&str, FieldKind); 6] = filter::declared(&COLUMNS_BY_FIELD);
 pub fn list(
     reader: &mut Reader<'_>,
     workspace: WorkspaceId,
-    viewer: Principal,
+    (viewer, closed): (Principal, &Closed),
     filter: Option<&Typed>,
     sort: Option<Sort>,
     (limit, offset): (i64, i64),
@@ -203,7 +204,7 @@ pub fn list(
             .sql(" FROM project p WHERE p.deleted_on IS NULL AND p.workspace_id = ")
             .bind(workspace)
             .sql(" AND ");
-        visibility::projects(query, viewer);
+        visibility::projects(query, viewer, closed);
         if let Some(filter) = filter {
             query.sql(" AND ");
             filter::push(query, filter, &COLUMNS_BY_FIELD)?;

@@ -10,7 +10,7 @@ use wire::sort::Sort;
 
 use crate::bookkeeping::{Bookkeeping, NOTE_SIZE, Table};
 use crate::filter::Column;
-use crate::visibility::AtLeast;
+use crate::visibility::{AtLeast, Closed};
 use crate::workspace::WorkspaceName;
 use crate::{
     Query, Reader, Row, Writer, credential, filter, grant, project, redirect, visibility, workspace,
@@ -347,6 +347,8 @@ pub static FIELDS: [(&str, FieldKind); 19] = filter::declared(&COLUMNS_BY_FIELD)
 pub struct ListRequest {
     /// Who looks.
     pub viewer: Principal,
+    /// What guardrails close to them.
+    pub closed: Closed,
     /// In which workspace; all of them without one.
     pub workspace: Option<WorkspaceId>,
     /// In which project.
@@ -377,7 +379,7 @@ pub fn list(reader: &mut Reader<'_>, request: &ListRequest) -> Result<(Vec<Locat
             query.sql(" AND r.project_id = ").bind(project);
         }
         query.sql(" AND ");
-        visibility::repositories(query, request.viewer, request.at_least);
+        visibility::repositories(query, request.viewer, request.at_least, &request.closed);
         if let Some(filter) = &request.filter {
             query.sql(" AND ");
             filter::push(query, filter, &COLUMNS_BY_FIELD)?;

@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     4 "0004_workspace_token";
     5 "0005_second_step";
     6 "0006_audit_find";
+    7 "0007_guardrail";
 };
 
 #[cfg(test)]

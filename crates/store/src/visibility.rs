@@ -3,7 +3,7 @@
 //! Lists cannot ask the access model row by row. These conditions say the same as its policies about reading, over
 //! the same grants; a property test of `service` holds the two against each other in random worlds.
 
-use model::{Principal, Resource, UserId};
+use model::{Principal, Resource, UserId, WorkspaceId};
 
 use crate::Query;
 
@@ -20,6 +20,56 @@ pub enum AtLeast {
     Admin,
     /// Owner of the workspace.
     Owner,
+}
+
+/// What guardrails close to a viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closed {
+    /// The workspaces whose private content is closed.
+    pub private_in: Vec<WorkspaceId>,
+    /// Whether the instance lets nothing be public. What a single workspace says of that is in the store.
+    pub nothing_public: bool,
+}
+
+impl Closed {
+    /// Nothing is closed.
+    pub const NOTHING: Self = Self { private_in: Vec::new(), nothing_public: false };
+}
+
+/// What a condition speaks of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Repositories,
+    Projects,
+}
+
+/// That it is public, where anything may be.
+fn public(query: &mut Query, about: About, closed: &Closed) {
+    if closed.nothing_public {
+        query.sql("1 = 0");
+        return;
+    }
+    query.sql(match about {
+        About::Repositories => {
+            "(NOT r.private AND NOT EXISTS (SELECT 1 FROM guardrail c WHERE c.scope_id = r.workspace_id"
+        }
+        About::Projects => {
+            "(NOT p.private AND NOT EXISTS (SELECT 1 FROM guardrail c WHERE c.scope_id = p.workspace_id"
+        }
+    });
+    query.sql(" AND c.name = 'private-only' AND c.mode = 'on'))");
+}
+
+/// That guardrails do not close it.
+fn open(query: &mut Query, about: About, closed: &Closed) {
+    if closed.private_in.is_empty() {
+        return;
+    }
+    query.sql(match about {
+        About::Repositories => " AND (NOT r.private OR r.workspace_id NOT IN ",
+        About::Projects => " AND (NOT p.private OR p.workspace_id NOT IN ",
+    });
+    query.bind_list(closed.private_in.iter().copied()).sql(")");
 }
 
 /// A grant of at least a level to a user, directly or through a group. `levels` are SQL lists per kind of resource.
@@ -51,12 +101,20 @@ fn granted(query: &mut Query, user: UserId, at_least: AtLeast, with_repository: 
 }
 
 /// Adds the condition under which `viewer` may see repository `r`.
-pub(crate) fn repositories(query: &mut Query, viewer: Principal, at_least: AtLeast) {
+pub(crate) fn repositories(query: &mut Query, viewer: Principal, at_least: AtLeast, closed: &Closed) {
+    query.sql("(");
+    may_see_repository(query, viewer, at_least, closed);
+    open(query, About::Repositories, closed);
+    query.sql(")");
+}
+
+fn may_see_repository(query: &mut Query, viewer: Principal, at_least: AtLeast, closed: &Closed) {
     match viewer {
         Principal::User(user) => {
             query.sql("(");
             if at_least == AtLeast::Visible {
-                query.sql("NOT r.private OR ");
+                public(query, About::Repositories, closed);
+                query.sql(" OR ");
             }
             granted(query, user, at_least, true);
             query.sql(")");
@@ -76,7 +134,7 @@ pub(crate) fn repositories(query: &mut Query, viewer: Principal, at_least: AtLea
             }
         },
         Principal::Anonymous if at_least == AtLeast::Visible => {
-            query.sql("NOT r.private");
+            public(query, About::Repositories, closed);
         }
         Principal::Anonymous | Principal::Operator | Principal::System => {
             query.sql("1 = 0");
@@ -85,10 +143,19 @@ pub(crate) fn repositories(query: &mut Query, viewer: Principal, at_least: AtLea
 }
 
 /// Adds the condition under which `viewer` may see project `p`.
-pub(crate) fn projects(query: &mut Query, viewer: Principal) {
+pub(crate) fn projects(query: &mut Query, viewer: Principal, closed: &Closed) {
+    query.sql("(");
+    may_see_project(query, viewer, closed);
+    open(query, About::Projects, closed);
+    query.sql(")");
+}
+
+fn may_see_project(query: &mut Query, viewer: Principal, closed: &Closed) {
     match viewer {
         Principal::User(user) => {
-            query.sql("(NOT p.private OR ");
+            query.sql("(");
+            public(query, About::Projects, closed);
+            query.sql(" OR ");
             granted(query, user, AtLeast::Visible, false);
             query.sql(")");
         }
@@ -104,7 +171,7 @@ pub(crate) fn projects(query: &mut Query, viewer: Principal) {
             }
         },
         Principal::Anonymous => {
-            query.sql("NOT p.private");
+            public(query, About::Projects, closed);
         }
         Principal::Operator | Principal::System => {
             query.sql("1 = 0");

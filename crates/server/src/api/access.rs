@@ -47,7 +47,7 @@ pub async fn who_can(cx: Cx) -> Result<Response> {
     let size = i64::try_from(able.len()).ok();
     let (skip, take) = (usize::try_from(wanted.offset), usize::try_from(wanted.limit));
     let values = able.into_iter().skip(skip.unwrap_or(usize::MAX)).take(take.unwrap_or(0)).collect();
-    page(&cx, &request, Listing { values, size }, |able| WhoCan {
+    page(&cx, &request, Listing { values, size, more: false }, |able| WhoCan {
         principal: able.principal,
         path: able.path,
     })

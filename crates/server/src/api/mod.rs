@@ -7,6 +7,7 @@ pub mod audit_event;
 pub mod audit_export;
 pub mod audit_refusal;
 pub mod audit_stream;
+pub mod guardrail;
 pub mod member;
 pub mod member_group;
 pub mod operator;
@@ -53,7 +54,7 @@ fn page<T, U: Serialize>(
 ) -> Result<Response> {
     let total = match list.size.and_then(|size| u64::try_from(size).ok()) {
         Some(size) => Total::Known(size),
-        None => Total::Unknown { more: list.values.len() >= usize::try_from(request.pagelen).unwrap_or(0) },
+        None => Total::Unknown { more: list.more },
     };
     let values = list.values.into_iter().map(shape).collect();
     answer::json(StatusCode::OK, &Page::list(values, request, total, &here(cx), &cx.query))
@@ -115,6 +116,17 @@ fn bound_to(cx: &Cx, document: &impl Serialize) -> Result<bool> {
         true => Ok(true),
         false => Err(Error::PreconditionFailed(
             "this has changed since you read it: read it again, then send the change".to_owned(),
+        )),
+    }
+}
+
+/// The same for a document that is always sent whole: it has to say which one it replaces.
+fn must_be_bound_to(cx: &Cx, document: &impl Serialize) -> Result<()> {
+    match cx.headers.contains_key(header::IF_MATCH) {
+        true => bound_to(cx, document).map(drop),
+        false => Err(Error::PreconditionFailed(
+            "read this first and send its `ETag` as `If-Match`, so that nobody else's change is lost"
+                .to_owned(),
         )),
     }
 }

@@ -30,6 +30,35 @@ pub(super) enum Admin {
         /// For whom
         username: String,
     },
+    /// See guardrails, and switch them off when they lock everybody out
+    #[command(subcommand)]
+    Guardrails(Guardrails),
+}
+
+/// The commands below `admin guardrails`.
+#[derive(Subcommand)]
+pub(super) enum Guardrails {
+    /// Show what holds in a workspace, or what the instance asks of all
+    Show {
+        #[command(flatten)]
+        place: Place,
+        /// The workspace; the instance's own without one
+        workspace: Option<String>,
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Switch every guardrail and own rule of a workspace off, or of the instance; nothing that was set is lost
+    Reset {
+        #[command(flatten)]
+        place: Place,
+        /// The workspace
+        #[arg(required_unless_present = "instance")]
+        workspace: Option<String>,
+        /// The instance's own instead
+        #[arg(long, conflicts_with = "workspace")]
+        instance: bool,
+    },
 }
 
 /// Who a new user is.
@@ -136,6 +165,7 @@ pub(super) async fn run(admin: Admin) -> Result<Verdict> {
         Admin::User(user) => run_user(user).await,
         Admin::Token(token) => run_token(token).await,
         Admin::ResetLink { place, username } => run_reset_link(&place, &username).await,
+        Admin::Guardrails(guardrails) => run_guardrails(guardrails).await,
     }?;
     Ok(Verdict::Good)
 }
@@ -294,6 +324,75 @@ async fn run_token(token: Token) -> Result<()> {
             output.line("revoked: it opens nothing from the next request on")
         }
     }
+}
+
+async fn run_guardrails(guardrails: Guardrails) -> Result<()> {
+    let output = Output::new();
+    match guardrails {
+        Guardrails::Show { place, workspace, json } => {
+            let path = match &workspace {
+                Some(workspace) => format!("/api/workspaces/{}/guardrails", segment(workspace)?),
+                None => "/api/guardrails".to_owned(),
+            };
+            let shown = ask(&place, Method::GET, &path, None).await?;
+            match json {
+                true => output.json(&shown),
+                false => show_guardrails(&output, &shown),
+            }
+        }
+        Guardrails::Reset { place, workspace, .. } => {
+            let path = match &workspace {
+                Some(workspace) => {
+                    format!("/api/operator/workspaces/{}/guardrails/reset", segment(workspace)?)
+                }
+                None => "/api/operator/guardrails/reset".to_owned(),
+            };
+            ask(&place, Method::POST, &path, None).await?;
+            output.line("every guardrail is off from the next request on; what was set is kept")
+        }
+    }
+}
+
+/// One line for each guardrail: its mode, and what goes with it.
+fn show_guardrails(output: &Output, shown: &Value) -> Result<()> {
+    let names = [
+        "ip_allowlist",
+        "second_step",
+        "private_only",
+        "no_forks_outside",
+        "credential_lifetime",
+        "credential_kinds",
+        "identity_provider",
+    ];
+    let list =
+        |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    for name in names {
+        let Some(one) = shown.get(name) else { continue };
+        let floor =
+            shown.get("floor").and_then(|floor| floor.get(name)).map_or("off", |floor| text(floor, "mode"));
+        let floor = if floor == "off" { String::new() } else { format!("  (the instance: {floor})") };
+        let with = match name {
+            "ip_allowlist" => list(one, "ranges").iter().map(|line| text(line, "range").to_owned()).collect(),
+            "credential_kinds" => {
+                list(one, "kinds").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            }
+            "credential_lifetime" => {
+                let days = one.get("days").and_then(Value::as_i64).filter(|days| *days > 0);
+                days.map(|days| format!("{days} days")).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        output.line(format_args!("{:<20} {:<7} {}{floor}", name, text(one, "mode"), with.join(" ")))?;
+    }
+    for rule in list(shown, "own_rules") {
+        output.line(format_args!(
+            "{:<20} {:<7} {}",
+            text(&rule, "name"),
+            text(&rule, "mode"),
+            text(&rule, "description")
+        ))?;
+    }
+    Ok(())
 }
 
 /// A name as one segment of a path. None of ours needs encoding but the braces of an id.

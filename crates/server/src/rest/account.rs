@@ -40,7 +40,7 @@ pub async fn emails(cx: Cx) -> Result<Response> {
     let user = cx.service()?.own_account(&cx.caller).await?;
     let shape = Shape::of(&cx);
     let values = if window.offset == 0 { vec![user.email.to_string()] } else { Vec::new() };
-    let list = Listing { values, size: Some(1) };
+    let list = Listing { values, size: Some(1), more: false };
     let here = shape.api(&["user", "emails"]);
     let page = page(&cx, &request, list, &here, |email| EmailAddress::primary(&shape.base, email));
     send(&cx, StatusCode::OK, &page)

@@ -115,7 +115,7 @@ fn page<T, U>(
 ) -> Page<U> {
     let total = match list.size.and_then(|size| u64::try_from(size).ok()) {
         Some(size) => Total::Known(size),
-        None => Total::Unknown { more: list.values.len() >= usize::try_from(request.pagelen).unwrap_or(0) },
+        None => Total::Unknown { more: list.more },
     };
     Page::list(list.values.into_iter().map(shape).collect(), request, total, here, &cx.query)
 }

@@ -121,9 +121,9 @@ async fn list(mut cx: Cx, groups: bool) -> Result<Response> {
             shape.api(&["workspaces", workspace, "projects", project, "permissions-config", kind])
         }
     };
-    let size = grants.size;
+    let (size, more) = (grants.size, grants.more);
     let values = grants.values.into_iter().map(|grant| shown(&shape, &on, grant)).collect::<Result<_>>()?;
-    let list = service::Listing { values, size };
+    let list = service::Listing { values, size, more };
     send(&cx, StatusCode::OK, &page(&cx, &request, list, &here, |value: Value| value))
 }
 

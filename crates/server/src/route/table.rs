@@ -187,7 +187,7 @@ pub static ROUTES: &[Route] = &[
     get("/2.0/repositories/{workspace}/{repo_slug}/filehistory/{commit}/{*path}", "list_file_history", "source").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket").built(|cx| Box::pin(rest::commit::file_history(cx))),
     // /2.0/repositories/{workspace}/{repo_slug}/forks
     get("/2.0/repositories/{workspace}/{repo_slug}/forks", "list_forks", "repositories").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket"),
-    post("/2.0/repositories/{workspace}/{repo_slug}/forks", "fork_repository", "repositories").asks(RepositoryRead, Repository).scopes("repository:write", "read:repository:bitbucket write:repository:bitbucket"),
+    post("/2.0/repositories/{workspace}/{repo_slug}/forks", "fork_repository", "repositories").asks(RepositoryFork, Repository).scopes("repository:write", "read:repository:bitbucket write:repository:bitbucket"),
     // /2.0/repositories/{workspace}/{repo_slug}/hooks
     get("/2.0/repositories/{workspace}/{repo_slug}/hooks", "list_hooks", "repositories").asks(RepositoryAdmin, Repository).scopes("webhook", "read:webhook:bitbucket").rate(RateClass::Webhooks),
     post("/2.0/repositories/{workspace}/{repo_slug}/hooks", "create_hook", "repositories").asks(RepositoryAdmin, Repository).scopes("webhook", "read:webhook:bitbucket write:webhook:bitbucket").rate(RateClass::Webhooks),
@@ -432,6 +432,11 @@ pub static ROUTES: &[Route] = &[
     get("/api/workspaces/{workspace}/member-groups", "api_list_member_groups", "workspaces").asks(MemberList, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member_group::list(cx))),
     put("/api/workspaces/{workspace}/member-groups/{group_slug}", "api_set_member_group", "workspaces").asks(MemberSet, Workspace).api("workspace:admin").sample(Sample::json(r#"{"permission":"member"}"#)).built(|cx| Box::pin(api::member_group::set(cx))),
     delete("/api/workspaces/{workspace}/member-groups/{group_slug}", "api_remove_member_group", "workspaces").asks(MemberRemove, Workspace).api("workspace:admin").built(|cx| Box::pin(api::member_group::remove(cx))),
+    // /api: guardrails
+    get("/api/workspaces/{workspace}/guardrails", "api_get_workspace_guardrails", "guardrails").asks(GuardrailRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::guardrail::get(cx))),
+    put("/api/workspaces/{workspace}/guardrails", "api_set_workspace_guardrails", "guardrails").asks(GuardrailUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
+    get("/api/guardrails", "api_get_guardrails", "guardrails").asks(GuardrailRead, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::get(cx))),
+    put("/api/guardrails", "api_set_guardrails", "guardrails").asks(GuardrailUpdate, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
     // /api: access tokens
     get("/api/workspaces/{workspace}/access-tokens", "api_list_workspace_access_tokens", "access-tokens").asks(AccessTokenList, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::list(cx))),
     post("/api/workspaces/{workspace}/access-tokens", "api_create_workspace_access_token", "access-tokens").asks(AccessTokenCreate, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::create(cx))),
@@ -465,6 +470,8 @@ pub static ROUTES: &[Route] = &[
     post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::init(cx))),
     get("/api/operator/verification", "api_operator_verify_audit", "operator").asks(AuditRead, Instance).api("audit:read").operator_only().built(|cx| Box::pin(api::operator::verify(cx))),
     get("/api/operator/health", "api_operator_get_health", "operator").asks(UserList, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::health(cx))),
+    post("/api/operator/guardrails/reset", "api_operator_reset_guardrails", "operator").asks(GuardrailUpdate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::guardrail::reset(cx))),
+    post("/api/operator/workspaces/{workspace}/guardrails/reset", "api_operator_reset_workspace_guardrails", "operator").asks(GuardrailUpdate, Workspace).api("workspace:admin").operator_only().built(|cx| Box::pin(api::guardrail::reset(cx))),
     get("/api/openapi.json", "api_get_openapi", "openapi").asks(AccountRead, Caller).public().built(|cx| Box::pin(openapi::serve(cx))),
     // Pages. Addresses are those that the published interface gives in its `html` links
     page("/assets/{name}", "page_asset").asks(AccountRead, Caller).public().built(|cx| Box::pin(pages::shown(cx, pages::asset::get))),

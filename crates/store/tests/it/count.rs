@@ -14,6 +14,7 @@ both_engines! {
             credential: None,
             action: Action::RepositoryRead,
             resource: Resource::Instance,
+            workspace: None,
             address: "127.0.0.1".parse().ok(),
             outcome: Outcome::Done,
         };

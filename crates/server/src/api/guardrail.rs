@@ -1,0 +1,64 @@
+//! Guardrails of a workspace, and those that the instance asks of every workspace.
+
+use std::collections::BTreeMap;
+
+use axum::http::StatusCode;
+use model::Result;
+use service::{GuardrailView, NewGuardrails};
+use wire::api::{Guardrails, GuardrailsUpdate};
+
+use super::{admitted, document, must_be_bound_to};
+use crate::http::{Cx, Response};
+
+fn shape(view: &GuardrailView) -> Guardrails {
+    let changed: BTreeMap<_, _> =
+        view.changed.iter().map(|(name, change)| (name.clone(), (change.by.clone(), change.on))).collect();
+    let floor = view.floor.as_ref().map(|floor| Box::new(Guardrails::of(floor, &BTreeMap::new())));
+    Guardrails { floor, ..Guardrails::of(&view.guardrails, &changed) }
+}
+
+/// The workspace that the path names; none of the instance's own rows.
+fn workspace(cx: &Cx) -> Option<&str> {
+    Some(cx.param("workspace")).filter(|name| !name.is_empty())
+}
+
+fn new(body: &GuardrailsUpdate) -> Result<NewGuardrails> {
+    Ok(NewGuardrails {
+        guardrails: body.guardrails()?,
+        confirm_lockout: body.confirm_lockout,
+        confirm_wide_ranges: body.confirm_wide_ranges,
+    })
+}
+
+/// `GET /api/workspaces/{workspace}/guardrails` and `GET /api/guardrails`
+///
+/// # Errors
+/// When the caller administers neither the workspace nor, of the instance's own, the instance.
+pub async fn get(cx: Cx) -> Result<Response> {
+    let view = admitted(&cx)?.guardrails(&cx.caller, workspace(&cx)).await?;
+    document(StatusCode::OK, &shape(&view))
+}
+
+/// `PUT /api/workspaces/{workspace}/guardrails` and `PUT /api/guardrails`
+///
+/// # Errors
+/// When the caller may not, the body is not what it must be, the document has changed, or the caller would be locked
+/// out by it.
+pub async fn set(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: GuardrailsUpdate = cx.json().await?;
+    let service = cx.service()?;
+    let seen = service.guardrails(&cx.caller, workspace(&cx)).await?;
+    must_be_bound_to(&cx, &shape(&seen))?;
+    let view = service.set_guardrails(&cx.caller, workspace(&cx), new(&body)?, seen).await?;
+    document(StatusCode::OK, &shape(&view))
+}
+
+/// `POST /api/operator/guardrails/reset` and `POST /api/operator/workspaces/{workspace}/guardrails/reset`: all off.
+///
+/// # Errors
+/// When anybody but the command line asks, or there is no such workspace.
+pub async fn reset(cx: Cx) -> Result<Response> {
+    let view = admitted(&cx)?.reset_guardrails(&cx.caller, workspace(&cx)).await?;
+    document(StatusCode::OK, &shape(&view))
+}
