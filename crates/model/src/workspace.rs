@@ -11,8 +11,6 @@ pub struct Workspace {
     pub slug: WorkspaceSlug,
     /// The name that people read.
     pub name: DisplayName,
-    /// The longest life, in days, that a credential bound to it may be given. Without it there is no limit.
-    pub maximum_token_days: Option<i64>,
     /// When it was made.
     pub created_on: Timestamp,
     /// When it was last changed.

@@ -42,7 +42,12 @@ pub async fn compare(path: &Path, schema: &Schema, old: &PolicySet, new: &Policy
 }
 
 /// A question that `from` allows and `to` does not.
-async fn lost(from: &Rules, to: &Rules, kind: &Kind, solver: &mut Solver) -> Result<Option<Counterexample>> {
+pub(crate) async fn lost(
+    from: &Rules,
+    to: &Rules,
+    kind: &Kind,
+    solver: &mut Solver,
+) -> Result<Option<Counterexample>> {
     let (before, after) =
         (set(from.relevant(kind).iter().cloned())?, set(to.relevant(kind).iter().cloned())?);
     let (first, second) = (from.compile(&before, kind)?, to.compile(&after, kind)?);

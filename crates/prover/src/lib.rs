@@ -13,6 +13,7 @@
 pub mod claim;
 mod compare;
 mod counterexample;
+mod examine;
 pub mod invariant;
 mod report;
 mod rules;
@@ -20,6 +21,7 @@ mod solver;
 
 pub use compare::{Comparison, compare};
 pub use counterexample::Counterexample;
+pub use examine::{Finding, examine};
 pub use invariant::{INVARIANTS, Invariant};
 pub use report::{Line, Report, Verdict, prove, prove_all};
 pub use rules::Rules;

@@ -75,6 +75,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_set_workspace_guardrails" | "api_set_guardrails" => {
             changes::<api::GuardrailsUpdate, api::Guardrails>()
         }
+        "api_get_workspace_guardrails_effect" => changes::<api::GuardrailsUpdate, api::Effect>(),
         "api_list_members" => tells::<Page<api::Member>>(),
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
         "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),

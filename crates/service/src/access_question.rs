@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{
-    Action, Credential, CredentialId, Error, GroupId, GroupSlug, Holder, Resource, ResourceKind, Result,
-    ScopeSet, Subject, User, UserId, Username, WorkspaceId, act,
+    Action, Credential, CredentialId, Error, GroupId, GroupSlug, GuardrailMode, Holder, Resource,
+    ResourceKind, Result, ScopeSet, Subject, User, UserId, Username, WorkspaceId, act,
 };
 use policy::{Decision, GrantFact, PrincipalFacts, Question};
 use store::Reader;
@@ -259,6 +259,10 @@ impl Service {
             Asked::Anonymous => ScopeSet::NONE,
             _ => usual_scopes(action).for_kind(credential),
         };
+        let token = match asked {
+            Asked::Token(token) => Some(token.as_ref()),
+            _ => None,
+        };
         let question = Question {
             action,
             principal: &principal,
@@ -267,10 +271,7 @@ impl Service {
             held,
             required,
             credential,
-            guardrails: place.ground.guard.facts_about(match asked {
-                Asked::Token(token) => Some(token),
-                _ => None,
-            }),
+            guardrails: place.ground.guard.facts_about(token, GuardrailMode::On),
         };
         let decision = self.model.decide(&question);
         let group = |id: GroupId| groups.get(&id).cloned().unwrap_or_else(|| format!("group {id}"));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{
     Action, Credential, GuardrailKind, GuardrailMode, Guardrails, Holder, Permission, Project, ProjectId,
-    RepositoryId, Result, ScopeSet, Workspace, WorkspaceId, WorkspacePermission,
+    RepositoryId, Result, ScopeSet, SignInMethod, Workspace, WorkspaceId, WorkspacePermission,
 };
 use policy::{AccessModel, EntryKinds, GrantFact, OwnRules, Question, ResourceFacts};
 use store::Reader;
@@ -23,6 +23,8 @@ const MOST: usize = 10_000;
 
 /// The guardrails of one workspace and those of the instance below them.
 pub(crate) struct Guard {
+    /// Where they hold; none for what the instance has set.
+    workspace: Option<WorkspaceId>,
     /// What the instance has set.
     pub(crate) floor: Guardrails,
     /// What the workspace has set.
@@ -47,7 +49,12 @@ pub(crate) fn life_days(credential: &Credential) -> Option<i64> {
 impl Guard {
     /// Guardrails as they are set. A rule that can no longer be read refuses everything but being mended: it was made
     /// to refuse, and nobody knows any more what.
-    pub(crate) fn new(model: &AccessModel, floor: Guardrails, own: Guardrails) -> Result<Self> {
+    pub(crate) fn new(
+        model: &AccessModel,
+        workspace: Option<WorkspaceId>,
+        floor: Guardrails,
+        own: Guardrails,
+    ) -> Result<Self> {
         let rules = |at_least: GuardrailMode| {
             let meant = own.own_rules.iter().filter(|rule| rule.mode >= at_least);
             let mut checked = Vec::new();
@@ -65,7 +72,7 @@ impl Guard {
             if checked.is_empty() { Ok(None) } else { OwnRules::new(checked).map(Some) }
         };
         let (holding, reported) = (rules(GuardrailMode::On)?, rules(GuardrailMode::Report)?);
-        Ok(Self { floor, own, rules: holding, reported })
+        Ok(Self { workspace, floor, own, rules: holding, reported })
     }
 
     /// Whether anything would be refused that is not.
@@ -84,12 +91,22 @@ impl Guard {
         facts.address_allowed = self.allows(caller.address(), at_least);
         facts.credential_days = caller.credential().and_then(life_days);
         facts.address = caller.address();
+        // A provider is a workspace's and is named by its id: another workspace's says nothing here.
+        facts.by_provider = caller.session().map(|session| {
+            let begun = session.method == SignInMethod::OpenIdConnect;
+            let here = self.workspace.map(|id| id.to_string());
+            begun && here.is_some() && session.provider == here
+        });
         facts
     }
 
     /// The same for a question about somebody who is not asking: what only a request tells is left open.
-    pub(crate) fn facts_about(&self, credential: Option<&Credential>) -> policy::Guardrails<'_> {
-        let mut facts = self.settings(GuardrailMode::On);
+    pub(crate) fn facts_about(
+        &self,
+        credential: Option<&Credential>,
+        at_least: GuardrailMode,
+    ) -> policy::Guardrails<'_> {
+        let mut facts = self.settings(at_least);
         facts.credential_days = credential.and_then(life_days);
         facts
     }
@@ -139,7 +156,6 @@ impl Guard {
                 self.reported.as_ref()
             },
             credential_days: None,
-            // Nothing begins a session yet through a workspace's provider.
             by_provider: None,
             address: None,
         }
@@ -169,8 +185,13 @@ pub(crate) struct Guards {
 
 impl Guards {
     pub(crate) fn new() -> Self {
-        let none =
-            Guard { floor: Guardrails::default(), own: Guardrails::default(), rules: None, reported: None };
+        let none = Guard {
+            workspace: None,
+            floor: Guardrails::default(),
+            own: Guardrails::default(),
+            rules: None,
+            reported: None,
+        };
         Self { none: Arc::new(none), kept: Mutex::new(HashMap::new()) }
     }
 
@@ -196,7 +217,7 @@ impl Guards {
         }
         let (floor, own) =
             (store::guardrail::read(&settings.instance)?, store::guardrail::read(&settings.workspace)?);
-        let guard = Arc::new(Guard::new(model, floor, own)?);
+        let guard = Arc::new(Guard::new(model, workspace, floor, own)?);
         let mut kept = kept();
         if kept.len() >= MOST {
             kept.clear();

@@ -140,7 +140,7 @@ fn fit(new: &NewGuardrails) -> Result<()> {
 }
 
 impl Service {
-    async fn guardrail_ground(
+    pub(crate) async fn guardrail_ground(
         &self,
         caller: &Caller,
         workspace: Option<&str>,
@@ -242,7 +242,7 @@ impl Service {
     }
 
     /// The guardrails as they would be, if they are ones that can be.
-    async fn candidate(
+    pub(crate) async fn candidate(
         &self,
         new: &NewGuardrails,
         scope: Option<WorkspaceId>,
@@ -275,11 +275,11 @@ impl Service {
             }
         }
         let floor = seen.floor.clone().unwrap_or_default();
-        Guard::new(&self.model, floor, new.guardrails.clone())
+        Guard::new(&self.model, scope, floor, new.guardrails.clone())
     }
 
     /// Whether the one who saves could change guardrails again by the same way; else why not.
-    fn keeps_in(
+    pub(crate) fn keeps_in(
         &self,
         caller: &Caller,
         ground: &Ground<Option<WorkspaceId>>,

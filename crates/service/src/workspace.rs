@@ -16,15 +16,13 @@ pub struct WorkspaceChange {
     pub slug: Option<WorkspaceSlug>,
     /// A new name.
     pub name: Option<DisplayName>,
-    /// The longest life of a credential in days; `Some(None)` lifts the limit.
-    pub maximum_token_days: Option<Option<i64>>,
     /// Only if the workspace is still as this: what the client has seen.
     pub only_if: Option<Workspace>,
 }
 
 fn shown(workspace: &Workspace) -> Value {
     json!({
-        "slug": workspace.slug, "name": workspace.name, "maximum_token_days": workspace.maximum_token_days,
+        "slug": workspace.slug, "name": workspace.name,
     })
 }
 
@@ -78,14 +76,8 @@ impl Service {
     ) -> Result<Workspace> {
         let permit = self.permit(caller, act::WorkspaceCreate, &self.instance_ground())?;
         let now = self.clock.now();
-        let workspace = Workspace {
-            id: WorkspaceId::new(&self.random),
-            slug,
-            name,
-            maximum_token_days: None,
-            created_on: now,
-            updated_on: now,
-        };
+        let workspace =
+            Workspace { id: WorkspaceId::new(&self.random), slug, name, created_on: now, updated_on: now };
         let (made, owner) = (workspace.clone(), caller.as_user().map(|user| user.id));
         self.store
             .write(&permit, move |writer| {
@@ -111,11 +103,6 @@ impl Service {
     ) -> Result<Workspace> {
         let ground = self.workspace_ground(caller, name).await?;
         let permit = self.permit(caller, act::WorkspaceUpdate, &ground)?;
-        if let Some(Some(days)) = change.maximum_token_days
-            && !(1..=3650).contains(&days)
-        {
-            return Err(Error::invalid_field("maximum_token_days", "use 1 to 3650, or null for no limit"));
-        }
         let (id, now) = (ground.subject.id, self.clock.now());
         self.store
             .write(&permit, move |writer| {
@@ -127,7 +114,6 @@ impl Service {
                 let mut after = before.clone();
                 after.slug = change.slug.clone().unwrap_or(after.slug);
                 after.name = change.name.clone().unwrap_or(after.name);
-                after.maximum_token_days = change.maximum_token_days.unwrap_or(after.maximum_token_days);
                 after.updated_on = now;
                 store::workspace::update(writer, &before, &after)?;
                 writer.note(shown(&before), shown(&after));

@@ -13,3 +13,6 @@ CREATE TABLE guardrail (
 -- The workspace that was used: what guardrails would have done is worked out from its counts.
 ALTER TABLE daily_count ADD COLUMN workspace_id TEXT NOT NULL DEFAULT '';
 CREATE INDEX daily_count_workspace ON daily_count (workspace_id, day);
+
+-- How long credentials may live is a guardrail now; nothing could set this.
+ALTER TABLE workspace DROP COLUMN maximum_token_days;

@@ -157,3 +157,21 @@ pub fn bound_to(reader: &mut Reader<'_>, chain: &[Uuid], now: Timestamp) -> Resu
     query.sql(") ORDER BY name, id");
     reader.query(&query)?.iter().map(from_row).collect()
 }
+
+/// The living credentials that may reach a workspace: its access tokens, and whatever some users made; by kind and name.
+pub fn reaching(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    users: &[UserId],
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Credential>> {
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" FROM credential WHERE revoked_on IS NULL AND (workspace_id = ").bind(workspace);
+    if !users.is_empty() {
+        query.sql(" OR user_id IN ").bind_list(users.iter().copied());
+    }
+    query.sql(") AND (expires_on IS NULL OR expires_on > ").bind(now);
+    query.sql(") ORDER BY kind, name, id LIMIT ").bind(limit);
+    reader.query(&query)?.iter().map(from_row).collect()
+}

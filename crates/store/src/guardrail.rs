@@ -97,6 +97,19 @@ pub fn granted_in(reader: &mut Reader<'_>, user: UserId) -> Result<Vec<Workspace
     rows.iter().map(|row| Ok(WorkspaceId::from_uuid(row.get("workspace_id")?))).collect()
 }
 
+/// The active users who are granted anything in a workspace, themselves or through a group, by username.
+pub fn granted_to(reader: &mut Reader<'_>, workspace: WorkspaceId, limit: i64) -> Result<Vec<UserId>> {
+    let rows = reader.all(
+        "SELECT u.id FROM user_account u WHERE u.active AND u.deleted_on IS NULL AND
+               (u.id IN (SELECT subject_id FROM access_grant WHERE subject_kind = 'user' AND workspace_id = $1)
+                OR u.id IN (SELECT m.user_id FROM group_member m JOIN access_grant g ON g.subject_id = m.group_id
+                            WHERE g.subject_kind = 'group' AND g.workspace_id = $1))
+         ORDER BY u.username_folded LIMIT $2",
+        params![workspace, limit],
+    )?;
+    rows.iter().map(|row| Ok(UserId::from_uuid(row.get("id")?))).collect()
+}
+
 /// Whether any workspace has rules of its own that hold.
 pub fn own_rules_anywhere(reader: &mut Reader<'_>) -> Result<bool> {
     let sql = "SELECT 1 AS one FROM guardrail WHERE mode = 'on' AND name LIKE 'own-rule:%' LIMIT 1";

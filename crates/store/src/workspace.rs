@@ -7,7 +7,7 @@ use model::{
 
 use crate::{Query, Reader, Row, Value, Writer, redirect, user};
 
-const COLUMNS: &str = "w.id, w.slug, w.name, w.maximum_token_days, w.created_on, w.updated_on";
+const COLUMNS: &str = "w.id, w.slug, w.name, w.created_on, w.updated_on";
 
 /// How a workspace is named in a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,6 @@ pub(crate) fn from_row(row: &Row) -> Result<Workspace> {
         id: WorkspaceId::from_uuid(row.get("id")?),
         slug: row.parse("slug")?,
         name: row.parse("name")?,
-        maximum_token_days: row.get("maximum_token_days")?,
         created_on: row.get("created_on")?,
         updated_on: row.get("updated_on")?,
     })
@@ -94,13 +93,12 @@ pub fn insert(writer: &mut Writer<'_>, workspace: &Workspace) -> Result<()> {
     redirect::forget_workspace(writer, &workspace.slug)?;
     writer
         .execute(
-            "INSERT INTO workspace (id, slug, name, maximum_token_days, created_on, updated_on)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO workspace (id, slug, name, created_on, updated_on)
+             VALUES ($1, $2, $3, $4, $5)",
             &[
                 workspace.id.into(),
                 workspace.slug.as_str().into(),
                 workspace.name.as_str().into(),
-                workspace.maximum_token_days.into(),
                 workspace.created_on.into(),
                 workspace.updated_on.into(),
             ],
@@ -126,12 +124,11 @@ pub fn update(writer: &mut Writer<'_>, before: &Workspace, after: &Workspace) ->
     }
     writer
         .execute(
-            "UPDATE workspace SET slug = $2, name = $3, maximum_token_days = $4, updated_on = $5 WHERE id = $1",
+            "UPDATE workspace SET slug = $2, name = $3, updated_on = $4 WHERE id = $1",
             &[
                 after.id.into(),
                 after.slug.as_str().into(),
                 after.name.as_str().into(),
-                after.maximum_token_days.into(),
                 after.updated_on.into(),
             ],
         )

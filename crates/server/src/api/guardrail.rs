@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use model::Result;
 use service::{GuardrailView, NewGuardrails};
-use wire::api::{Guardrails, GuardrailsUpdate};
+use wire::api::{Effect, EffectEntry, Guardrails, GuardrailsUpdate, RuleFinding};
 
 use super::{admitted, document, must_be_bound_to};
-use crate::http::{Cx, Response};
+use crate::http::{Cx, Response, answer};
 
 fn shape(view: &GuardrailView) -> Guardrails {
     let changed: BTreeMap<_, _> =
@@ -61,4 +61,39 @@ pub async fn set(mut cx: Cx) -> Result<Response> {
 pub async fn reset(cx: Cx) -> Result<Response> {
     let view = admitted(&cx)?.reset_guardrails(&cx.caller, workspace(&cx)).await?;
     document(StatusCode::OK, &shape(&view))
+}
+
+/// `POST /api/workspaces/{workspace}/guardrails/effect`: what the body would do.
+///
+/// # Errors
+/// When the caller may not see guardrails, or the body is not what it must be.
+pub async fn effect(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: GuardrailsUpdate = cx.json().await?;
+    let found = cx.service()?.guardrail_effect(&cx.caller, cx.param("workspace"), new(&body)?).await?;
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let refused = found.refused.into_iter().map(|one| EffectEntry {
+        principal: one.principal,
+        credential: one.credential,
+        address: one.address,
+        uses: one.uses,
+        refused_by: one.refused_by,
+    });
+    let rules = found.rules.into_iter().map(|rule| RuleFinding {
+        name: rule.name,
+        can_fire: rule.can_fire,
+        refuses_everything: rule.refuses_everything,
+        example: rule.example,
+    });
+    let shape = Effect {
+        refused: refused.collect(),
+        refused_total: count(found.total),
+        people: count(found.people),
+        credentials: count(found.credentials),
+        uses: found.uses,
+        incomplete: found.incomplete,
+        locks_you_out: found.locks_out,
+        rules: rules.collect(),
+    };
+    answer::json(StatusCode::OK, &shape)
 }

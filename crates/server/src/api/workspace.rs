@@ -50,12 +50,7 @@ pub async fn update(mut cx: Cx) -> Result<Response> {
     let name = cx.param("workspace");
     let seen = service.workspace(&cx.caller, name).await?;
     let bound = bound_to(&cx, &Workspace::from(&seen))?;
-    let change = WorkspaceChange {
-        slug: body.slug,
-        name: body.name,
-        maximum_token_days: None,
-        only_if: bound.then_some(seen),
-    };
+    let change = WorkspaceChange { slug: body.slug, name: body.name, only_if: bound.then_some(seen) };
     let workspace = service.update_workspace(&cx.caller, name, change).await?;
     document(StatusCode::OK, &Workspace::from(&workspace))
 }

@@ -435,6 +435,7 @@ pub static ROUTES: &[Route] = &[
     // /api: guardrails
     get("/api/workspaces/{workspace}/guardrails", "api_get_workspace_guardrails", "guardrails").asks(GuardrailRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::guardrail::get(cx))),
     put("/api/workspaces/{workspace}/guardrails", "api_set_workspace_guardrails", "guardrails").asks(GuardrailUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
+    post("/api/workspaces/{workspace}/guardrails/effect", "api_get_workspace_guardrails_effect", "guardrails").asks(GuardrailRead, Workspace).api("workspace:admin").reads().built(|cx| Box::pin(api::guardrail::effect(cx))),
     get("/api/guardrails", "api_get_guardrails", "guardrails").asks(GuardrailRead, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::get(cx))),
     put("/api/guardrails", "api_set_guardrails", "guardrails").asks(GuardrailUpdate, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
     // /api: access tokens

@@ -5,6 +5,7 @@ mod audit;
 mod count;
 mod engine;
 mod group_commit;
+mod guardrail;
 mod job;
 mod key;
 mod migrate;

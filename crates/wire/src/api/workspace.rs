@@ -72,7 +72,6 @@ mod tests {
             id,
             slug: "acme".parse().unwrap(),
             name: "Acme".parse().unwrap(),
-            maximum_token_days: None,
             created_on: Timestamp::from_micros(0),
             updated_on: Timestamp::from_micros(0),
         };
