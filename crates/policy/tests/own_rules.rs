@@ -44,7 +44,15 @@ fn what_is_no_rule_says_why() {
              context.credential_days + 9223372036854775807 > 0 };",
             "arithmetic",
         ),
-        ("forbid (principal, action, resource) when { context.address.isInRange(ip(\"x\")) };", "ip"),
+        (
+            "forbid (principal, action, resource) when { context.address.isInRange(ip(\"10.0.0.0/8\")) };",
+            "optional attribute",
+        ),
+        (
+            "forbid (principal, action, resource) when { context has address && \
+             context.address.isInRange(ip(\"x\")) };",
+            "rule",
+        ),
         (
             "forbid (principal is ProjectAccessToken, action, resource) when { principal.project.private };",
             "level",
@@ -68,6 +76,7 @@ fn a_text_that_is_too_long_or_too_deep_is_refused() {
         refused(&format!("forbid (principal, action, resource); //{}", " ".repeat(LONGEST_RULE)))
             .contains("bytes")
     );
+    let model = AccessModel::load().unwrap();
     for (open, close) in
         [("(", ")"), ("!", ""), ("[", "]"), ("{a:", "}"), ("if true then ", " else false"), ("-", "")]
     {
@@ -78,13 +87,11 @@ fn a_text_that_is_too_long_or_too_deep_is_refused() {
         };
         assert!(refused(&text(fits)).contains("too deep"), "{open}");
         // As deep as is let through: taken or refused, but not by a crash.
-        let model = AccessModel::load().unwrap();
         for deep in [1, 12, 13, 150, 300] {
             let _ = model.own_rule("deep", "", &text(deep));
         }
     }
     // Long rather than deep; what stands in strings and comments does not count.
-    let model = AccessModel::load().unwrap();
     let long = |operator: &str, times| {
         let all = vec!["principal is User"; times].join(operator);
         format!("forbid (principal, action, resource) when {{ {all} }}; // ((((((((((((((((((((((")

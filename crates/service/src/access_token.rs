@@ -291,7 +291,7 @@ impl Service {
         let old = living(self.store.read(move |reader| store::credential::find(reader, id)).await?)?;
         let life = old.expires_on.map(|end| end.seconds() - old.created_on.seconds());
         let expires_on = expires_on.or_else(|| life.map(|seconds| now.plus_seconds(seconds)));
-        expiry(expires_on, place.workspace.maximum_token_days, now)?;
+        expiry(expires_on, place.ground.guard.longest_days(GuardrailMode::On), now)?;
         let new = CredentialId::new(&self.random);
         let token = Token::new(place.kind, &self.random);
         let credential = Credential {

@@ -57,6 +57,7 @@ both_engines! {
             credential: None,
             action: Action::RepositoryRead,
             resource: Resource::Instance,
+            workspace: None,
             address: None,
             outcome: Outcome::Done,
         };

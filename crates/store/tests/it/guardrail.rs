@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use model::{AllowedRange, CredentialKind, EntryKind, GuardrailMode, Guardrails, OwnRule, WorkspaceId, act};
 use store::guardrail::{self, Changed};
-use store::{both_engines, params};
+use store::params;
+use testkit::both_engines;
 
 fn all() -> Guardrails {
     Guardrails {
@@ -31,7 +32,7 @@ fn all() -> Guardrails {
 both_engines! {
     async fn guardrails_are_read_back_and_each_knows_who_changed_it(store) {
         let workspace = Some(WorkspaceId::new(store.random()));
-        let permit = store::testing::permit::<act::GuardrailUpdate>(&store);
+        let permit = testkit::permit::<act::GuardrailUpdate>(&store);
         let now = store.clock().now();
         let by = move |name: &str| Changed { by: name.to_owned(), on: now };
         let none = store.read(move |reader| guardrail::of(reader, workspace)).await.unwrap();
@@ -78,7 +79,7 @@ both_engines! {
 
     /// Catches a program that passes a guardrail by because it is too old to know it.
     async fn a_guardrail_that_is_not_known_is_not_passed_by(store) {
-        let permit = store::testing::permit::<act::GuardrailUpdate>(&store);
+        let permit = testkit::permit::<act::GuardrailUpdate>(&store);
         let now = store.clock().now();
         store
             .write(&permit, move |writer| {
