@@ -12,7 +12,7 @@ use model::{
     RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, Vocabulary, WorkspaceId,
     WorkspacePermission,
 };
-use policy::{AccessModel, GrantFact, PrincipalFacts, Question, ResourceFacts};
+use policy::{AccessModel, GrantFact, Guardrails, PrincipalFacts, Question, ResourceFacts};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::route::{Anchor, Handler, Method, ROUTES, Route, Sample, Visibility};
@@ -125,6 +125,7 @@ impl Facts {
             held: asker.held.closed(),
             required,
             credential: asker.kind,
+            guardrails: Guardrails::NONE,
         };
         Some(self.model.decide(&question).allowed)
     }
@@ -218,7 +219,13 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
     for person in PEOPLE {
         let is_somebody = *person == "reader";
         let id = if is_somebody { facts.somebody } else { UserId::new(&random) };
-        let principal = PrincipalFacts::User { id, active: true, approved: true, staff: StaffRole::None };
+        let principal = PrincipalFacts::User {
+            id,
+            active: true,
+            approved: true,
+            second_step: false,
+            staff: StaffRole::None,
+        };
         let secret = world.mint(&world.password(person), "/api/user/api-tokens", &flat).await;
         askers.push(Asker {
             what: format!("{person}, app password"),

@@ -177,10 +177,13 @@ impl Guard {
 const UNREADABLE: &str = "forbid (principal, action in Action::\"guarded\", resource) \
     unless { action in [Action::\"guardrail.read\", Action::\"guardrail.update\"] };";
 
+/// Guardrails with what they were made from.
+type Ready = (Settings, Arc<Guard>);
+
 /// Guardrails that were made ready before, by what they were made from.
 pub(crate) struct Guards {
     none: Arc<Guard>,
-    kept: Mutex<HashMap<Option<WorkspaceId>, (Settings, Arc<Guard>)>>,
+    kept: Mutex<HashMap<Option<WorkspaceId>, Ready>>,
 }
 
 impl Guards {
