@@ -107,8 +107,9 @@ impl Types {
                     StaffRole::Auditor => parents.push(self.auditors.clone()),
                     StaffRole::Administrator => parents.push(self.administrators.clone()),
                 }
-                let attributes = [("active", *active), ("approved", *approved), ("second_step", *second_step)]
-                    .map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
+                let attributes =
+                    [("active", *active), ("approved", *approved), ("second_step", *second_step)]
+                        .map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
                 entities.push(entity(uid.clone(), attributes, parents)?);
                 Ok(Seen { uid, entities })
             }
@@ -297,7 +298,13 @@ mod tests {
         let mut principals = vec![PrincipalFacts::Anonymous, PrincipalFacts::Operator];
         for staff in StaffRole::ALL {
             let id = UserId::new(random);
-            principals.push(PrincipalFacts::User { id, active: true, approved: true, second_step: false, staff: *staff });
+            principals.push(PrincipalFacts::User {
+                id,
+                active: true,
+                approved: true,
+                second_step: false,
+                staff: *staff,
+            });
         }
         for bound_to in on {
             let id = CredentialId::new(random);

@@ -135,6 +135,7 @@ impl World {
             user: PrincipalFacts::User {
                 id: UserId::new(&random),
                 active: true,
+                approved: true,
                 second_step: false,
                 staff: StaffRole::None,
             },

@@ -200,6 +200,8 @@ impl Service {
             subject: (),
             facts,
             grants: Vec::new(),
+            // What its scopes open; from where and until when it will be used is not known yet.
+            guard: self.guards.none(),
             target: Target { resource, label: String::new(), workspace: Some(workspace) },
         };
         let project = match place.resource {

@@ -219,15 +219,13 @@ impl Caller {
             _ => match self.principal() {
                 Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
                 Principal::Operator => PrincipalFacts::Operator,
-                Principal::User(id) => {
-                    PrincipalFacts::User {
-                        id,
-                        active: false,
-                        approved: false,
-                        second_step: false,
-                        staff: StaffRole::None,
-                    }
-                }
+                Principal::User(id) => PrincipalFacts::User {
+                    id,
+                    active: false,
+                    approved: false,
+                    second_step: false,
+                    staff: StaffRole::None,
+                },
                 Principal::Anonymous | Principal::System => PrincipalFacts::Anonymous,
             },
         }

@@ -92,6 +92,7 @@ impl Holding {
         let principal = PrincipalFacts::User {
             id: user.id,
             active: user.active,
+            approved: user.approved,
             second_step: user.second_step,
             staff: user.staff_role,
         };
