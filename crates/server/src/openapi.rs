@@ -57,6 +57,9 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_create_user" => makes::<api::UserCreate, api::User>(),
         "api_get_user" => tells::<api::User>(),
         "api_update_user" => changes::<api::UserUpdate, api::User>(),
+        "api_list_unapproved_users" => tells::<Page<api::User>>(),
+        "api_approve_user" => tells::<api::User>(),
+        "api_make_reset_link" => Shapes { status: "201", ..tells::<api::ResetLink>() },
         "api_list_app_passwords"
         | "api_list_api_tokens"
         | "api_list_workspace_access_tokens"
@@ -98,6 +101,8 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_export_workspace_audit_events" => Shapes { status: "200", ..NOTHING },
         "api_get_openapi" => tells::<Value>(),
         "api_delete_user"
+        | "api_withdraw_user_approval"
+        | "api_reset_second_steps"
         | "api_delete_workspace"
         | "api_remove_member"
         | "api_remove_member_group"
@@ -131,8 +136,9 @@ impl Generators {
     }
 
     fn definitions(mut self) -> Map<String, Value> {
-        let mut definitions = self.requests.take_definitions(true);
-        definitions.extend(self.answers.take_definitions(true));
+        let mut definitions = self.answers.take_definitions(true);
+        // Of a document that is read and replaced, what may be left out when it is sent stands in no `required`.
+        definitions.extend(self.requests.take_definitions(true));
         definitions
     }
 }
@@ -266,7 +272,8 @@ mod tests {
         for route in described() {
             let shapes = shapes(route.operation).unwrap_or_else(|| panic!("{}", route.operation));
             let sends = matches!(route.method, Method::Post | Method::Put);
-            let bare = route.operation == "api_restore_repository";
+            let bare = ["api_restore_repository", "api_approve_user", "api_make_reset_link"];
+            let bare = bare.contains(&route.operation);
             assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);
             assert_eq!(shapes.status == "204", route.method == Method::Delete, "{}", route.operation);
         }
@@ -282,8 +289,13 @@ mod tests {
         }
         let (requests, answers) =
             (generators.requests.take_definitions(true), generators.answers.take_definitions(true));
+        let plain = |schema: &Value| {
+            let mut schema = schema.clone();
+            let _ = schema.as_object_mut().map(|schema| schema.remove("required"));
+            schema
+        };
         for (name, schema) in &requests {
-            assert!(answers.get(name).is_none_or(|other| other == schema), "{name}");
+            assert!(answers.get(name).is_none_or(|other| plain(other) == plain(schema)), "{name}");
         }
         assert!(requests.len() > 5 && answers.len() > 10);
     }

@@ -9,6 +9,7 @@ pub mod guardrail;
 pub mod member;
 pub mod member_group;
 pub mod repository;
+pub mod reset_link;
 pub mod user;
 pub mod workspace;
 pub mod workspace_token;
@@ -21,6 +22,7 @@ pub use guardrail::{Effect, EffectEntry, Guardrails, GuardrailsUpdate, RuleFindi
 pub use member::{Member, MemberSet};
 pub use member_group::MemberGroup;
 pub use repository::Transfer;
+pub use reset_link::ResetLink;
 pub use user::{User, UserCreate, UserUpdate};
 pub use workspace::{Workspace, WorkspaceCreate, WorkspaceUpdate};
 pub use workspace_token::{TokenAdvice, TokenRotate, TokensRevoke, TokensRevoked, WorkspaceToken};

@@ -2,10 +2,9 @@
 
 use axum::http::StatusCode;
 use model::Result;
-use serde::Serialize;
 use service::{NewUser, UserChange};
 use wire::PageRequest;
-use wire::api::{User, UserCreate, UserUpdate};
+use wire::api::{ResetLink, User, UserCreate, UserUpdate};
 
 use super::{admitted, bound_to, document, page, window};
 use crate::http::{Cx, Response, answer};
@@ -115,18 +114,12 @@ pub async fn reset_second_steps(cx: Cx) -> Result<Response> {
     Ok(answer::empty(StatusCode::NO_CONTENT))
 }
 
-/// The answer with a link. Without `Debug`, so that it reaches no log.
-#[derive(Serialize)]
-struct Link<'a> {
-    address: &'a str,
-    expires_on: model::Timestamp,
-}
-
 /// `POST /api/users/{username}/reset-link`
 ///
 /// # Errors
 /// When the caller may not, or there is no such user, or it is not active.
 pub async fn make_reset_link(cx: Cx) -> Result<Response> {
     let link = admitted(&cx)?.make_reset_link(&cx.caller, cx.param("username")).await?;
-    answer::json(StatusCode::CREATED, &Link { address: link.address.expose(), expires_on: link.expires_on })
+    let shape = ResetLink { address: link.address, expires_on: link.expires_on.into() };
+    answer::json(StatusCode::CREATED, &shape)
 }
