@@ -25,6 +25,7 @@ const TESTS: &[Need] = &[
     need("runuser", "util-linux"),
     need("psql", "postgresql"),
     need("cc", "gcc"),
+    need("go", "golang-go"),
     need("cmake", "cmake"),
 ];
 

@@ -90,19 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rule = "forbid (principal, action in Action::\"repository.write\", resource is Repository) \
                 when { context has credential && context.credential == \"app_password\" };";
     let own_rules = OwnRules::new([model.own_rule("no-app-passwords", "", rule)?])?;
-    let guardrails = Guardrails {
-        address_allowed: Some(true),
-        second_step: true,
-        private_only: true,
-        no_forks_outside: true,
-        longest_days: Some(90),
-        admitted: Some(EntryKind::all().collect()),
-        identity_provider: true,
-        credential_days: Some(30),
-        by_provider: Some(true),
-        address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
-        own_rules: None,
-    };
+    let guardrails = every_guardrail();
     let allowlist = Guardrails { address_allowed: Some(true), ..Guardrails::NONE };
     let with_rules = Guardrails { own_rules: Some(&own_rules), ..guardrails };
     let push = ask(push, &user, &repository, &own, everything, write_scope, None);
@@ -119,6 +107,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         writeln!(out, "{name}\t{at_hand}\t{from_facts}\t{seen_before}")?;
     }
     Ok(())
+}
+
+fn every_guardrail() -> Guardrails<'static> {
+    Guardrails {
+        address_allowed: Some(true),
+        second_step: true,
+        private_only: true,
+        no_forks_outside: true,
+        longest_days: Some(90),
+        admitted: Some(EntryKind::all().collect()),
+        identity_provider: true,
+        credential_days: Some(30),
+        by_provider: Some(true),
+        address: Some(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        own_rules: None,
+    }
 }
 
 fn best(mut decide: impl FnMut() -> Decision) -> u128 {
