@@ -420,10 +420,10 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "credentials-end-in-time",
-        sentence: "Where the life of credentials is limited, one without an end, or with one too far from its making, reaches no private content and administers no workspace.",
+        sentence: "Where the life of credentials is limited, one without an end, or with one too far from its making, reaches no private content and administers no workspace; the operator, who has none, aside.",
         claims: &[
             never(
-                EVERYBODY,
+                WITHOUT_OPERATOR,
                 Actions::Of(&["guarded"]),
                 PLACES,
                 private!(
@@ -432,7 +432,7 @@ pub const INVARIANTS: &[Invariant] = &[
                 ),
             ),
             never(
-                EVERYBODY,
+                WITHOUT_OPERATOR,
                 Actions::Of(&["guarded"]),
                 PLACES,
                 private!(
@@ -456,10 +456,10 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "only-admitted-credentials",
-        sentence: "A kind of credential that is not admitted, or signing in where it is not, reaches no private content and administers no workspace.",
+        sentence: "A kind of credential that is not admitted, or signing in where it is not, reaches no private content and administers no workspace; the operator, who has none, aside.",
         claims: &[
             never(
-                EVERYBODY,
+                WITHOUT_OPERATOR,
                 Actions::Of(&["guarded"]),
                 PLACES,
                 private!(
