@@ -22,7 +22,7 @@ CREATE TABLE session (
     second_step_on {time},
     stepped_up_until {time}
 ) {strict};
-CREATE INDEX session_user ON session (user_id, created_on);
+CREATE INDEX session_of_user ON session (user_id, created_on);
 CREATE INDEX session_rotated_from ON session (rotated_from) WHERE rotated_from IS NOT NULL;
 CREATE INDEX session_last_seen ON session (last_seen_on);
 
