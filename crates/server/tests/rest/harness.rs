@@ -239,9 +239,9 @@ impl House {
     /// The actions in the audit trail of `acme`, youngest first.
     pub(crate) async fn actions(&self) -> Vec<String> {
         let ann = self.signed_in("ann").await;
-        let query = AuditQuery { workspace: Some("acme".to_owned()), ..AuditQuery::default() };
+        let trail = service::Trail::Workspace("acme");
         let (events, _) =
-            self.service.audit_events(&ann, service::Trail::Instance, query, None, 100).await.unwrap();
+            self.service.audit_events(&ann, trail, AuditQuery::default(), None, 100).await.unwrap();
         events.iter().map(|event| event.action.clone()).collect()
     }
 }

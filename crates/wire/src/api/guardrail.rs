@@ -395,7 +395,7 @@ mod tests {
     fn every_mistake_is_told_at_its_field() {
         let body = json!({
             "ip_allowlist": { "mode": "maybe", "ranges": [{ "range": "fe80::1%eth0" }, { "range": "0.0.0.0/0" }] },
-            "credential_kinds": { "kinds": ["password"] },
+            "credential_kinds": { "mode": "on", "kinds": ["password"] },
         });
         let Err(Error::Invalid { fields, .. }) = read(body) else { panic!("taken") };
         assert_eq!(fields["ip_allowlist"].len(), 3);
