@@ -44,6 +44,10 @@ async fn a_spent_budget_is_told_and_is_nobody_elses() {
     let _ = listed.expect_success();
 
     // Nobody known is counted by address, and does not spend what belongs to who is known from there.
-    while get(&world, ONE, &Login::Nobody).await.status != 429 {}
+    let mut asked = 0;
+    while get(&world, ONE, &Login::Nobody).await.status != 429 {
+        asked += 1;
+        assert!(asked <= 10, "the budget of whoever is not known is ten");
+    }
     assert_eq!(get(&world, "/2.0/user", &owner).await.status, 200);
 }

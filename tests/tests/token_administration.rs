@@ -129,5 +129,11 @@ async fn a_successor_overlaps_for_as_long_as_was_chosen() {
     let third = rotate(&second, &owner, json!({})).await.expect(201);
     assert_eq!((status(&world, &bearer(&second)).await, status(&world, &bearer(&third)).await), (401, 200));
     assert_eq!(rotate(&second, &owner, json!({})).await.status, 404);
+    // Each change is found as what it was: a making, and an end.
+    for (action, number) in [("create", 3), ("revoke", 2)] {
+        let path = format!("/api/audit/events?outcome=done&action=access-token.{action}");
+        let events = world.server.administer("GET", &path, &Value::Null).await;
+        assert_eq!(events["values"].as_array().unwrap().len(), number, "{action}: {events}");
+    }
     let _ = world.server.command(&["audit", "verify"]).expect_success();
 }

@@ -492,6 +492,7 @@ fn wants_step_up(action: Action) -> bool {
             | Action::UserApprove
             | Action::UserResetLink
             | Action::UserDelete
+            | Action::GuardrailUpdate
             | Action::WorkspaceDelete
             | Action::ProjectDelete
             | Action::PasswordChange

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use model::{
     Action, Credential, CredentialId, CredentialKind, DisplayName, Error, GuardrailMode, Holder, ProjectId,
-    RepositoryId, Resource, Result, Scope, ScopeSet, Timestamp, Token, Workspace, act,
+    RepositoryId, Resource, Result, Scope, ScopeSet, SecretHash, Timestamp, Token, Workspace, act,
 };
 use policy::{ResourceFacts, Target};
 use serde_json::{Value, json};
@@ -107,6 +107,15 @@ pub(crate) fn expiry(expires_on: Option<Timestamp>, longest_days: Option<i64>, n
             format!("this workspace asks for an expiry, at most {days} days away"),
         )),
     }
+}
+
+/// Keeps a new access token, unless there are too many already, by whatever way they came.
+fn insert(writer: &mut store::Writer<'_>, made: &Credential, hash: &SecretHash) -> Result<()> {
+    let (_, living) = store::credential::list(writer, made.holder, made.kind, 1, 0)?;
+    if living >= MOST {
+        return Err(Error::Conflict(format!("there are {MOST} living tokens here: revoke some first")));
+    }
+    store::credential::insert(writer, made, hash)
 }
 
 /// What the audit trail says of a credential: never its secret, nor the secret's hash.
@@ -232,6 +241,9 @@ impl Service {
         let permit = self.permit(caller, act::AccessTokenCreate, &place.ground)?;
         let now = self.clock.now();
         let scopes = scopes(place.kind, &new.scopes)?;
+        if scopes.is_wide() {
+            self.must_have_stepped_up(caller)?;
+        }
         expiry(new.expires_on, place.ground.guard.longest_days(GuardrailMode::On), now)?;
         let id = CredentialId::new(&self.random);
         let token = Token::new(place.kind, &self.random);
@@ -251,13 +263,7 @@ impl Service {
         let (made, hash) = (credential.clone(), token.hash());
         self.store
             .write(&permit, move |writer| {
-                let (_, living) = store::credential::list(writer, made.holder, made.kind, 1, 0)?;
-                if living >= MOST {
-                    return Err(Error::Conflict(format!(
-                        "there are {MOST} living tokens here: revoke some first"
-                    )));
-                }
-                store::credential::insert(writer, &made, &hash)?;
+                insert(writer, &made, &hash)?;
                 writer.note(Value::Null, shown(&made));
                 Ok(())
             })
@@ -267,6 +273,7 @@ impl Service {
 
     /// Makes a successor with the same name and scopes, and lets the old token end after `overlap` seconds, so that
     /// whoever holds it can change over. The successor lives as long as the old one was made for, unless an end is given.
+    /// It is a making and a revocation: both are decided, and both leave a record of their own.
     pub async fn rotate_access_token(
         &self,
         caller: &Caller,
@@ -277,6 +284,7 @@ impl Service {
     ) -> Result<Minted> {
         let place = self.token_place(caller, on).await?;
         let permit = self.permit(caller, act::AccessTokenCreate, &place.ground)?;
+        let ending = self.permit(caller, act::AccessTokenRevoke, &place.ground)?;
         if overlap > LONGEST_OVERLAP {
             let days = LONGEST_OVERLAP / 86_400;
             return Err(Error::invalid_field(
@@ -291,6 +299,9 @@ impl Service {
                 .ok_or_else(|| Error::not_found("the access token"))
         };
         let old = living(self.store.read(move |reader| store::credential::find(reader, id)).await?)?;
+        if old.scopes.is_wide() {
+            self.must_have_stepped_up(caller)?;
+        }
         let life = old.expires_on.map(|end| end.seconds() - old.created_on.seconds());
         let expires_on = expires_on.or_else(|| life.map(|seconds| now.plus_seconds(seconds)));
         expiry(expires_on, place.ground.guard.longest_days(GuardrailMode::On), now)?;
@@ -309,13 +320,20 @@ impl Service {
         self.store
             .write(&permit, move |writer| {
                 let old = living(store::credential::find(writer, id)?)?;
-                store::credential::insert(writer, &made, &hash)?;
+                insert(writer, &made, &hash)?;
+                writer.note(Value::Null, json!({"predecessor": old.id.braced(), "successor": shown(&made)}));
+                Ok(())
+            })
+            .await?;
+        self.store
+            .write(&ending, move |writer| {
+                let Some(old) = store::credential::find(writer, id)? else { return Ok(()) };
                 if overlap == 0 {
                     store::credential::revoke(writer, id, now)?;
                 } else {
                     store::credential::end_by(writer, id, end)?;
                 }
-                writer.note(shown(&old), json!({"successor": shown(&made), "predecessor_ends_on": end}));
+                writer.note(shown(&old), json!({"ends_on": end, "successor": new.braced()}));
                 Ok(())
             })
             .await?;

@@ -6,8 +6,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use model::{
-    DisplayName, Error, IssuedSecret, Result, SecondStep, SecondStepId, SecondStepKind, Secret, SecretHash,
-    SecretKind, User, UserId, act,
+    DisplayName, Error, GuardrailMode, IssuedSecret, Result, SecondStep, SecondStepId, SecondStepKind,
+    Secret, SecretHash, SecretKind, User, UserId, act,
 };
 use serde_json::{Value, json};
 use store::Reader;
@@ -62,10 +62,20 @@ pub struct SecondSteps {
     pub required: bool,
 }
 
-/// Whether this account must have a second step: whether a workspace that it is a member of requires one. The one
-/// place that knows; what asks for a second step asks here.
-pub(crate) fn is_required(_reader: &mut Reader<'_>, _user: &User) -> Result<bool> {
-    // No workspace can require one yet.
+/// Whether this account must have a second step: whether the instance, or a workspace where it is granted anything,
+/// requires one. The one place that knows; what asks for a second step asks here.
+pub(crate) fn is_required(reader: &mut Reader<'_>, user: &User) -> Result<bool> {
+    let requires = |settings: &[store::guardrail::Setting]| -> Result<bool> {
+        Ok(store::guardrail::read(settings)?.second_step == GuardrailMode::On)
+    };
+    if requires(&store::guardrail::of(reader, None)?.instance)? {
+        return Ok(true);
+    }
+    for workspace in store::guardrail::set_where_granted(reader, user.id)? {
+        if requires(&store::guardrail::of(reader, Some(workspace))?.workspace)? {
+            return Ok(true);
+        }
+    }
     Ok(false)
 }
 
