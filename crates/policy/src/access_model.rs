@@ -1,10 +1,10 @@
 //! Loading the access model, and asking it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use cedar_policy::{
-    Authorizer, Effect, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet, Request, RequestEnv,
-    Schema, ValidationMode, Validator,
+    Authorizer, Effect, Entities, Entity, Policy, PolicyId, PolicySet, Request, Schema, ValidationMode,
+    Validator,
 };
 use model::{Act, Action, Error, ResourceKind, Result};
 
@@ -14,6 +14,7 @@ use crate::fact::{PrincipalFacts, PrincipalKind, Question};
 use crate::memo::Memo;
 use crate::own_rule::OwnRules;
 use crate::permit::{Origin, Permit, Target};
+use crate::relevant::{self, Relevant};
 use crate::text;
 
 /// How many attributes or ancestors deep a policy may look from the principal or the resource. At one, it sees just
@@ -44,48 +45,56 @@ pub struct Rule {
     /// What it says.
     pub says: String,
     /// What it needs, for a refusal to name: `write on the repository`.
-    needs: Option<String>,
+    pub(crate) needs: Option<String>,
 }
 
 /// A question with its entities at hand.
 pub struct Prepared<'a> {
     request: Request,
     entities: Entities,
-    relevant: &'a Relevant,
+    policies: &'a PolicySet,
+    no_permit: &'a str,
     /// The workspace's own rules, where they are asked: about what lies in a workspace alone, and never of the operator, so
     /// that there is a way back.
     own_rules: Option<&'a OwnRules>,
 }
 
-/// What matters to the questions about one action, by one kind of principal, on one kind of resource.
-struct Relevant {
-    /// The policies that could match. All others cannot, by their types alone.
-    policies: PolicySet,
-    /// What is said when none of them permits.
-    no_permit: String,
+/// Whether texts are checked.
+#[derive(PartialEq, Eq)]
+enum Checks {
+    Now,
+    AlreadyPassed,
 }
 
 impl AccessModel {
-    /// Parses the schema and the policies, checks them strictly against each other, and sorts them by question.
+    /// Reads the schema and the policies that the program was built with, and sorts them by question. That they are
+    /// sound is checked where they are tested, not at each start: it takes ten times as long as all else here.
     pub fn load() -> Result<Self> {
-        Self::from_texts(text::SCHEMA, text::POLICIES)
+        Self::new(text::SCHEMA, text::POLICIES, Checks::AlreadyPassed)
     }
 
-    /// As [`load`](Self::load), from other texts: for `prover`, and for tests that break a rule to see it noticed.
+    /// As [`load`](Self::load), from other texts, which are checked strictly against each other: for tests, and for
+    /// `prover`, which break a rule to see it noticed.
     pub fn from_texts(schema: &str, files: &[(&'static str, &str)]) -> Result<Self> {
+        Self::new(schema, files, Checks::Now)
+    }
+
+    fn new(schema: &str, files: &[(&'static str, &str)], checks: Checks) -> Result<Self> {
         let (schema, warnings) = Schema::from_cedarschema_str(schema).map_err(Error::internal)?;
         if let Some(warning) = warnings.into_iter().next() {
             return Err(Error::internal(format!("the access model's schema: {warning}")));
         }
         let (policies, rules) = parse(files)?;
-        let checked =
-            Validator::new(schema.clone()).validate_with_level(&policies, ValidationMode::Strict, DEPTH);
-        if !checked.validation_passed_without_warnings() {
-            return Err(Error::internal(format!("the access model's policies: {checked}")));
+        if checks == Checks::Now {
+            let validator = Validator::new(schema.clone());
+            let checked = validator.validate_with_level(&policies, ValidationMode::Strict, DEPTH);
+            if !checked.validation_passed_without_warnings() {
+                return Err(Error::internal(format!("the access model's policies: {checked}")));
+            }
         }
         let types = Types::new()?;
         let actions = actions(&schema)?;
-        let questions = sort(&schema, &policies, &rules, &actions)?;
+        let questions = relevant::sort(&schema, &policies, &rules, &actions)?;
         let (authorizer, memo) = (Authorizer::new(), Memo::default());
         Ok(Self { schema, policies, rules, types, authorizer, actions, questions, memo })
     }
@@ -121,7 +130,8 @@ impl AccessModel {
                 let bound = question.resource.workspace().is_some();
                 let bound = bound && !matches!(question.principal, PrincipalFacts::Operator);
                 let own_rules = question.guardrails.own_rules.filter(|_| bound);
-                Ok(Prepared { request, entities, relevant, own_rules })
+                let policies = relevant.policies(question.guardrails.any());
+                Ok(Prepared { request, entities, policies, no_permit: &relevant.no_permit, own_rules })
             }
             Err(error) => Err(undecided(&error.to_string())),
         }
@@ -130,15 +140,15 @@ impl AccessModel {
     /// Decides what was prepared.
     #[must_use]
     pub fn judge(&self, prepared: &Prepared<'_>) -> Decision {
-        let Prepared { request, entities, relevant, own_rules } = prepared;
-        let response = self.authorizer.is_authorized(request, &relevant.policies, entities);
+        let Prepared { request, entities, policies, no_permit, own_rules } = prepared;
+        let response = self.authorizer.is_authorized(request, policies, entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return undecided(&error.to_string());
         }
         let mut allowed = response.decision() == cedar_policy::Decision::Allow;
         let mut reasons: Vec<Reason> = response.diagnostics().reason().map(|id| self.reason(id)).collect();
         if reasons.is_empty() {
-            return Decision::denied(Reason::NO_PERMIT, relevant.no_permit.clone());
+            return Decision::denied(Reason::NO_PERMIT, (*no_permit).to_owned());
         }
         let own =
             own_rules.map(|rules| rules.refusals(&self.authorizer, request, entities)).unwrap_or_default();
@@ -206,6 +216,12 @@ impl AccessModel {
         }
     }
 
+    /// What matters to the questions of one kind.
+    #[cfg(test)]
+    pub(crate) fn relevant(&self, kind: relevant::Kind) -> Option<&Relevant> {
+        self.questions.get(&kind)
+    }
+
     fn reason(&self, id: &PolicyId) -> Reason {
         let id: &str = id.as_ref();
         let rule = self.rules.iter().find(|rule| rule.id == id);
@@ -253,58 +269,6 @@ fn actions(schema: &Schema) -> Result<HashMap<Action, Entity>> {
         }
     }
     Ok(actions)
-}
-
-/// Which policies could match which question, by the types alone.
-fn sort(
-    schema: &Schema,
-    policies: &PolicySet,
-    rules: &[Rule],
-    actions: &HashMap<Action, Entity>,
-) -> Result<HashMap<(Action, PrincipalKind, ResourceKind), Relevant>> {
-    let by_uid: BTreeMap<EntityUid, Action> =
-        actions.iter().map(|(action, entity)| (entity.uid(), *action)).collect();
-    let key = |environment: &RequestEnv| {
-        let action = by_uid.get(environment.action()).copied()?;
-        let principal = environment.principal().to_string();
-        let principal = PrincipalKind::ALL.iter().copied().find(|kind| kind.as_str() == principal)?;
-        Some((action, principal, resource_kind(&environment.resource().to_string())?))
-    };
-    let mut found: HashMap<_, Vec<&Rule>> = HashMap::new();
-    for environment in schema.request_envs() {
-        let key = key(&environment).ok_or_else(|| {
-            Error::internal(format!("the schema asks what the model does not: {}", environment.action()))
-        })?;
-        found.insert(key, Vec::new());
-    }
-    for rule in rules {
-        let Some(policy) = policies.policy(&PolicyId::new(&rule.id)) else { continue };
-        for environment in policy.get_valid_request_envs(schema) {
-            if let Some(relevant) = key(&environment).and_then(|key| found.get_mut(&key)) {
-                relevant.push(rule);
-            }
-        }
-    }
-    let mut questions = HashMap::new();
-    for (key, relevant) in found {
-        let policies = relevant.iter().filter_map(|rule| policies.policy(&PolicyId::new(&rule.id)).cloned());
-        let policies = PolicySet::from_policies(policies).map_err(Error::internal)?;
-        let mut needs: Vec<&str> = relevant.iter().filter_map(|rule| rule.needs.as_deref()).collect();
-        needs.dedup();
-        let no_permit = no_permit(key.0, key.1, &needs);
-        questions.insert(key, Relevant { policies, no_permit });
-    }
-    Ok(questions)
-}
-
-fn no_permit(action: Action, principal: PrincipalKind, needs: &[&str]) -> String {
-    let needs = needs.join(", or ");
-    match (principal, needs.as_str()) {
-        (PrincipalKind::Anonymous, "") => format!("`{action}` needs you to sign in."),
-        (PrincipalKind::Anonymous, _) => format!("`{action}` needs {needs}, or you to sign in."),
-        (_, "") => format!("No policy permits `{action}` to anybody of this kind."),
-        (_, _) => format!("`{action}` needs {needs}."),
-    }
 }
 
 /// The kind of resource that an entity type stands for.
