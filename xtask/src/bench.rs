@@ -3,6 +3,7 @@
 //!
 //! `--baseline` measures the baselines alone, to try the benchmarks out without the program.
 
+mod audit;
 mod baseline;
 mod bastide;
 mod content;
@@ -47,6 +48,7 @@ const BENCHMARKS: &[Benchmark] = &[
     benchmark("fetch", "a large pack fetched 16 times, 8 at once, by a client that discards it", git::fetch),
     benchmark("rest", "one repository over REST with a token", rest::repository),
     benchmark("decision", "one access decision", rest::decision),
+    benchmark("audit", "audit events that are on disk before their callers are answered", audit::events),
     benchmark("memory", "resident memory, idle and while 1 GB is pushed", memory::resident),
     benchmark("start", "from the start to the first authenticated answer", start::cold),
 ];

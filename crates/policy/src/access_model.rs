@@ -1,6 +1,8 @@
 //! Loading the access model, and asking it.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::thread;
 
 use cedar_policy::{
     Authorizer, Effect, Entities, Entity, Policy, PolicyId, PolicySet, Request, Schema, ValidationMode,
@@ -59,44 +61,57 @@ pub struct Prepared<'a> {
     own_rules: Option<&'a OwnRules>,
 }
 
-/// Whether texts are checked.
-#[derive(PartialEq, Eq)]
-enum Checks {
-    Now,
-    AlreadyPassed,
-}
-
 impl AccessModel {
-    /// Reads the schema and the policies that the program was built with, and sorts them by question. That they are
-    /// sound is checked where they are tested, not at each start: it takes ten times as long as all else here.
+    /// Reads the schema and the policies that the program was built with, and sorts them by question. They are not
+    /// checked yet: [`validate`](Self::validate) takes longer than all else here, and can be done beside it.
     pub fn load() -> Result<Self> {
-        Self::new(text::SCHEMA, text::POLICIES, Checks::AlreadyPassed)
+        Self::new(text::SCHEMA, text::POLICIES)
     }
 
-    /// As [`load`](Self::load), from other texts, which are checked strictly against each other: for tests, and for
-    /// `prover`, which break a rule to see it noticed.
+    /// As [`load`](Self::load), from other texts, and checked: for `prover`, and for tests that break a rule to see it
+    /// noticed.
     pub fn from_texts(schema: &str, files: &[(&'static str, &str)]) -> Result<Self> {
-        Self::new(schema, files, Checks::Now)
+        let model = Self::new(schema, files)?;
+        model.validate()?;
+        Ok(model)
     }
 
-    fn new(schema: &str, files: &[(&'static str, &str)], checks: Checks) -> Result<Self> {
+    fn new(schema: &str, files: &[(&'static str, &str)]) -> Result<Self> {
         let (schema, warnings) = Schema::from_cedarschema_str(schema).map_err(Error::internal)?;
         if let Some(warning) = warnings.into_iter().next() {
             return Err(Error::internal(format!("the access model's schema: {warning}")));
         }
         let (policies, rules) = parse(files)?;
-        if checks == Checks::Now {
-            let validator = Validator::new(schema.clone());
-            let checked = validator.validate_with_level(&policies, ValidationMode::Strict, DEPTH);
-            if !checked.validation_passed_without_warnings() {
-                return Err(Error::internal(format!("the access model's policies: {checked}")));
-            }
-        }
         let types = Types::new()?;
         let actions = actions(&schema)?;
         let questions = relevant::sort(&schema, &policies, &rules, &actions)?;
         let (authorizer, memo) = (Authorizer::new(), Memo::default());
         Ok(Self { schema, policies, rules, types, authorizer, actions, questions, memo })
+    }
+
+    /// Checks all policies strictly against the schema, each core its share: blocks until that is done.
+    pub fn validate(&self) -> Result<()> {
+        let policies: Vec<&Policy> = self.policies.policies().collect();
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = policies.len().div_ceil(cores).max(1);
+        thread::scope(|scope| {
+            let shares: Vec<_> =
+                policies.chunks(share).map(|share| scope.spawn(|| self.validate_these(share))).collect();
+            shares.into_iter().try_for_each(|share| {
+                share.join().unwrap_or_else(|_| Err(Error::internal("the policies' check has panicked")))
+            })
+        })
+    }
+
+    fn validate_these(&self, policies: &[&Policy]) -> Result<()> {
+        let set = PolicySet::from_policies(policies.iter().copied().cloned());
+        let set = set.map_err(Error::internal)?;
+        let validator = Validator::new(self.schema.clone());
+        let checked = validator.validate_with_level(&set, ValidationMode::Strict, DEPTH);
+        if checked.validation_passed_without_warnings() {
+            return Ok(());
+        }
+        Err(Error::internal(format!("the access model's policies: {checked}")))
     }
 
     /// Decides. The same question is worked out once.

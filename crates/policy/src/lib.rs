@@ -8,8 +8,7 @@
 //!
 //! A question is decided by facts that are handed in with it: the principal's own grants on the resource and on what
 //! holds it. From them, the two entities that policies may look at (the principal and the resource, each with what it
-//! lies in) are built anew for each question. That no policy looks further is checked by tests, and whenever other texts
-//! than the program's own are loaded.
+//! lies in) are built anew for each question. That no policy looks further is checked at each start.
 
 mod access_model;
 mod decision;

@@ -122,7 +122,10 @@ impl Service {
     pub async fn open(mut settings: Settings, clock: Clock, random: Random) -> Result<Self> {
         make_private_directory(&settings.data)?;
         // Validating the policies takes as long as everything else together.
-        let model = tokio::task::spawn_blocking(AccessModel::load);
+        let model = tokio::task::spawn_blocking(|| {
+            let model = AccessModel::load()?;
+            model.validate().map(|()| model)
+        });
         let session_limits = settings.sign_in.sessions;
         let breached = settings.sign_in.breached_passwords.as_deref().map(Breached::open).transpose()?;
         let database = settings.database.take();
@@ -138,7 +141,7 @@ impl Service {
         let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
         let service = Self {
             inner: Arc::new(Inner {
-                model: model.await.map_err(internal)?.map_err(internal)?,
+                model: model.await.map_err(internal)??,
                 guards: Guards::new(),
                 reports: Reports::default(),
                 git,

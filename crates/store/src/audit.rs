@@ -1,8 +1,9 @@
 //! Audit events: appended with every write, found again by their id, held against their bytes. Finding them by what
 //! stands beside the bytes is `audit_filter`'s.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ledger::Entry;
 use model::{AuditEvent, Error, EventId, Result, Timestamp};
@@ -17,14 +18,48 @@ pub type Mac = Arc<dyn Fn(&[u8]) -> Result<[u8; 32]> + Send + Sync>;
 
 /// Appends an event, with its entry on the way to the ledger.
 pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> Result<()> {
-    let bytes = event.to_bytes()?;
-    let entry = Entry::of(&bytes, event.id, event.time).to_bytes();
-    let code = mac(&bytes)?;
-    reader.execute(
-        "INSERT INTO audit_event (id, time, request_id, actor, actor_id, credential, address, action, resource,
-             resource_id, workspace_id, outcome, bytes, mac, address_bits)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-        params![
+    append_some(reader, std::slice::from_ref(event), mac)
+}
+
+/// Appends events, each with its entry on the way to the ledger.
+pub(crate) fn append_all(reader: &mut Reader<'_>, mut events: &[AuditEvent], mac: &Mac) -> Result<()> {
+    // In powers of two, so that there are few statements to prepare.
+    while let Some(power) = events.len().checked_ilog2() {
+        let (some, rest) = events.split_at(MOST_ROWS.min(1 << power));
+        append_some(reader, some, mac)?;
+        events = rest;
+    }
+    Ok(())
+}
+
+/// The most rows of one statement.
+const MOST_ROWS: usize = 64;
+
+const COLUMNS: &[&str] = &[
+    "id",
+    "time",
+    "request_id",
+    "actor",
+    "actor_id",
+    "credential",
+    "address",
+    "action",
+    "resource",
+    "resource_id",
+    "workspace_id",
+    "outcome",
+    "bytes",
+    "mac",
+    "address_bits",
+];
+
+fn append_some(reader: &mut Reader<'_>, events: &[AuditEvent], mac: &Mac) -> Result<()> {
+    let (mut rows, mut entries) = (Vec::new(), Vec::new());
+    for event in events {
+        let bytes = event.to_bytes()?;
+        let entry = Entry::of(&bytes, event.id, event.time).to_bytes();
+        let code = mac(&bytes)?;
+        rows.extend_from_slice(params![
             event.id,
             event.time,
             event.request_id,
@@ -40,13 +75,40 @@ pub(crate) fn append(reader: &mut Reader<'_>, event: &AuditEvent, mac: &Mac) -> 
             bytes,
             code,
             address_bits(event.address.as_deref()),
-        ],
-    )?;
-    reader.execute(
-        "INSERT INTO ledger_pending (time, event_id, entry) VALUES ($1, $2, $3)",
-        params![event.time, event.id, entry],
-    )?;
+        ]);
+        entries.extend_from_slice(params![event.time, event.id, entry]);
+    }
+    let (event, entry) = statements(events.len());
+    reader.execute(&event, &rows)?;
+    reader.execute(&entry, &entries)?;
     Ok(())
+}
+
+/// The statements that insert so many events and their entries. That for one, which every write needs, is made once.
+fn statements(rows: usize) -> (Cow<'static, str>, Cow<'static, str>) {
+    static ONE: LazyLock<(String, String)> = LazyLock::new(|| both(1));
+    fn both(rows: usize) -> (String, String) {
+        (insert("audit_event", COLUMNS, rows), insert("ledger_pending", &["time", "event_id", "entry"], rows))
+    }
+    if rows == 1 {
+        let (event, entry) = &*ONE;
+        return (event.into(), entry.into());
+    }
+    let (event, entry) = both(rows);
+    (event.into(), entry.into())
+}
+
+/// A statement that inserts so many rows.
+fn insert(table: &str, columns: &[&str], rows: usize) -> String {
+    let mut sql = format!("INSERT INTO {table} ({}) VALUES ", columns.join(", "));
+    for row in 0..rows {
+        let first = row * columns.len();
+        let places: Vec<String> = (1..=columns.len()).map(|at| format!("${}", first + at)).collect();
+        sql.push_str(if row == 0 { "(" } else { ", (" });
+        sql.push_str(&places.join(", "));
+        sql.push(')');
+    }
+    sql
 }
 
 /// An address's sixteen bytes, IPv4 mapped into IPv6: in their order, a network is a range.

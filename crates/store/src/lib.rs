@@ -24,6 +24,7 @@ pub mod ledger_tile;
 pub mod project;
 pub mod push;
 mod reader;
+mod recorder;
 mod redirect;
 pub mod repository;
 mod schema;

@@ -14,6 +14,7 @@ use crate::bookkeeping::Bookkeeping;
 use crate::count::Counts;
 use crate::engine::{Connection, Engine, Mode, Postgres, Ran, Sqlite, Task};
 use crate::reader::{Reader, settle};
+use crate::recorder::{Recorder, Waiting};
 use crate::schema::MIGRATIONS;
 use crate::writer::{Stamp, Writer};
 
@@ -46,6 +47,7 @@ struct Inner {
     engine: Engine,
     context: Arc<Context>,
     counts: Counts,
+    recorder: Recorder,
 }
 
 /// A handle on the store; clones share it.
@@ -71,8 +73,8 @@ impl Store {
         });
         let engine = opened.await.map_err(|_| Error::internal("opening the database ended in a panic"))??;
         let context = Context { clock, random, mac: OnceLock::new(), generation: AtomicU64::new(0) };
-        let store =
-            Self { inner: Arc::new(Inner { engine, context: Arc::new(context), counts: Counts::default() }) };
+        let (counts, recorder) = (Counts::default(), Recorder::default());
+        let store = Self { inner: Arc::new(Inner { engine, context: Arc::new(context), counts, recorder }) };
         let generation = store.read(|reader| reader.generation()).await?;
         store.inner.context.generation.store(generation, Ordering::SeqCst);
         Ok(store)
@@ -153,14 +155,46 @@ impl Store {
         self.run(Mode::Keep, body, || ()).await
     }
 
-    /// Records an event that goes with no write: a refusal, or a sensitive read. Answers after the commit.
+    /// Records an event that goes with no write: a refusal, or a sensitive read. Answers after the commit, which it
+    /// shares with others that are recorded at the same time.
     pub async fn record(&self, event: AuditEvent) -> Result<()> {
+        let (answer, recorded) = oneshot::channel();
+        if self.inner.recorder.push(Waiting { event, answer }) {
+            let store = self.clone();
+            // On its own, since whoever waits may go away, and others wait for the same.
+            tokio::spawn(async move { store.record_waiting().await });
+        }
+        recorded.await.map_err(|_| Error::internal("an event was lost on its way to the trail"))?
+    }
+
+    /// Appends what waits until nothing does.
+    async fn record_waiting(&self) {
+        loop {
+            let (events, answers): (Vec<_>, Vec<_>) =
+                self.inner.recorder.take().into_iter().map(|one| (one.event, one.answer)).unzip();
+            if events.is_empty() {
+                return;
+            }
+            let together = self.append(events.clone()).await;
+            for (event, answer) in events.into_iter().zip(answers) {
+                let recorded = match together {
+                    Ok(()) => Ok(()),
+                    // One that cannot be written does not take the others with it.
+                    Err(_) => self.append(vec![event]).await,
+                };
+                // Nobody waits when the request was dropped.
+                let _ = answer.send(recorded);
+            }
+        }
+    }
+
+    async fn append(&self, events: Vec<AuditEvent>) -> Result<()> {
         let context = Arc::clone(&self.inner.context);
         let body = move |connection: &mut dyn Connection| {
             let failed = Cell::new(None);
             let result = context.mac.get().ok_or_else(audit::without_key).and_then(|mac| {
                 let mut reader = Reader::new(connection, &context.clock, &context.random, &failed);
-                audit::append(&mut reader, &event, mac)
+                audit::append_all(&mut reader, &events, mac)
             });
             settle(failed.get(), result)
         };

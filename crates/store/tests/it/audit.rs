@@ -50,6 +50,32 @@ both_engines! {
         assert_eq!(found, events);
     }
 
+    /// Catches an event that is lost, or answered too early, among others that share its transaction; and one that
+    /// cannot be written taking its neighbours with it.
+    async fn what_is_recorded_at_once_is_there_when_each_is_answered(store) {
+        let mut recordings = Vec::new();
+        for n in 0..300 {
+            let mut event = event(&store, n);
+            if n % 97 == 5 {
+                // Its bytes are fit to be kept, its column is not.
+                event.actor = "user:\0".to_owned();
+            }
+            let store = (*store).clone();
+            recordings.push(tokio::spawn(async move {
+                let id = event.id;
+                let recorded = store.record(event).await;
+                let there = store.read(move |reader| audit::find(reader, id)).await.unwrap().is_some();
+                assert_eq!(recorded.is_ok(), there);
+                recorded.is_ok()
+            }));
+        }
+        let mut kept = 0;
+        for recording in recordings {
+            kept += usize::from(recording.await.unwrap());
+        }
+        assert_eq!(kept, 296);
+    }
+
     async fn a_filter_narrows_by_all_that_it_names(store) {
         let events: Vec<_> = (0..40).map(|n| event(&store, n)).collect();
         for event in events.clone() {

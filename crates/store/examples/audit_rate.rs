@@ -1,0 +1,103 @@
+//! How many audit events a second are on disk before their callers are answered: on SQLite, and on PostgreSQL where
+//! `BASTIDE_TEST_POSTGRES` names a server. One line for each way, with tabs between: the engine, the way, events per
+//! second. Run with `--release`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "an example that measures")]
+
+use std::time::{Duration, Instant};
+
+use model::{Action, AuditEvent, EventId, Outcome, RequestId, Resource, Result, WorkspaceId, act};
+use serde_json::{Value, json};
+use store::{Store, setting};
+use testkit::{TestStore, permit};
+
+const TIME: Duration = Duration::from_secs(2);
+/// Three rounds of each way in turns; the middle one counts.
+const ROUNDS: usize = 3;
+/// Requests at once.
+const TASKS: usize = 512;
+/// Processes that know nothing of each other, for the baseline.
+const ALONE: usize = 16;
+
+fn event(store: &Store) -> AuditEvent {
+    let workspace = WorkspaceId::new(store.random());
+    AuditEvent {
+        v: model::audit_event::VERSION,
+        id: EventId::new(store.random()),
+        time: store.clock().now(),
+        request_id: RequestId::new(store.random()),
+        actor: "user:ann".to_owned(),
+        actor_id: None,
+        credential: Some("app_password:{00000000-0000-4000-8000-000000000000}".to_owned()),
+        address: Some("192.0.2.1".to_owned()),
+        action: Action::RepositoryClone.as_str().to_owned(),
+        resource: "repository:acme/one".to_owned(),
+        resource_id: Resource::from(workspace).to_string(),
+        workspace_id: Some(workspace.to_string()),
+        outcome: Outcome::Refused,
+        reasons: vec!["no-permit".to_owned()],
+        before: Value::Null,
+        after: Value::Null,
+    }
+}
+
+async fn record(store: Store, _task: usize) -> Result<()> {
+    let event = event(&store);
+    store.record(event).await
+}
+
+async fn write(store: Store, task: usize) -> Result<()> {
+    let key = format!("task-{task}");
+    store.write(&permit::<act::Upkeep>(&store), move |writer| setting::set(writer, &key, &json!(1))).await
+}
+
+async fn measure<F>(stores: &[Store], tasks: usize, work: fn(Store, usize) -> F) -> f64
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..tasks)
+        .map(|task| {
+            let store = stores.get(task % stores.len()).unwrap().clone();
+            tokio::spawn(async move {
+                let mut done = 0_u32;
+                while began.elapsed() < TIME {
+                    work(store.clone(), task).await.unwrap();
+                    done += 1;
+                }
+                done
+            })
+        })
+        .collect();
+    let mut done = 0.0;
+    for task in tasks {
+        done += f64::from(task.await.unwrap());
+    }
+    done / began.elapsed().as_secs_f64()
+}
+
+#[tokio::main]
+async fn main() {
+    let stores = [("SQLite", Some(TestStore::sqlite().await)), ("PostgreSQL", TestStore::postgres().await)];
+    for (engine, store) in stores {
+        let Some(store) = store else { continue };
+        let one = [(*store).clone()];
+        let mut many = Vec::new();
+        for _ in 0..ALONE {
+            many.push(store.again().await);
+        }
+        let mut found = [const { Vec::new() }; 3];
+        for _ in 0..ROUNDS {
+            let rates = [
+                measure(&one, TASKS, record).await,
+                measure(&one, TASKS, write).await,
+                // Each waits for its own: no transaction has two events.
+                measure(&many, ALONE, record).await,
+            ];
+            found.iter_mut().zip(rates).for_each(|(found, rate)| found.push(rate));
+        }
+        for (way, mut rates) in ["recorded", "with a write", "one transaction an event"].iter().zip(found) {
+            rates.sort_by(f64::total_cmp);
+            println!("{engine}\t{way}\t{:.0}", rates.get(ROUNDS / 2).unwrap());
+        }
+    }
+}
