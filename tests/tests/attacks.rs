@@ -12,7 +12,7 @@ use testkit::{GitClient, Login, World};
 
 fn secret(login: &Login) -> Secret {
     match login {
-        Login::Bearer(secret) | Login::Basic(_, secret) => secret.clone(),
+        Login::Bearer(secret) | Login::Basic(_, secret) | Login::Session(secret) => secret.clone(),
         Login::Nobody => Secret::new(String::new()),
     }
 }

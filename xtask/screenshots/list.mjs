@@ -1,8 +1,31 @@
+import { createHmac } from "node:crypto";
+
 // Every page that a picture is taken of: its path, who looks (nobody where it does not say), what is done first.
 const newToken = "/acme/payroll/settings/access-tokens/new";
 
 async function send(tab, button) {
   await Promise.all([tab.waitForNavigation(), tab.click(`main form button[value=${button}]`)]);
+}
+
+// An authenticator's six digits (RFC 6238).
+function totp(secret, ahead = 0) {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret.replaceAll(" ", "")].map((letter) => letters.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000) + ahead));
+  const tag = createHmac("sha1", key).update(counter).digest();
+  const at = tag[19] & 15;
+  return String((tag.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
+}
+
+async function press(tab, selector) {
+  await Promise.all([tab.waitForNavigation(), tab.click(selector)]);
+}
+
+async function beginTotp(tab) {
+  await tab.type("#totp-name", "Phone");
+  await press(tab, "form[action='/account/second-steps/totp'] button");
 }
 
 export const pages = {
@@ -32,6 +55,71 @@ export const pages = {
   home: { path: "/", who: "bea" },
   "repository-private": { path: "/acme/payroll", who: "bea" },
   account: { path: "/account", who: "bea" },
+  "reset-password": { path: "/account/reset-password#bst_rst_example" },
+  "reset-password-over": {
+    path: "/account/reset-password#over",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#password", "correct horse battery staple");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "app-password-new": { path: "/account/app-passwords/new", who: "bea" },
+  "app-password-wrong": {
+    path: "/account/app-passwords/new",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#name", "Laptop");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "app-password-made": {
+    path: "/account/app-passwords/new",
+    who: "bea",
+    act: async (tab) => {
+      await tab.type("#name", "Laptop");
+      await tab.click("input[value='repository:write']");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "api-token-new": { path: "/account/api-tokens/new", who: "bea" },
+  "second-steps-none": { path: "/account/second-steps", who: "bea" },
+  totp: { path: "/account/second-steps", who: "bea", act: beginTotp },
+  "totp-wrong": {
+    path: "/account/second-steps",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await beginTotp(tab);
+      await tab.type("#code", "000000");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "passkey-sign-in": { path: "/sign-in", act: (tab) => press(tab, "form[action='/sign-in/passkey'] button") },
+  "recovery-codes": {
+    path: "/account/second-steps",
+    who: "dee",
+    act: async (tab) => {
+      if (await tab.$("form[action='/account/second-steps/recovery-codes']")) {
+        await press(tab, "form[action='/account/second-steps/recovery-codes'] button");
+        return;
+      }
+      await beginTotp(tab);
+      await tab.type("#code", totp(await tab.$eval("#totp-secret", (code) => code.textContent)));
+      await press(tab, "main form button.primary");
+    },
+  },
+  "second-steps": { path: "/account/second-steps", who: "dee", act: (tab) => tab.click(".confirm summary") },
+  "step-up": { path: "/step-up", who: "dee" },
+  "second-step": {
+    path: "/sign-in",
+    act: async (tab) => {
+      await tab.type("#name", "dee");
+      await tab.type("#password", "correct horse battery staple");
+      await press(tab, "main form button.primary");
+    },
+  },
   "access-tokens": { path: "/acme/payroll/settings/access-tokens", who: "bea" },
   "access-token-preview": {
     path: newToken,

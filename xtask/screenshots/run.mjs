@@ -62,7 +62,7 @@ async function look(name, entry, scheme, width) {
 }
 
 for (const [name, entry] of Object.entries(pages)) {
-  if (only && !name.includes(only)) continue;
+  if (only && !only.split(",").some((part) => name.includes(part))) continue;
   for (const width of [1280, 390]) {
     for (const scheme of ["light", "dark"]) {
       try {

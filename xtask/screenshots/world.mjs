@@ -73,7 +73,7 @@ function tree(folder) {
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
   const as = (method, path, body) => call(site, root, method, path, body);
-  for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"]]) {
+  for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"], ["dee", "Dee Abara"]]) {
     await as("POST", "/api/users", { username, email: `${username}@example.com`, display_name: name, password: PASSWORD });
   }
   await as("POST", "/api/workspaces", { slug: "acme", name: "Acme" });

@@ -11,7 +11,7 @@ use crate::{Result, root};
 /// What drives the browser, from npm.
 const TOOLS: &str = "target/screenshots-tools";
 
-/// Runs the command; one argument takes only the pages whose names contain it.
+/// Runs the command; one argument takes only the pages whose names contain it, or a part of it between commas.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let only = arguments.first().map_or("", String::as_str);
     crate::packages::for_screenshots()?;

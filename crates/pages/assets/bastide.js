@@ -27,3 +27,21 @@ for (const menu of document.querySelectorAll(".account details")) {
     menu.querySelector("summary").focus();
   });
 }
+
+// Printing is offered only where something can print.
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+
+// A link's secret stands behind `#`, where no server sees it: it goes into the form, and out of the address and the history.
+for (const field of document.querySelectorAll("input[data-from-fragment]")) {
+  if (location.hash.length > 1) {
+    field.value = decodeURIComponent(location.hash.slice(1));
+    history.replaceState(null, "", location.pathname);
+  }
+  field.closest(".field").hidden = field.value !== "";
+}
+
+// What was confirmed goes on by itself; without scripts the button does it.
+for (const form of document.querySelectorAll("form[data-onward]")) form.submit();

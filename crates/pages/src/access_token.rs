@@ -114,8 +114,12 @@ pub struct MadeTokenPage {
     pub able: Vec<String>,
     /// A command that clones with it; none where it may not, or is bound to more than one repository.
     pub clone: Option<String>,
-    /// A command that asks the interface with it.
-    pub curl: String,
+    /// What to give git where it asks for a password.
+    pub ask: &'static str,
+    /// A command that asks the interface with it; none where there is nothing that its scopes would let it ask.
+    pub curl: Option<String>,
+    /// What happens to the secret in that command.
+    pub curl_note: &'static str,
     /// The list.
     pub list: String,
 }

@@ -59,6 +59,8 @@ pub struct AccountPage {
     pub sessions: Vec<SessionRow>,
     /// Proves that the form for ending sessions was made for this session.
     pub session_token: String,
+    /// The same, for ending all others.
+    pub others_token: String,
     /// App passwords and API tokens.
     pub credentials: Vec<CredentialRow>,
     /// Proves that the form for revoking was made for this session.

@@ -19,6 +19,7 @@ pub struct Asset {
 struct Assets {
     style: Asset,
     script: Asset,
+    passkey: Asset,
     icon: Asset,
 }
 
@@ -35,6 +36,7 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
         ),
     ),
     script: asset("bastide", "js", "text/javascript; charset=utf-8", include_str!("../assets/bastide.js")),
+    passkey: asset("passkey", "js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     icon: asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 });
 
@@ -47,8 +49,8 @@ fn asset(stem: &str, ending: &str, media_type: &'static str, content: &'static s
 /// The asset of this name; none where it is of another version.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Asset> {
-    let Assets { style, script, icon } = &*ASSETS;
-    [style, script, icon].into_iter().find(|asset| asset.name == name)
+    let Assets { style, script, passkey, icon } = &*ASSETS;
+    [style, script, passkey, icon].into_iter().find(|asset| asset.name == name)
 }
 
 /// The address of the stylesheet.
@@ -63,6 +65,12 @@ pub fn script() -> String {
     format!("/assets/{}", ASSETS.script.name)
 }
 
+/// The address of the script for passkeys, which only pages with a prompt load.
+#[must_use]
+pub fn passkey() -> String {
+    format!("/assets/{}", ASSETS.passkey.name)
+}
+
 /// The address of the icon.
 #[must_use]
 pub fn icon() -> String {
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn assets_are_found_by_their_whole_names() {
-        for address in [style(), script(), icon()] {
+        for address in [style(), script(), passkey(), icon()] {
             let name = address.strip_prefix("/assets/").unwrap();
             assert_eq!(find(name).unwrap().name, name);
         }
@@ -85,7 +93,7 @@ mod tests {
     /// Would catch a stylesheet that loads from elsewhere, which the policy of every page forbids.
     #[test]
     fn nothing_is_loaded_from_elsewhere() {
-        for asset in [&ASSETS.style, &ASSETS.script] {
+        for asset in [&ASSETS.style, &ASSETS.script, &ASSETS.passkey] {
             assert!(!asset.content.contains("://") && !asset.content.contains("@import"), "{}", asset.name);
         }
     }

@@ -11,6 +11,8 @@ pub enum Kind {
     Password(&'static str),
     /// A code of digits.
     Code,
+    /// The secret of a link, which a script takes from behind `#`: sent back only to who sent it.
+    LinkSecret,
     /// Several lines.
     Text,
     /// One of these: value and label.
@@ -23,6 +25,8 @@ pub enum Kind {
 pub struct Field {
     /// Its name in the form.
     pub name: &'static str,
+    /// Its id in the page: the name, unless the page has two of them.
+    pub id: &'static str,
     /// What it is called.
     pub label: String,
     /// What to know before filling it in.
@@ -45,6 +49,7 @@ impl Field {
     pub fn line(name: &'static str, label: &str) -> Self {
         Self {
             name,
+            id: name,
             label: label.to_owned(),
             hint: String::new(),
             value: String::new(),
@@ -59,6 +64,12 @@ impl Field {
     #[must_use]
     pub fn password(name: &'static str, label: &str, autocomplete: &'static str) -> Self {
         Self { kind: Kind::Password(autocomplete), autocomplete, ..Self::line(name, label) }
+    }
+
+    /// The same with an id of its own, where a page has two fields of one name.
+    #[must_use]
+    pub fn id(self, id: &'static str) -> Self {
+        Self { id, ..self }
     }
 
     /// The same with a hint.
@@ -102,10 +113,10 @@ impl Field {
     pub fn described_by(&self) -> String {
         let mut ids = Vec::new();
         if !self.hint.is_empty() {
-            ids.push(format!("{}-hint", self.name));
+            ids.push(format!("{}-hint", self.id));
         }
         if !self.error.is_empty() {
-            ids.push(format!("{}-error", self.name));
+            ids.push(format!("{}-error", self.id));
         }
         ids.join(" ")
     }

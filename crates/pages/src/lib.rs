@@ -23,8 +23,10 @@ pub mod markdown;
 pub mod measure;
 pub mod project;
 pub mod repository;
+pub mod second_step;
 pub mod session;
 pub mod source;
+pub mod user_credential;
 pub mod workspace;
 
 use std::fmt;

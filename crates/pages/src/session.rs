@@ -3,9 +3,10 @@
 use askama::Template;
 
 use crate::form::Field;
-use crate::frame::Frame;
+use crate::frame::{Frame, Way};
+use crate::second_step::Prompt;
 
-/// Signing in with a name and a password.
+/// Signing in with a name and a password, or with a passkey.
 #[derive(Clone, Debug, Template)]
 #[template(path = "sign_in.html")]
 pub struct SignInPage {
@@ -15,6 +16,8 @@ pub struct SignInPage {
     pub error: String,
     /// The fields.
     pub fields: Vec<Field>,
+    /// Whether passkeys can be bound to this site.
+    pub passkeys: bool,
     /// Where to go after.
     pub next: String,
 }
@@ -27,8 +30,26 @@ pub struct StepUpPage {
     pub frame: Frame,
     /// The field.
     pub field: Field,
+    /// What is asked of the browser, where the account has a passkey.
+    pub prompt: Option<Prompt>,
     /// Where to go after.
     pub next: String,
+    /// What was being sent there, encoded; empty where nothing was.
+    pub kept: String,
+    /// Proves that the form was made for this session.
+    pub form_token: String,
+}
+
+/// What was being sent when proof was asked for: sent again, now that it was given.
+#[derive(Clone, Debug, Template)]
+#[template(path = "onward.html")]
+pub struct OnwardPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// Where it goes.
+    pub action: String,
+    /// Its fields: name and value.
+    pub fields: Vec<(String, String)>,
     /// Proves that the form was made for this session.
     pub form_token: String,
 }
@@ -41,8 +62,36 @@ pub struct SecondStepPage {
     pub frame: Frame,
     /// The code.
     pub field: Field,
+    /// What is asked of the browser, where the account has a passkey.
+    pub prompt: Option<Prompt>,
     /// Stands for the password that was given.
     pub challenge: String,
     /// Where to go after.
     pub next: String,
+}
+
+/// A new password, by a link.
+#[derive(Clone, Debug, Template)]
+#[template(path = "reset_password.html")]
+pub struct ResetPasswordPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What is wrong with the form as a whole.
+    pub error: String,
+    /// What stands behind `#` in the link.
+    pub link: Field,
+    /// The new password.
+    pub password: Field,
+}
+
+/// Something is done, and where to go on.
+#[derive(Clone, Debug, Template)]
+#[template(path = "done.html")]
+pub struct DonePage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What is done, in a sentence.
+    pub text: String,
+    /// Where to go on.
+    pub onward: Way,
 }

@@ -19,7 +19,7 @@ fn administrators_git(place: &Place, user: &str) -> GitClient {
 fn secret(place: &Place) -> Secret {
     match &place.server.administrator {
         Login::Basic(_, secret) => secret.clone(),
-        Login::Bearer(_) | Login::Nobody => panic!("an API token"),
+        Login::Bearer(_) | Login::Session(_) | Login::Nobody => panic!("an API token"),
     }
 }
 

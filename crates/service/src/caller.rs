@@ -50,6 +50,8 @@ pub struct Caller {
     pub(crate) identity: Identity,
     pub(crate) credential: Option<Arc<Credential>>,
     pub(crate) session: Option<Arc<Session>>,
+    /// Whether the session's owner must have a second step and has none.
+    pub(crate) must_enrol: bool,
     pub(crate) held: ScopeSet,
     pub(crate) required: ScopeSet,
     pub(crate) address: Option<IpAddr>,
@@ -64,6 +66,7 @@ impl Caller {
             identity: Identity::Anonymous,
             credential: None,
             session: None,
+            must_enrol: false,
             held: ScopeSet::NONE,
             required: ScopeSet::NONE,
             address,
@@ -78,6 +81,7 @@ impl Caller {
             identity: Identity::Operator,
             credential: None,
             session: None,
+            must_enrol: false,
             held: ScopeSet::everything(),
             required: ScopeSet::NONE,
             address: None,
@@ -91,9 +95,10 @@ impl Caller {
         Self { identity: Identity::User(user), credential, held, ..from.clone() }
     }
 
-    /// A person, by a session: every scope, like anybody who signed in.
-    pub(crate) fn session_of(user: Arc<User>, session: Session, from: &Self) -> Self {
-        Self { session: Some(Arc::new(session)), ..Self::user(user, None, from) }
+    /// A person, by a session: every scope, like anybody who signed in. With `must_enrol` the session reaches the
+    /// account itself and nothing else, until a second step is added.
+    pub(crate) fn session_of(user: Arc<User>, session: Session, must_enrol: bool, from: &Self) -> Self {
+        Self { session: Some(Arc::new(session)), must_enrol, ..Self::user(user, None, from) }
     }
 
     pub(crate) fn access_token(token: Arc<Credential>, from: &Self) -> Self {
@@ -152,6 +157,13 @@ impl Caller {
         self.session.as_deref()
     }
 
+    /// Whether the caller came by a session whose owner must have a second step and has none: it reaches the account
+    /// itself alone, so that one can be added.
+    #[must_use]
+    pub fn must_enrol(&self) -> bool {
+        self.must_enrol
+    }
+
     /// Whether the caller came by a session and has proved a short while ago who they are.
     #[must_use]
     pub fn stepped_up(&self, now: Timestamp) -> bool {
@@ -199,10 +211,11 @@ impl Caller {
         }
     }
 
-    /// The caller as lists see it: an account that nobody has approved is shown nothing, not even what is public.
+    /// The caller as lists see it: an account that nobody has approved, or a session that must add a second step first, is
+    /// shown nothing, not even what is public.
     pub(crate) fn viewer(&self) -> Principal {
         match &self.identity {
-            Identity::User(user) if !user.approved => Principal::System,
+            Identity::User(user) if !user.approved || self.must_enrol => Principal::System,
             _ => self.principal(),
         }
     }
@@ -212,7 +225,8 @@ impl Caller {
             Identity::User(user) => PrincipalFacts::User {
                 id: user.id,
                 active: user.active,
-                approved: user.approved,
+                // What an account is proved not to reach before it is approved, it does not reach before its second step.
+                approved: user.approved && !self.must_enrol,
                 second_step: user.second_step,
                 staff: user.staff_role,
             },

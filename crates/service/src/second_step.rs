@@ -153,6 +153,21 @@ impl Service {
         })
     }
 
+    /// A TOTP device that still waits, once more: for whoever mistyped its first code.
+    pub async fn totp_enrolment(&self, caller: &Caller, challenge: &Secret) -> Result<TotpEnrolment> {
+        let (user, _) = self.stepped_up(caller)?;
+        let (hash, owner) = (waiting_hash(challenge)?, user.id);
+        let found = self.store.read(move |reader| store::challenge::look(reader, &hash, ENROL_TOTP)).await?;
+        let state = found.filter(|waiting| waiting.user == Some(owner)).ok_or_else(too_late)?.state;
+        let (_, secret, _) = self.waiting_totp(&state)?;
+        Ok(TotpEnrolment {
+            challenge: IssuedSecret::parse(SecretKind::Challenge, challenge.expose())
+                .map_err(|_| too_late())?,
+            uri: Secret::new(totp::uri(secret.expose(), self.settings.host(), user.username.as_str())),
+            secret: Secret::new(totp::base32(secret.expose())),
+        })
+    }
+
     /// Confirms a TOTP device with a code that it shows.
     pub async fn finish_totp_enrolment(
         &self,
@@ -168,16 +183,23 @@ impl Service {
         let owner = user.id;
         let waiting = self.store.keep(tried).await?.filter(|waiting| waiting.user == Some(owner));
         let state = waiting.ok_or_else(too_late)?.state;
+        let (id, secret, sealed) = self.waiting_totp(&state)?;
+        let step = totp::matching_step(secret.expose(), plain(code).expose(), self.clock.now());
+        let counter = step.ok_or_else(wrong_code)?;
+        self.take_waiting(ENROL_TOTP, challenge).await?;
+        let name = state.get("name").and_then(Value::as_str).unwrap_or_default();
+        let name = name.parse().map_err(Error::internal)?;
+        let step = self.new_step(id, owner, SecondStepKind::Totp, name);
+        self.enrol(caller, Kept { step, sealed }, counter, None).await
+    }
+
+    /// What was kept of a TOTP device: its id, its secret, and that secret sealed.
+    fn waiting_totp(&self, state: &Value) -> Result<(SecondStepId, keyring::SecretBytes, Vec<u8>)> {
         let text = |key: &str| state.get(key).and_then(Value::as_str).unwrap_or_default();
         let id: SecondStepId = text("id").parse().map_err(Error::internal)?;
         let sealed = STANDARD.decode(text("sealed")).map_err(Error::internal)?;
         let secret = self.keyring.open(&context(&id.to_string()), &sealed).map_err(Error::internal)?;
-        let step = totp::matching_step(secret.expose(), plain(code).expose(), self.clock.now());
-        let counter = step.ok_or_else(wrong_code)?;
-        self.take_waiting(ENROL_TOTP, challenge).await?;
-        let name = text("name").parse().map_err(Error::internal)?;
-        let step = self.new_step(id, owner, SecondStepKind::Totp, name);
-        self.enrol(caller, Kept { step, sealed }, counter, None).await
+        Ok((id, secret, sealed))
     }
 
     /// Begins to enrol a passkey.

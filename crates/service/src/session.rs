@@ -9,6 +9,7 @@ use model::{
 };
 use serde_json::{Value, json};
 
+use crate::second_step::is_required;
 use crate::{Caller, Service};
 
 /// For how long sessions live, in seconds.
@@ -89,17 +90,19 @@ impl Service {
             .read(move |reader| {
                 let found = store::session::find_by_hash(reader, &hash, now.plus_seconds(-GRACE_SECONDS))?;
                 let Some(session) = found else { return Ok(None) };
-                Ok(store::user::find(reader, session.user)?.map(|user| (session, user)))
+                let Some(user) = store::user::find(reader, session.user)? else { return Ok(None) };
+                let must_enrol = !user.second_step && is_required(reader, &user)?;
+                Ok(Some((session, user, must_enrol)))
             })
             .await?;
-        let (session, user) = found
-            .filter(|(session, user)| user.active && self.is_live(session, now))
+        let (session, user, must_enrol) = found
+            .filter(|(session, user, _)| user.active && self.is_live(session, now))
             .ok_or(Error::Unauthenticated)?;
         if now.seconds() - session.last_seen_on.seconds() >= NOTE_SECONDS {
             let id = session.id;
             self.store.keep(move |books| store::session::note_seen(books, id, now)).await?;
         }
-        Ok(Caller::session_of(user.into(), session, nobody))
+        Ok(Caller::session_of(user.into(), session, must_enrol, nobody))
     }
 
     fn is_live(&self, session: &Session, now: Timestamp) -> bool {

@@ -42,7 +42,7 @@ impl Service {
     ) -> Result<Listing<(Workspace, WorkspacePermission)>> {
         let user = caller.as_user().ok_or(Error::Unauthenticated)?;
         self.check(caller, act::AccountRead, &self.user_ground(model::User::clone(user)))?;
-        if !user.approved {
+        if !user.approved || caller.must_enrol() {
             return Ok(Listing::new(Vec::new(), 0));
         }
         let id = user.id;

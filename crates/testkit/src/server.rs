@@ -52,6 +52,8 @@ pub enum Login {
     Bearer(Secret),
     /// `Authorization: Basic`.
     Basic(String, Secret),
+    /// The cookie of somebody who signed in with a browser.
+    Session(Secret),
 }
 
 /// An answer, read whole.
@@ -123,6 +125,24 @@ impl Server {
         let mut server = Self::run(own.path(), Vec::new(), flags, administrator);
         server._own = Some(own);
         server
+    }
+
+    /// The same, known by the name `localhost`, to which passkeys can be bound; see [`Server::named_url`].
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_named() -> Self {
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+        let port = free.expect("a free port").port();
+        let (listen, site) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
+        Self::start_with(&["--listen", &listen, "--base-url", &site])
+    }
+
+    /// The address by its name rather than its number.
+    #[must_use]
+    pub fn named_url(&self) -> String {
+        self.url.replacen("127.0.0.1", "localhost", 1)
     }
 
     /// The same in a directory of the test's choosing and with more arguments for every command that takes `--data`.
@@ -241,6 +261,7 @@ impl Server {
             Login::Nobody => request,
             Login::Bearer(secret) => request.bearer_auth(secret.expose()),
             Login::Basic(user, secret) => request.basic_auth(user, Some(secret.expose())),
+            Login::Session(secret) => request.header("cookie", format!("session={}", secret.expose())),
         };
         if !body.is_null() {
             request = request.json(body);
@@ -302,11 +323,12 @@ impl Drop for Process {
 impl Process {
     /// Starts one; also where it listens.
     fn spawn(data: &Path, arguments: &[String], flags: &[String]) -> (Self, String) {
-        let mut child = Command::new(program())
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(arguments)
-            .args(flags)
+        let mut command = Command::new(program());
+        command.args(["serve", "--json", "--data"]).arg(data).args(arguments).args(flags);
+        if !flags.iter().any(|flag| flag == "--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

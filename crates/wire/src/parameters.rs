@@ -70,6 +70,13 @@ impl Parameters {
         Self(pairs)
     }
 
+    /// The same parameters with one more at the end, which may repeat another's name.
+    #[must_use]
+    pub fn and(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Encoded, for behind a `?`.
     #[must_use]
     pub fn encode(&self) -> String {

@@ -70,6 +70,25 @@ impl Unread {
 }
 
 impl Cx {
+    /// The same request without its body, for what is done about it after its handler has taken it.
+    #[must_use]
+    pub fn without_body(&self) -> Self {
+        Self {
+            app: self.app.clone(),
+            route: self.route,
+            params: self.params.clone(),
+            here: self.here.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: Unread::new(Body::empty()),
+            address: self.address,
+            secure: self.secure,
+            request_id: self.request_id,
+            session_secret: self.session_secret.clone(),
+            caller: self.caller.clone(),
+        }
+    }
+
     /// A parameter of the path; empty when the row has none of this name.
     #[must_use]
     pub fn param(&self, name: &str) -> &str {

@@ -170,6 +170,9 @@ async fn carry_out(
     if row.visibility == Visibility::Hidden && !row.is_git() {
         app.service()?.admit(&caller, takes(row, &caller), row.action, parts.uri.path())?;
     }
+    if row.is_page() && caller.must_enrol() && !pages::open_before_second_step(row) {
+        return pages::to_second_steps();
+    }
     if row.method != Method::Get && matches!(row.handler, Handler::Built(_)) && !row.is_git() {
         ask_first(app, row, &caller, &reached.params).await?;
     }

@@ -127,14 +127,19 @@ pub async fn list(cx: Cx) -> Result<Response> {
 }
 
 /// What was typed into the form of a new token.
-struct Typed {
-    name: String,
-    scopes: Vec<String>,
+pub(super) struct Typed {
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
     days: String,
 }
 
 impl Typed {
-    fn of(form: &Parameters) -> Result<Self> {
+    /// Nothing yet.
+    pub(super) fn nothing() -> Self {
+        Self { name: String::new(), scopes: Vec::new(), days: DAYS.to_owned() }
+    }
+
+    pub(super) fn of(form: &Parameters) -> Result<Self> {
         Ok(Self {
             name: form.get("name")?.unwrap_or_default().trim().to_owned(),
             scopes: form.all("scope").map(str::to_owned).collect(),
@@ -142,12 +147,60 @@ impl Typed {
         })
     }
 
-    fn expires_on(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn expires_on(&self, now: Timestamp) -> Option<Timestamp> {
         self.days.parse::<i64>().ok().map(|days| now.plus_seconds(days.clamp(1, 3_650) * 86_400))
     }
 }
 
-fn error_of(fields: &FieldErrors, name: &str) -> String {
+/// The field for the name.
+pub(super) fn name_field(typed: &Typed, error: String) -> Field {
+    let hint = "To tell it by in lists and in the audit trail: what uses it, and where.";
+    Field::line("name", "Name").hint(hint).value(&typed.name).error(error)
+}
+
+/// The field for the end.
+pub(super) fn expiry_field(typed: &Typed, error: String) -> Field {
+    let choices = [
+        ("7", "7 days"),
+        ("30", "30 days"),
+        ("90", "90 days"),
+        ("365", "A year"),
+        ("", "Only when it is revoked"),
+    ];
+    Field::line("expires_on", "Ends after")
+        .kind(Kind::Choice(choices.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()))
+        .value(&typed.days)
+        .error(error)
+        .optional()
+}
+
+/// A scope to choose.
+pub(super) fn choice(scope: Scope, typed: &Typed) -> ScopeChoice {
+    let alone: ScopeSet = [scope].into_iter().collect();
+    ScopeChoice {
+        name: scope.as_str().to_owned(),
+        sentence: scope.sentence().to_owned(),
+        implies: alone
+            .closed()
+            .iter()
+            .filter(|other| *other != scope)
+            .map(|other: Scope| other.as_str().to_owned())
+            .collect(),
+        chosen: typed.scopes.iter().any(|chosen| chosen == scope.as_str()),
+    }
+}
+
+/// What is wrong with single fields, and what with the form as a whole.
+pub(super) fn wrong_parts(wrong: Option<&Error>) -> (FieldErrors, String) {
+    match wrong {
+        Some(Error::Invalid { fields, .. }) if !fields.is_empty() => (fields.clone(), String::new()),
+        Some(other) => (FieldErrors::new(), sentence(&other.to_string())),
+        None => (FieldErrors::new(), String::new()),
+    }
+}
+
+/// What is wrong with a field; empty where nothing is.
+pub(super) fn error_of(fields: &FieldErrors, name: &str) -> String {
     fields.get(name).and_then(|texts| texts.first()).cloned().unwrap_or_default()
 }
 
@@ -158,43 +211,12 @@ fn form_page(
     wrong: Option<&Error>,
     preview: Option<Preview>,
 ) -> NewTokenPage {
-    let none = FieldErrors::new();
-    let (fields, error) = match wrong {
-        Some(Error::Invalid { fields, .. }) if !fields.is_empty() => (fields, String::new()),
-        Some(other) => (&none, sentence(&other.to_string())),
-        None => (&none, String::new()),
-    };
-    let choices = [
-        ("7", "7 days"),
-        ("30", "30 days"),
-        ("90", "90 days"),
-        ("365", "A year"),
-        ("", "Only when it is revoked"),
-    ];
-    let scopes = place.kind.may_hold().iter().map(|scope| {
-        let alone: ScopeSet = [scope].into_iter().collect();
-        ScopeChoice {
-            name: scope.as_str().to_owned(),
-            sentence: scope.sentence().to_owned(),
-            implies: alone
-                .closed()
-                .iter()
-                .filter(|other| *other != scope)
-                .map(|other: Scope| other.as_str().to_owned())
-                .collect(),
-            chosen: typed.scopes.iter().any(|chosen| chosen == scope.as_str()),
-        }
-    });
-    let hint = "To tell it by in lists and in the audit trail: what uses it, and where.";
+    let (fields, error) = wrong_parts(wrong);
     NewTokenPage {
-        scopes: scopes.collect(),
-        name: Field::line("name", "Name").hint(hint).value(&typed.name).error(error_of(fields, "name")),
-        scopes_error: error_of(fields, "scopes"),
-        expiry: Field::line("expires_on", "Ends after")
-            .kind(Kind::Choice(choices.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()))
-            .value(&typed.days)
-            .error(error_of(fields, "expires_on"))
-            .optional(),
+        scopes: place.kind.may_hold().iter().map(|scope| choice(scope, typed)).collect(),
+        name: name_field(typed, error_of(&fields, "name")),
+        scopes_error: error_of(&fields, "scopes"),
+        expiry: expiry_field(typed, error_of(&fields, "expires_on")),
         error,
         preview,
         action: place.new_address(),
@@ -212,8 +234,7 @@ fn form_page(
 pub async fn new(cx: Cx) -> Result<Response> {
     let place = Place::of(&cx).await?;
     cx.service()?.token_abilities(&cx.caller, &place.on, &[]).await?;
-    let typed = Typed { name: String::new(), scopes: Vec::new(), days: DAYS.to_owned() };
-    page(StatusCode::OK, &form_page(&cx, place, &typed, None, None))
+    page(StatusCode::OK, &form_page(&cx, place, &Typed::nothing(), None, None))
 }
 
 /// What can be said in a few words of what the access model allows and refuses.
@@ -275,10 +296,12 @@ fn made_page(cx: &Cx, place: Place, minted: &Minted, able: Vec<String>) -> MadeT
         expires: minted.credential.expires_on.map(|time| Moment::of(time, now(cx))),
         able,
         clone,
-        curl: format!(
+        ask: "the token",
+        curl_note: "The token is read from the terminal, so that it stays out of the shell's history.",
+        curl: Some(format!(
             "read -rsp 'Token: ' TOKEN; curl -H @- {base}{} <<< \"Authorization: Bearer $TOKEN\"",
             place.told_at
-        ),
+        )),
         list: place.list,
     }
 }

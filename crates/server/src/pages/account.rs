@@ -3,12 +3,34 @@
 use axum::http::StatusCode;
 use model::{Credential, CredentialId, CredentialKind, Error, Result, SessionId};
 use pages::account::{AccountPage, CredentialRow, SessionRow};
+use pages::frame::{Frame, Way};
 use pages::measure::Moment;
 use service::Window;
 use wire::Parameters;
 
 use super::{Around, form, now, page, see_other};
 use crate::http::{Cx, Response};
+
+/// What an account has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Account,
+    SecondSteps,
+}
+
+/// The frame of a page of one's own account.
+pub(super) fn frame(cx: &Cx, title: &str, section: Section) -> Frame {
+    let mut frame = Around::of(cx).frame().titled(title);
+    frame.crumbs = vec![Way::new("Account", "/account").here(true)];
+    frame.sections = [
+        ("Account", "/account", Section::Account),
+        ("Second steps", "/account/second-steps", Section::SecondSteps),
+    ]
+    .into_iter()
+    .map(|(name, href, of)| Way::new(name, href).here(of == section))
+    .collect();
+    frame
+}
 
 /// The most credentials of a kind that are shown.
 const MOST: Window = Window { limit: 500, offset: 0 };
@@ -38,13 +60,14 @@ pub async fn get(cx: Cx) -> Result<Response> {
         credentials.extend(found.values.iter().map(|one| credential(one, word, now)));
     }
     let shown = AccountPage {
-        frame: Around::of(&cx).frame().titled("Account"),
+        frame: frame(&cx, "Account", Section::Account),
         username: user.username.to_string(),
         display_name: user.display_name.to_string(),
         email: user.email.to_string(),
         second_step: user.second_step,
         sessions: sessions.collect(),
         session_token: form::token(&cx, "/account/sessions"),
+        others_token: form::token(&cx, "/account/sessions/others"),
         credentials,
         credential_token: form::token(&cx, "/account/credentials"),
     };
@@ -71,6 +94,15 @@ pub async fn end_session(cx: Cx, form: Parameters) -> Result<Response> {
     let missing = || Error::not_found("the session");
     let id: SessionId = form.get("session")?.unwrap_or_default().parse().map_err(|_| missing())?;
     cx.service()?.revoke_session(&cx.caller, id).await?;
+    see_other("/account#sessions")
+}
+
+/// `POST /account/sessions/others`: ends all of one's own sessions but this.
+///
+/// # Errors
+/// When there is no session.
+pub async fn end_other_sessions(cx: Cx, _: Parameters) -> Result<Response> {
+    cx.service()?.revoke_other_sessions(&cx.caller).await?;
     see_other("/account#sessions")
 }
 

@@ -19,8 +19,7 @@ pub(super) fn answer(around: &Around, error: &Error) -> Response {
     if signs_in && let Ok(response) = sign_in(around) {
         return response;
     }
-    let steps_up =
-        matches!(error, Error::Forbidden { reasons, .. } if reasons.iter().any(|id| id == STEP_UP_REQUIRED));
+    let steps_up = wants_step_up(error);
     let back = if around.is_read { around.frame().here } else { "/account".to_owned() };
     if steps_up && let Ok(response) = see_other(&pages::address::with_query("/step-up", "next", &back)) {
         return response;
@@ -34,6 +33,11 @@ pub(super) fn answer(around: &Around, error: &Error) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
     }
     response
+}
+
+/// Whether proving once more who one is would lift this refusal.
+pub(super) fn wants_step_up(error: &Error) -> bool {
+    matches!(error, Error::Forbidden { reasons, .. } if reasons.iter().any(|id| id == STEP_UP_REQUIRED))
 }
 
 fn sign_in(around: &Around) -> model::Result<Response> {

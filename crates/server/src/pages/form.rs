@@ -1,16 +1,17 @@
 //! Forms that pages send: taken from pages of this site alone, and only with the token that was made for this form and
 //! this session. Attack: another site's page sends a form in its visitor's name.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use model::{Error, Result};
 use sha2::{Digest, Sha256};
 use wire::Parameters;
 
-use super::{Around, error};
+use super::{Around, error, step_up};
 use crate::http::{Cx, Response};
 use crate::route::Visibility;
 
-/// Reads a form and runs its handler; what fails becomes a page.
+/// Reads a form and runs its handler; what fails becomes a page. Where proof is asked for of who sends it, the page that
+/// asks keeps what was sent.
 ///
 /// # Errors
 /// None: the signature is that of every operation.
@@ -20,7 +21,16 @@ where
 {
     let around = Around::of(&cx);
     let outcome = match read(&mut cx).await {
-        Ok(form) => handler(cx, form).await,
+        Ok(form) => {
+            let (again, kept) = (cx.without_body(), step_up::keep(&form));
+            match (handler(cx, form).await, kept) {
+                (Err(error), Some(kept)) if error::wants_step_up(&error) => {
+                    let here = again.here.clone();
+                    step_up::shown(&again, StatusCode::OK, "", here, kept).await
+                }
+                (outcome, _) => outcome,
+            }
+        }
         Err(error) => Err(error),
     };
     Ok(outcome.unwrap_or_else(|error| error::answer(&around, &error)))

@@ -14,13 +14,18 @@ pub mod error;
 pub mod form;
 pub mod git_ref;
 pub mod home;
+pub mod password_reset;
 pub mod project;
 pub mod repository;
+pub mod second_step;
 pub mod session;
 pub mod source;
+pub mod step_up;
+pub mod user_credential;
 pub mod workspace;
 
 mod around;
+mod passkey;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -30,6 +35,7 @@ use pages::frame::{Frame, Way};
 use service::{Located, Named, RepositoryName, RepositoryPath, Window};
 
 use crate::http::{Cx, Response, answer};
+use crate::route::{Route, Visibility};
 
 pub use around::Around;
 
@@ -60,6 +66,21 @@ where
 #[must_use]
 pub fn failed(around: &Around, error: &Error) -> Response {
     error::answer(around, error)
+}
+
+/// Whether a page opens to who must add a second step first: what adds it, and the way out.
+#[must_use]
+pub fn open_before_second_step(row: &Route) -> bool {
+    let own = ["/account/second-steps", "/step-up", "/sign-out"];
+    row.visibility == Visibility::Public || own.iter().any(|head| row.path.starts_with(head))
+}
+
+/// Leads to where a second step is added.
+///
+/// # Errors
+/// None: the signature is that of every answer.
+pub fn to_second_steps() -> Result<Response> {
+    see_other("/account/second-steps")
 }
 
 /// Whether a request that reached no row came from somebody who reads pages.

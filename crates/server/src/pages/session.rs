@@ -1,28 +1,31 @@
-//! Signing in and out, and proving once more who one is.
+//! Signing in and out.
 
 use axum::http::{StatusCode, header};
-use model::{Error, IssuedSecret, Result, Secret};
+use model::{Error, Result, SecondStepKind, Secret};
 use pages::form::{Field, Kind};
-use pages::session::{SecondStepPage, SignInPage, StepUpPage};
+use pages::frame::Way;
+use pages::second_step::{PasskeyPage, Prompt};
+use pages::session::{SecondStepPage, SignInPage};
 use service::{Browser, NewSession, SignIn};
 use wire::Parameters;
 
 use super::error::sentence;
-use super::{Around, form, now, page, see_other};
+use super::passkey::{self, prompt};
+use super::{Around, now, page, see_other};
 use crate::http::{Cx, Response, session};
 
 /// For how long a browser keeps the cookie after its secret was changed, in seconds; the session may end before.
-const WEEK: i64 = 7 * 86_400;
+pub(super) const WEEK: i64 = 7 * 86_400;
 
-fn next(parameters: &Parameters) -> Result<String> {
+pub(super) fn next(parameters: &Parameters) -> Result<String> {
     Ok(pages::address::safe_next(parameters.get("next")?.unwrap_or_default()).to_owned())
 }
 
-fn text<'a>(form: &'a Parameters, name: &str) -> Result<&'a str> {
+pub(super) fn text<'a>(form: &'a Parameters, name: &str) -> Result<&'a str> {
     Ok(form.get(name)?.unwrap_or_default())
 }
 
-fn secret(form: &Parameters, name: &str) -> Result<Secret> {
+pub(super) fn secret(form: &Parameters, name: &str) -> Result<Secret> {
     text(form, name).map(|text| Secret::new(text.to_owned()))
 }
 
@@ -32,7 +35,7 @@ fn browser(cx: &Cx) -> Browser {
 }
 
 /// A cookie that would travel in the clear is given to this machine alone.
-fn protected(cx: &Cx) -> Result<()> {
+pub(super) fn protected(cx: &Cx) -> Result<()> {
     if cx.secure || cx.address.is_loopback() {
         return Ok(());
     }
@@ -49,6 +52,7 @@ fn sign_in_page(cx: &Cx, name: &str, error: &str, next: String) -> SignInPage {
             Field::line("name", "Username or e-mail address").value(name).autocomplete("username"),
             Field::password("password", "Password", "current-password"),
         ],
+        passkeys: passkey::possible(cx),
         next,
     }
 }
@@ -72,8 +76,12 @@ pub async fn create(cx: Cx, form: Parameters) -> Result<Response> {
     let password = secret(&form, "password")?;
     match cx.service()?.sign_in(&cx.caller, &browser(&cx), name, &password).await {
         Ok(SignIn::Done(begun)) => begun_at(&cx, &begun, &next),
-        Ok(SignIn::SecondStep { challenge, .. }) => {
-            page(StatusCode::OK, &second_step_page(&cx, challenge.secret(), "", next))
+        Ok(SignIn::SecondStep { challenge, kinds }) => {
+            let prompt = match kinds.contains(&SecondStepKind::Passkey) && passkey::possible(&cx) {
+                true => Some(second_step_prompt(&cx, challenge.secret(), &next).await?),
+                false => None,
+            };
+            page(StatusCode::OK, &second_step_page(&cx, challenge.secret(), prompt, "", next))
         }
         Err(Error::Unauthenticated) => {
             let wrong = "The name or the password is wrong.";
@@ -86,15 +94,31 @@ pub async fn create(cx: Cx, form: Parameters) -> Result<Response> {
     }
 }
 
-fn code_field(error: &str) -> Field {
+pub(super) fn code_field(error: &str) -> Field {
     let hint = "Six digits from your authenticator, or a recovery code.";
     Field::line("code", "Code").hint(hint).kind(Kind::Code).error(error)
 }
 
-fn second_step_page(cx: &Cx, challenge: &Secret, error: &str, next: String) -> SecondStepPage {
+/// Where a passkey's answer goes, to sign in.
+const ANSWER: &str = "/sign-in/passkey/answer";
+
+/// One of the passkeys of who has given the password.
+async fn second_step_prompt(cx: &Cx, challenge: &Secret, next: &str) -> Result<Prompt> {
+    let asked = cx.service()?.begin_passkey_sign_in(&cx.caller, Some(challenge)).await?;
+    Ok(Prompt { at_once: false, next: next.to_owned(), ..prompt(&asked, ANSWER) })
+}
+
+fn second_step_page(
+    cx: &Cx,
+    challenge: &Secret,
+    prompt: Option<Prompt>,
+    error: &str,
+    next: String,
+) -> SecondStepPage {
     SecondStepPage {
         frame: Around::of(cx).frame().titled("Second step"),
         field: code_field(error),
+        prompt,
         challenge: challenge.expose().to_owned(),
         next,
     }
@@ -109,12 +133,78 @@ pub async fn second_step(cx: Cx, form: Parameters) -> Result<Response> {
     let (challenge, code, next) = (secret(&form, "challenge")?, secret(&form, "code")?, next(&form)?);
     match cx.service()?.sign_in_with_code(&cx.caller, &browser(&cx), &challenge, &code).await {
         Ok(begun) => begun_at(&cx, &begun, &next),
-        Err(error @ (Error::Unauthenticated | Error::Invalid { .. })) => {
-            let told = match error {
-                Error::Unauthenticated => "the code is wrong, or it came too late".to_owned(),
-                other => other.to_string(),
+        // Five wrong codes, or five minutes: the password counts no more.
+        Err(Error::Gone(_)) => {
+            let told = "The second step took too long, or failed too often.";
+            page(StatusCode::UNAUTHORIZED, &sign_in_page(&cx, "", told, next))
+        }
+        Err(error @ (Error::Unauthenticated | Error::Invalid { .. } | Error::TooManyRequests { .. })) => {
+            let status = match error {
+                Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+                _ => StatusCode::UNAUTHORIZED,
             };
-            page(StatusCode::UNAUTHORIZED, &second_step_page(&cx, &challenge, &told, next))
+            let told = beside(&error, "code");
+            // The passkey is still another way, where there is one.
+            let prompt = match passkey::possible(&cx) {
+                true => second_step_prompt(&cx, &challenge, &next).await.ok(),
+                false => None,
+            };
+            page(status, &second_step_page(&cx, &challenge, prompt, &told, next))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What an error says of one field; else all that it says.
+pub(super) fn beside(error: &Error, field: &str) -> String {
+    let of_field = match error {
+        Error::Invalid { fields, .. } => fields.get(field).and_then(|texts| texts.first()).cloned(),
+        Error::Unauthenticated => Some("the code is wrong, or it came too late".to_owned()),
+        _ => None,
+    };
+    of_field.unwrap_or_else(|| error.to_string())
+}
+
+/// `POST /sign-in/passkey`: asks for any passkey of this site's that the device knows.
+///
+/// # Errors
+/// When the connection is not protected, or this site's address has no name.
+pub async fn ask_for_passkey(cx: Cx, form: Parameters) -> Result<Response> {
+    protected(&cx)?;
+    let next = next(&form)?;
+    let asked = cx.service()?.begin_passkey_sign_in(&cx.caller, None).await?;
+    let shown = PasskeyPage {
+        frame: Around::of(&cx).frame().titled("Sign in with a passkey"),
+        lead: "Your browser asks which passkey to use, and to unlock it.",
+        instead: Way::new("Sign in with a password", pages::address::with_query("/sign-in", "next", &next)),
+        prompt: Prompt { next, ..prompt(&asked, ANSWER) },
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `POST /sign-in/passkey/answer`: signs in by a passkey, alone or after a password.
+///
+/// # Errors
+/// When the connection is not protected. A passkey that proves nothing is told in the form.
+pub async fn take_passkey(cx: Cx, form: Parameters) -> Result<Response> {
+    protected(&cx)?;
+    let (challenge, next) = (secret(&form, "challenge")?, next(&form)?);
+    let begun = match passkey::response(&form) {
+        Ok(response) => {
+            cx.service()?.finish_passkey_sign_in(&cx.caller, &browser(&cx), &challenge, &response).await
+        }
+        Err(error) => Err(error),
+    };
+    match begun {
+        Ok(begun) => begun_at(&cx, &begun, &next),
+        Err(
+            error @ (Error::Invalid { .. }
+            | Error::Gone(_)
+            | Error::Forbidden { .. }
+            | Error::Unauthenticated),
+        ) => {
+            let told = sentence(&error.to_string());
+            page(StatusCode::UNAUTHORIZED, &sign_in_page(&cx, "", &told, next))
         }
         Err(error) => Err(error),
     }
@@ -136,56 +226,6 @@ pub async fn end(cx: Cx, _: Parameters) -> Result<Response> {
     cx.service()?.sign_out(&cx.caller).await?;
     let mut response = see_other("/")?;
     response.headers_mut().insert(header::SET_COOKIE, session::cookie(None, cx.secure, 0)?);
-    Ok(response)
-}
-
-fn step_up_page(cx: &Cx, error: &str, next: String) -> Result<StepUpPage> {
-    let user = cx.caller.as_user().ok_or(Error::Unauthenticated)?;
-    let field = match user.second_step {
-        true => code_field(error),
-        false => Field::password("password", "Password", "current-password").error(error),
-    };
-    Ok(StepUpPage {
-        frame: Around::of(cx).frame().titled("Confirm that it is you"),
-        field,
-        next,
-        form_token: form::token(cx, "/step-up"),
-    })
-}
-
-/// `GET /step-up`
-///
-/// # Errors
-/// When nobody is signed in.
-pub async fn step_up(cx: Cx) -> Result<Response> {
-    let next = next(&cx.query)?;
-    page(StatusCode::OK, &step_up_page(&cx, "", next)?)
-}
-
-/// `POST /step-up`
-///
-/// # Errors
-/// When nobody is signed in. A wrong answer is told in the form.
-pub async fn raise(cx: Cx, form: Parameters) -> Result<Response> {
-    let user = cx.caller.as_user().ok_or(Error::Unauthenticated)?;
-    let (service, next) = (cx.service()?, next(&form)?);
-    let raised = match user.second_step {
-        true => service.step_up_with_code(&cx.caller, &secret(&form, "code")?).await,
-        false => service.step_up(&cx.caller, &secret(&form, "password")?).await,
-    };
-    match raised {
-        Ok(renewed) => renewed_at(&cx, &renewed, &next),
-        Err(Error::Unauthenticated | Error::Invalid { .. }) => {
-            page(StatusCode::UNAUTHORIZED, &step_up_page(&cx, "that is not right: try again", next)?)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn renewed_at(cx: &Cx, renewed: &IssuedSecret, next: &str) -> Result<Response> {
-    let mut response = see_other(next)?;
-    let cookie = session::cookie(Some(renewed.secret()), cx.secure, WEEK)?;
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
 }
 

@@ -1,0 +1,228 @@
+// The journeys that a person makes through the pages, in a real browser, with the real git. Each says `done NAME` when it
+// has got to its end; the test that runs this wants to hear it of all.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Person, SITE, must, open, totp } from "./browser.mjs";
+
+const browser = await open();
+const scratch = mkdtempSync(join(tmpdir(), "bastide-journeys-"));
+
+// Runs a command as a page shows it, by a shell, and gives git the secret when it asks.
+function shell(command, secret) {
+  const asked = join(scratch, "askpass");
+  writeFileSync(asked, "#!/bin/sh\nprintf '%s\\n' \"$BASTIDE_SECRET\"\n", { mode: 0o700 });
+  const env = { PATH: process.env.PATH, HOME: scratch, GIT_ASKPASS: asked, GIT_TERMINAL_PROMPT: "0", GIT_CONFIG_NOSYSTEM: "1", BASTIDE_SECRET: secret };
+  try {
+    return { done: true, said: execFileSync("sh", ["-c", command], { cwd: scratch, env, stdio: "pipe" }).toString() };
+  } catch (error) {
+    return { done: false, said: String(error.stderr) };
+  }
+}
+
+const shown = (person, id) => person.tab.$eval(`#${id}`, (code) => code.textContent.trim());
+
+const journeys = {
+  // A token is made in the dialogue; it clones, does not push, and after it leaked it ends.
+  async "a token is made, used and revoked"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/acme/one/settings/access-tokens");
+    await owner.press("Create token");
+    await owner.type("Name", "Nightly backup");
+    await owner.press("Create token");
+    await owner.sees("name at least one scope");
+    must((await owner.tab.$eval("#name", (field) => field.value)) === "Nightly backup", "the name was lost");
+    await owner.tick("repository");
+    await owner.press("Show what it will be able to do");
+    await owner.sees("Clone and fetch");
+    await owner.press("Create token");
+    const [secret, clone, curl] = [await shown(owner, "token"), await shown(owner, "clone"), await shown(owner, "curl")];
+    const cloned = shell(clone, secret);
+    must(cloned.done, `\`${clone}\`: ${cloned.said}`);
+    const pushed = shell("cd one && git push origin HEAD:refs/heads/other", secret);
+    must(!pushed.done && pushed.said.includes("403"), `a token that may not push: ${pushed.said}`);
+    must(curl.includes("read -rsp"), "the secret would stand in the shell's history");
+    await owner.press("Back to the list");
+    const fetched = () => shell("cd one && git fetch", secret);
+    must(fetched().done, "it works until it is revoked");
+    await owner.press("Nightly backup");
+    await owner.sees("last used");
+    await owner.press("Revoke token");
+    await owner.sees("Nightly backup");
+    const after = fetched();
+    must(!after.done, "a revoked token still fetches");
+  },
+
+  // Who is refused learns which rule refused and who can change that; a stranger learns nothing.
+  async "who is refused learns why"() {
+    const reader = await Person.begin(browser);
+    await reader.signIn("reader", "?next=/acme/one");
+    must((await reader.visit("/acme/one/settings/access-tokens")) === 403, "a reader sees the tokens");
+    must((await reader.heading()) === "Refused", await reader.heading());
+    await reader.sees("Which rule refused it");
+    await reader.sees("Request id");
+    const outsider = await Person.begin(browser);
+    await outsider.signIn("outsider");
+    must((await outsider.visit("/acme/one")) === 404, "a stranger learns that it exists");
+  },
+
+  // An app is added by its secret; its codes, and the recovery codes, sign in once each.
+  async "an authenticator app is added and signs in"() {
+    const writer = await Person.begin(browser);
+    await writer.signIn("writer", "?next=/account/second-steps");
+    await writer.type("Name", "Phone <b>", "form[action='/account/second-steps/totp']");
+    await writer.press("Add app");
+    must(await writer.tab.$("svg.qr path"), "there is no picture to read");
+    const secret = (await shown(writer, "totp-secret")).replaceAll(" ", "");
+    await writer.type("Code", "000000");
+    await writer.press("Confirm app");
+    await writer.sees("this code is wrong");
+    must((await shown(writer, "totp-secret")).replaceAll(" ", "") === secret, "the app's secret changed");
+    await writer.type("Code", totp(secret));
+    await writer.press("Confirm app");
+    const codes = (await shown(writer, "codes")).split("\n").map((code) => code.trim());
+    must(codes.length === 10, `recovery codes: ${codes.length}`);
+    await writer.press("I have kept them");
+    await writer.sees("Phone <b>");
+
+    await writer.signOut();
+    await writer.givePassword("writer");
+    must((await writer.visit("/acme/one")) === 404, "the password alone opens something private");
+    await writer.givePassword("writer");
+    await writer.type("Code", totp(secret, 1));
+    await writer.press("Sign in");
+    must((await writer.visit("/acme/one")) === 200, "not signed in after the code");
+
+    // A code that was seen over a shoulder is worth nothing.
+    const thief = await Person.begin(browser);
+    await thief.givePassword("writer");
+    await thief.type("Code", totp(secret, 1));
+    await thief.press("Sign in");
+    await thief.sees("wrong, or was used already");
+    await thief.type("Code", codes[0]);
+    await thief.press("Sign in");
+    must((await thief.visit("/acme/one")) === 200, "a recovery code signs in");
+    await thief.signOut();
+    await thief.givePassword("writer");
+    await thief.type("Code", codes[0]);
+    await thief.press("Sign in");
+    await thief.sees("wrong, or was used already");
+  },
+
+  // A passkey is made, signs in alone and after a password, confirms, and is removed.
+  async "a passkey is added, signs in and is removed"() {
+    const admin = await Person.begin(browser);
+    await admin.deviceWithPasskeys();
+    await admin.signIn("repoadmin", "?next=/account/second-steps");
+    await admin.type("Name", "Laptop", "form[action='/account/second-steps/passkey']");
+    await admin.press("Add passkey");
+    await admin.arrives("/account/second-steps/passkey/confirm");
+    must((await shown(admin, "codes")).length > 0, "the first step brings recovery codes");
+    await admin.signOut();
+
+    await admin.visit("/sign-in?next=/acme/one");
+    await admin.press("Sign in with a passkey");
+    await admin.arrives("/acme/one");
+    await admin.signOut();
+
+    await admin.givePassword("repoadmin", "?next=/account/second-steps");
+    must((await admin.heading()) === "Second step", await admin.heading());
+    await admin.press("Use passkey", { stays: true });
+    await admin.arrives("/account/second-steps");
+    await admin.visit("/step-up?next=/account");
+    await admin.press("Use passkey", { stays: true });
+    await admin.arrives("/account");
+
+    await admin.visit("/account/second-steps");
+    await admin.press("Remove", { stays: true });
+    await admin.sees("your password alone will");
+    await admin.press("Remove Laptop");
+    await admin.sees("The second step is removed");
+    await admin.signOut();
+    await admin.visit("/sign-in");
+    await admin.press("Sign in with a passkey");
+    await admin.tab.waitForFunction(() => document.querySelector("[role=alert]")?.innerText.length > 0);
+    must((await admin.visit("/acme/one")) === 404, "a removed passkey signs in");
+  },
+
+  // Where a workspace asks for a second step, its member is led to add one and sees nothing before.
+  async "whoever must have a second step is led to add one"() {
+    const member = await Person.begin(browser);
+    await member.signIn("member", "?next=/other/three");
+    must(member.path() === "/account/second-steps", `led to ${member.path()}`);
+    await member.sees("until then nothing else opens");
+    for (const path of ["/", "/account", "/acme", "/search?q=one", "/account/app-passwords/new"]) {
+      await member.visit(path);
+      must(member.path() === "/account/second-steps", `${path} opens`);
+    }
+    await member.type("Name", "Phone", "form[action='/account/second-steps/totp']");
+    await member.press("Add app");
+    await member.type("Code", totp(await shown(member, "totp-secret")));
+    await member.press("Confirm app");
+    await member.press("I have kept them");
+    must((await member.visit("/acme")) === 200, "still closed with a second step");
+  },
+
+  // A link sets a password once, and its secret never reaches a server's log as part of an address.
+  async "a link sets a new password"() {
+    const link = process.env.BASTIDE_RESET_LINK.replace(/^.*(?=\/account)/, "");
+    const person = await Person.begin(browser);
+    const asked = [];
+    person.tab.on("request", (request) => asked.push(request.url()));
+    await person.visit(link);
+    must(person.path() === "/account/reset-password", `the address keeps the secret: ${person.path()}`);
+    await person.type("New password", "too short");
+    await person.press("Set password");
+    await person.sees("at least 12 characters");
+    await person.type("New password", "four unrelated words here");
+    await person.press("Set password");
+    must((await person.heading()) === "The password is set", await person.text());
+    const secret = link.split("#")[1];
+    must(!asked.some((address) => address.split("#")[0].includes(secret)), "the secret was sent in an address");
+    await person.visit("/sign-in");
+    await person.type("Username", "projectadmin");
+    await person.type("Password", "four unrelated words here");
+    await person.press("Sign in");
+    must(!person.path().startsWith("/sign-in"), "the new password signs in");
+    await person.visit(link);
+    await person.type("New password", "another four unrelated words");
+    await person.press("Set password");
+    await person.sees("was used already");
+  },
+
+  // Proof is asked for in the middle of a form: what was typed goes on.
+  async "what was typed survives proving who one is"() {
+    const creator = await Person.begin(browser);
+    await creator.signIn("creator", "?next=/account/app-passwords/new");
+    execFileSync("sqlite3", [process.env.BASTIDE_DATABASE, ".timeout 20000", "UPDATE session SET stepped_up_until = 0"]);
+    await creator.type("Name", "Laptop");
+    await creator.tick("account:write");
+    await creator.press("Create app password");
+    must((await creator.heading()) === "Confirm that it is you", await creator.text());
+    await creator.type("Password", "not this one at all");
+    await creator.press("Confirm");
+    await creator.type("Password", process.env.BASTIDE_PASSWORD);
+    await creator.press("Confirm");
+    await creator.arrives("/account/app-passwords/new");
+    await creator.sees("Copy the app password now");
+    must((await creator.heading()) === "Laptop", await creator.heading());
+    const secret = await shown(creator, "token");
+    must(!creator.tab.url().includes("Laptop") && secret.length > 20, "what was typed stands in the address");
+  },
+};
+
+const only = process.argv[2] ?? "";
+let failed = 0;
+for (const [name, journey] of Object.entries(journeys)) {
+  if (!name.includes(only)) continue;
+  try {
+    await journey();
+    console.log(`done ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED ${name}: ${error.stack}`);
+  }
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

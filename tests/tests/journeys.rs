@@ -1,0 +1,77 @@
+//! What people come for, done as they do it: in a real browser, by what the pages show, with the real git beside it.
+//! The journeys stand in `tests/journeys`; this starts the server they are made on, and wants to hear of each that it
+//! got to its end.
+//!
+//! Would catch: a page that leads nowhere, a script that the pages' own policy stops, a secret that does not work when
+//! pasted, a passkey or a code that does not sign in or signs in twice.
+
+#![cfg(test)]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::json;
+use testkit::world::PASSWORD;
+use testkit::{GitClient, Login, Server, World};
+
+/// Every journey that must be made.
+const JOURNEYS: &[&str] = &[
+    "a token is made, used and revoked",
+    "who is refused learns why",
+    "an authenticator app is added and signs in",
+    "a passkey is added, signs in and is removed",
+    "whoever must have a second step is led to add one",
+    "a link sets a new password",
+    "what was typed survives proving who one is",
+];
+
+/// What drives the browser: `cargo xtask test` says where, and puts it there first.
+fn driver() -> PathBuf {
+    let given = std::env::var_os("BASTIDE_NODE").map(PathBuf::from);
+    let folder = given
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screenshots-tools")));
+    assert!(
+        folder.join("node_modules/puppeteer-core").is_dir(),
+        "there is no puppeteer-core in `{}`: `cargo xtask test` installs it",
+        folder.display()
+    );
+    folder
+}
+
+#[tokio::test]
+async fn people_get_where_they_want() {
+    let world = World::on(Server::start_named()).await;
+    let owner = world.app_password("owner");
+    let Login::Basic(user, secret) = &owner else { panic!("an app password") };
+    let git = GitClient::new().with_credential(&world.server.url, user, secret);
+    let copy = git.working_copy("one");
+    let remote = format!("{}/acme/one.git", world.server.url);
+    let _ = git.run(&copy, ["push", &remote, "main"]).expect_success();
+
+    let link = world.server.administer("POST", "/api/users/projectadmin/reset-link", &json!({})).await;
+    let owner = world.password("owner");
+    let member = json!({ "permission": "member" });
+    let _ = world.server.send("PUT", "/api/workspaces/other/members/member", &owner, &member).await.expect(200);
+    let needs = json!({ "second_step": { "mode": "on" } });
+    let set = world.server.send("PUT", "/api/workspaces/other/guardrails", &owner, &needs).await;
+    assert!(set.status.is_success(), "{}", set.text);
+
+    let driver = driver();
+    let ran = Command::new("node")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/journeys/run.mjs"))
+        .args(std::env::var("BASTIDE_JOURNEY").ok())
+        .env("BASTIDE_NODE", driver)
+        .env("BASTIDE_CHROMIUM", std::env::var("BASTIDE_CHROMIUM").unwrap_or("/usr/bin/chromium".to_owned()))
+        .env("BASTIDE_SITE", world.server.named_url())
+        .env("BASTIDE_PASSWORD", PASSWORD)
+        .env("BASTIDE_RESET_LINK", link["address"].as_str().expect("an address"))
+        .env("BASTIDE_DATABASE", world.server.data().join("bastide.db"))
+        .output()
+        .expect("node runs: `cargo xtask test` installs it");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{said}\n{complained}");
+    for journey in JOURNEYS.iter().filter(|_| std::env::var_os("BASTIDE_JOURNEY").is_none()) {
+        assert!(said.contains(&format!("done {journey}\n")), "`{journey}` was not made:\n{said}\n{complained}");
+    }
+}
