@@ -148,6 +148,19 @@ export const pages = {
       await send(tab, "create");
     },
   },
+  "access-token": {
+    path: "/acme/payroll/settings/access-tokens",
+    who: "bea",
+    act: (tab) => press(tab, ".list td a"),
+  },
+  "access-token-rotated": {
+    path: "/acme/payroll/settings/access-tokens",
+    who: "bea",
+    act: async (tab) => {
+      await press(tab, ".list td a");
+      await press(tab, "main form button.primary");
+    },
+  },
   refused: { path: "/acme/payroll", who: "cyd", fails: true },
   tags: { path: "/acme/website/tags" },
 };

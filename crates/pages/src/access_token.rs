@@ -24,10 +24,34 @@ pub struct TokenRow {
     pub expires: Option<Moment>,
     /// Whether that is soon.
     pub ends_soon: bool,
-    /// Where it is revoked.
-    pub revoke: String,
-    /// Proves that the form was made for this session.
-    pub form_token: String,
+    /// Its page, where it is rotated and revoked.
+    pub href: String,
+}
+
+/// One token: what it does, and how it ends.
+#[derive(Clone, Debug, Template)]
+#[template(path = "access_token.html")]
+pub struct TokenPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// The token.
+    pub token: TokenRow,
+    /// What it is bound to, in words.
+    pub bound_to: String,
+    /// What it is able to do, and stops doing with it.
+    pub able: Vec<String>,
+    /// For how long both work, when it is replaced.
+    pub overlap: Field,
+    /// What is wrong with what was sent.
+    pub error: String,
+    /// Where it is replaced.
+    pub rotate: String,
+    /// Proves that the form for replacing was made for this session.
+    pub rotate_token: String,
+    /// The same, for revoking.
+    pub revoke_token: String,
+    /// The list.
+    pub list: String,
 }
 
 /// The tokens of a repository, project or workspace.
@@ -106,6 +130,8 @@ pub struct MadeTokenPage {
     pub name: String,
     /// What it is bound to, in words.
     pub bound_to: String,
+    /// What became of the one that it replaces; empty where it replaces none.
+    pub replaced: String,
     /// The secret.
     pub secret: String,
     /// When it ends by itself.

@@ -1,11 +1,13 @@
 //! Access tokens: made by an administrator of a repository, project or workspace, bound to it, and independent of that
 //! person ever after.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{
     Action, Credential, CredentialId, CredentialKind, DisplayName, Error, GuardrailMode, Holder, ProjectId,
-    RepositoryId, Resource, Result, Scope, ScopeSet, SecretHash, Timestamp, Token, Workspace, act,
+    RepositoryId, Resource, Result, Scope, ScopeSet, SecretHash, Timestamp, Token, User, UserId, Workspace,
+    act,
 };
 use policy::{ResourceFacts, Target};
 use serde_json::{Value, json};
@@ -161,6 +163,38 @@ impl Service {
             })
             .await?;
         Ok(Listing::new(values, size))
+    }
+
+    /// One living access token of a resource, by its id.
+    pub async fn access_token(&self, caller: &Caller, on: &TokenPlace, id: CredentialId) -> Result<Credential> {
+        let place = self.token_place(caller, on).await?;
+        self.check(caller, act::AccessTokenList, &place.ground)?;
+        let holder = Holder::Resource(place.resource, place.workspace.id);
+        let found = self.store.read(move |reader| store::credential::find(reader, id)).await?;
+        found
+            .filter(|token| token.holder == holder && token.is_live(self.clock.now()))
+            .ok_or_else(|| Error::not_found("the access token"))
+    }
+
+    /// Who made these access tokens, by the makers' ids, for whoever may list them: whose account is gone is missing.
+    pub async fn makers(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        tokens: &[Credential],
+    ) -> Result<BTreeMap<UserId, User>> {
+        let place = self.token_place(caller, on).await?;
+        self.check(caller, act::AccessTokenList, &place.ground)?;
+        let ids: BTreeSet<UserId> = tokens.iter().filter_map(|token| token.created_by).collect();
+        self.store
+            .read(move |reader| {
+                let mut makers = BTreeMap::new();
+                for id in ids {
+                    makers.extend(store::user::find(reader, id)?.map(|user| (id, user)));
+                }
+                Ok(makers)
+            })
+            .await
     }
 
     /// What an access token with these scopes would be able to do, and what not: every action on what it would be bound

@@ -1,8 +1,10 @@
 //! Access tokens of repositories, projects and workspaces.
 
 use axum::http::StatusCode;
-use model::{Action, CredentialId, CredentialKind, Error, FieldErrors, Result, Scope, ScopeSet, Timestamp};
-use pages::access_token::{MadeTokenPage, NewTokenPage, Preview, ScopeChoice, TokenRow, TokensPage, words};
+use model::{Action, Credential, CredentialId, CredentialKind, Error, FieldErrors, Result, Scope, ScopeSet, Timestamp};
+use pages::access_token::{
+    MadeTokenPage, NewTokenPage, Preview, ScopeChoice, TokenPage, TokenRow, TokensPage, words,
+};
 use pages::form::{Field, Kind};
 use pages::frame::{Frame, Way};
 use pages::measure::Moment;
@@ -101,29 +103,36 @@ pub async fn list(cx: Cx) -> Result<Response> {
     let (number, window) = numbered(&cx, ROWS)?;
     let place = Place::of(&cx).await?;
     let found = cx.service()?.access_tokens(&cx.caller, &place.on, window).await?;
-    let now = now(&cx);
-    let tokens = found.values.iter().map(|token| {
-        let revoke = format!("{}/{}", place.list, token.id.uuid());
-        TokenRow {
-            name: token.name.to_string(),
-            scopes: token.scopes.names(),
-            creator: String::new(),
-            created: Moment::of(token.created_on, now),
-            last_used: token.last_used_on.map(|time| Moment::of(time, now)),
-            expires: token.expires_on.map(|time| Moment::of(time, now)),
-            ends_soon: token.expires_on.is_some_and(|end| end < now.plus_seconds(SOON)),
-            form_token: form::token(&cx, &revoke),
-            revoke,
-        }
-    });
+    let tokens = rows(&cx, &place, &found.values).await?;
     let shown = TokensPage {
-        tokens: tokens.collect(),
+        tokens,
         pages: turned(&cx, &place.list, number, ROWS, found.values.len(), found.size),
         new: place.new_address(),
         frame: place.frame.titled(format!("Access tokens of {}", place.bound_to)),
         bound_to: place.bound_to,
     };
     page(StatusCode::OK, &shown)
+}
+
+/// Tokens as they stand in a list, with who made them.
+async fn rows(cx: &Cx, place: &Place, tokens: &[Credential]) -> Result<Vec<TokenRow>> {
+    let makers = cx.service()?.makers(&cx.caller, &place.on, tokens).await?;
+    let now = now(cx);
+    let row = |token: &Credential| TokenRow {
+        name: token.name.to_string(),
+        scopes: token.scopes.names(),
+        creator: match token.created_by.map(|id| makers.get(&id)) {
+            Some(Some(maker)) => format!("{} ({})", maker.display_name, maker.username),
+            Some(None) => "an account that is gone".to_owned(),
+            None => String::new(),
+        },
+        created: Moment::of(token.created_on, now),
+        last_used: token.last_used_on.map(|time| Moment::of(time, now)),
+        expires: token.expires_on.map(|time| Moment::of(time, now)),
+        ends_soon: token.expires_on.is_some_and(|end| end < now.plus_seconds(SOON)),
+        href: format!("{}/{}", place.list, token.id.uuid()),
+    };
+    Ok(tokens.iter().map(row).collect())
 }
 
 /// What was typed into the form of a new token.
@@ -292,6 +301,7 @@ fn made_page(cx: &Cx, place: Place, minted: &Minted, able: Vec<String>) -> MadeT
         frame: place.frame.titled(name.clone()),
         name,
         bound_to: place.bound_to,
+        replaced: String::new(),
         secret: minted.token.secret().expose().to_owned(),
         expires: minted.credential.expires_on.map(|time| Moment::of(time, now(cx))),
         able,
@@ -306,13 +316,86 @@ fn made_page(cx: &Cx, place: Place, minted: &Minted, able: Vec<String>) -> MadeT
     }
 }
 
+fn id(cx: &Cx) -> Result<CredentialId> {
+    cx.param("uuid").parse().map_err(|_| Error::not_found("the access token"))
+}
+
+/// `GET …/settings/access-tokens/{uuid}`: one token, and what stops working with it.
+///
+/// # Errors
+/// When the caller does not administer the resource, or it has no such token.
+pub async fn get(cx: Cx) -> Result<Response> {
+    let place = Place::of(&cx).await?;
+    token_page(&cx, place, "", StatusCode::OK).await
+}
+
+async fn token_page(cx: &Cx, place: Place, error: &str, status: StatusCode) -> Result<Response> {
+    let service = cx.service()?;
+    let token = service.access_token(&cx.caller, &place.on, id(cx)?).await?;
+    let abilities = service.token_abilities(&cx.caller, &place.on, &token.scopes.names()).await?;
+    let Some(row) = rows(cx, &place, &[token]).await?.pop() else {
+        return Err(Error::not_found("the access token"));
+    };
+    let choices = [
+        ("0", "Ends at once"),
+        ("3600", "An hour more"),
+        ("86400", "A day more"),
+        ("604800", "A week more"),
+        ("2592000", "30 days more"),
+    ];
+    let rotate = format!("{}/rotate", row.href);
+    let shown = TokenPage {
+        able: told(&abilities).able,
+        overlap: Field::line("overlap_seconds", "The old token")
+            .kind(Kind::Choice(choices.map(|(value, text)| (value.to_owned(), text.to_owned())).to_vec()))
+            .value("86400"),
+        error: error.to_owned(),
+        rotate_token: form::token(cx, &rotate),
+        revoke_token: form::token(cx, &row.href),
+        rotate,
+        frame: place.frame.titled(row.name.clone()),
+        bound_to: place.bound_to,
+        list: place.list,
+        token: row,
+    };
+    page(status, &shown)
+}
+
+/// `POST …/settings/access-tokens/{uuid}/rotate`: makes a successor. Its page is the one answer that holds the secret.
+///
+/// # Errors
+/// When the caller does not administer the resource, or it has no such token.
+pub async fn rotate(cx: Cx, form: Parameters) -> Result<Response> {
+    let place = Place::of(&cx).await?;
+    let service = cx.service()?;
+    let overlap = form.get("overlap_seconds")?.unwrap_or_default();
+    let overlap: u32 =
+        overlap.parse().map_err(|_| Error::invalid_field("overlap_seconds", "use a number of seconds"))?;
+    match service.rotate_access_token(&cx.caller, &place.on, id(&cx)?, overlap, None).await {
+        Ok(minted) => {
+            let names = minted.credential.scopes.names();
+            let abilities = service.token_abilities(&cx.caller, &place.on, &names).await?;
+            let end = Moment::of(now(&cx).plus_seconds(overlap.into()), now(&cx));
+            let replaced = match overlap {
+                0 => "The old token has ended.".to_owned(),
+                _ => format!("The old token ends {} ({}).", end.text, end.exact),
+            };
+            let made = MadeTokenPage { replaced, ..made_page(&cx, place, &minted, told(&abilities).able) };
+            page(StatusCode::CREATED, &made)
+        }
+        Err(error @ (Error::Invalid { .. } | Error::Conflict(_))) => {
+            token_page(&cx, place, &sentence(&error.to_string()), StatusCode::BAD_REQUEST).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// `POST …/settings/access-tokens/{uuid}`: revokes it.
 ///
 /// # Errors
 /// When the caller does not administer the resource, or it has no such token.
 pub async fn revoke(cx: Cx, _: Parameters) -> Result<Response> {
-    let id: CredentialId = cx.param("uuid").parse().map_err(|_| Error::not_found("the access token"))?;
-    let place = Place::of(&cx).await?;
+    let (id, place) = (id(&cx)?, Place::of(&cx).await?);
     cx.service()?.revoke_access_token(&cx.caller, &place.on, id).await?;
     see_other(&place.list)
 }

@@ -139,6 +139,7 @@ async fn made_page(cx: &Cx, words: &Words, minted: &Minted) -> Result<MadeTokenP
         frame: frame(cx, minted.credential.name.as_str(), Section::Account),
         name: minted.credential.name.to_string(),
         bound_to: String::new(),
+        replaced: String::new(),
         secret: minted.token.secret().expose().to_owned(),
         expires: minted.credential.expires_on.map(|time| Moment::of(time, now(cx))),
         able: minted.credential.scopes.iter().map(|scope| scope.sentence().to_owned()).collect(),
