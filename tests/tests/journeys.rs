@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::world::PASSWORD;
 use testkit::{GitClient, Login, Server, World};
 
@@ -28,14 +28,30 @@ const JOURNEYS: &[&str] = &[
 /// What drives the browser: `cargo xtask test` says where, and puts it there first.
 fn driver() -> PathBuf {
     let given = std::env::var_os("BASTIDE_NODE").map(PathBuf::from);
-    let folder = given
-        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screenshots-tools")));
+    let folder = given.unwrap_or_else(|| {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/screenshots-tools"))
+    });
     assert!(
         folder.join("node_modules/puppeteer-core").is_dir(),
         "there is no puppeteer-core in `{}`: `cargo xtask test` installs it",
         folder.display()
     );
     folder
+}
+
+/// A workspace that asks its members for a second step, one of them without.
+async fn ask_for_a_second_step(server: &Server) {
+    let strict = json!({ "slug": "strict", "name": "Strict" });
+    let _ = server.administer("POST", "/api/workspaces", &strict).await;
+    let member = json!({ "permission": "member" });
+    let _ = server.administer("PUT", "/api/workspaces/strict/members/member", &member).await;
+    let path = "/api/workspaces/strict/guardrails";
+    let read = server.send("GET", path, &server.administrator, &Value::Null).await;
+    let Login::Basic(user, secret) = &server.administrator else { panic!("an API token") };
+    let body = json!({ "second_step": { "mode": "on" }, "confirm_lockout": true });
+    let set = server.client().put(format!("{}{path}", server.url)).basic_auth(user, Some(secret.expose()));
+    let set = set.header("if-match", read.header("etag")).json(&body).send().await.expect("an answer");
+    assert!(set.status().is_success(), "{}", set.text().await.unwrap_or_default());
 }
 
 #[tokio::test]
@@ -49,12 +65,7 @@ async fn people_get_where_they_want() {
     let _ = git.run(&copy, ["push", &remote, "main"]).expect_success();
 
     let link = world.server.administer("POST", "/api/users/projectadmin/reset-link", &json!({})).await;
-    let owner = world.password("owner");
-    let member = json!({ "permission": "member" });
-    let _ = world.server.send("PUT", "/api/workspaces/other/members/member", &owner, &member).await.expect(200);
-    let needs = json!({ "second_step": { "mode": "on" } });
-    let set = world.server.send("PUT", "/api/workspaces/other/guardrails", &owner, &needs).await;
-    assert!(set.status.is_success(), "{}", set.text);
+    ask_for_a_second_step(&world.server).await;
 
     let driver = driver();
     let ran = Command::new("node")
@@ -72,6 +83,9 @@ async fn people_get_where_they_want() {
     let complained = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{said}\n{complained}");
     for journey in JOURNEYS.iter().filter(|_| std::env::var_os("BASTIDE_JOURNEY").is_none()) {
-        assert!(said.contains(&format!("done {journey}\n")), "`{journey}` was not made:\n{said}\n{complained}");
+        assert!(
+            said.contains(&format!("done {journey}\n")),
+            "`{journey}` was not made:\n{said}\n{complained}"
+        );
     }
 }

@@ -27,12 +27,15 @@ const TESTS: &[Need] = &[
     need("cc", "gcc"),
     need("go", "golang-go"),
     need("cmake", "cmake"),
+    need("chromium", "chromium"),
+    need("node", "nodejs"),
+    need("npm", "npm"),
 ];
 
 /// For `cargo xtask bench`, beside those.
 const BENCHMARKS: &[Need] = &[need("nginx", "nginx-light"), need("fcgiwrap", "fcgiwrap"), need("wrk", "wrk")];
 
-/// For `cargo xtask screenshots`, beside git.
+/// For `cargo xtask screenshots`.
 const PICTURES: &[Need] =
     &[need("git", "git"), need("chromium", "chromium"), need("node", "nodejs"), need("npm", "npm")];
 

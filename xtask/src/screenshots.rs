@@ -2,7 +2,7 @@
 //!
 //! The browser and what drives it come from Debian (chromium, nodejs, npm) and npm; nothing of it is part of the product.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::{self, Running};
@@ -15,8 +15,7 @@ const TOOLS: &str = "target/screenshots-tools";
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let only = arguments.first().map_or("", String::as_str);
     crate::packages::for_screenshots()?;
-    let tools = root().join(TOOLS);
-    install(&tools)?;
+    let tools = driver()?;
     let target = std::env::var("CARGO_TARGET_DIR").map_or_else(|_| root().join("target"), Into::into);
     process::run(&mut process::command("cargo", &["build", "--quiet", "--package", "server"]))?;
     let program = target.join("debug/bastide");
@@ -36,9 +35,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     let mut node = process::command("node", &["xtask/screenshots/run.mjs", &site]);
     node.arg(&administrator).arg(root().join("target/screenshots")).arg(only);
-    let browser = process::found("chromium").ok_or("there is no chromium")?;
-    node.env("BASTIDE_NODE", &tools).env("BASTIDE_CHROMIUM", browser);
+    node.env("BASTIDE_NODE", &tools).env("BASTIDE_CHROMIUM", browser()?);
     process::run(&mut node)
+}
+
+/// Sees to it that what drives the browser is there, and tells where.
+pub(crate) fn driver() -> Result<PathBuf> {
+    let tools = root().join(TOOLS);
+    install(&tools)?;
+    Ok(tools)
+}
+
+/// Where the browser is.
+pub(crate) fn browser() -> Result<PathBuf> {
+    process::found("chromium").ok_or_else(|| "there is no chromium".into())
 }
 
 fn install(tools: &Path) -> Result<()> {

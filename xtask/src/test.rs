@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::postgres::Cluster;
 use crate::test_count::TestCount;
-use crate::{Result, packages, process, tidy};
+use crate::{Result, packages, process, screenshots, tidy};
 
 /// What became of the steps so far.
 #[derive(Default)]
@@ -73,6 +73,8 @@ fn clippy() -> Command {
 /// `cargo test` over the workspace; the proofs and the fuzz targets are tests among the others.
 fn tests(fast: bool, count: &mut TestCount) -> Result<()> {
     let mut command = process::command("cargo", &["test", "--workspace", "--no-fail-fast"]);
+    // The journeys are made in a real browser.
+    command.env("BASTIDE_NODE", screenshots::driver()?).env("BASTIDE_CHROMIUM", screenshots::browser()?);
     if fast {
         command.args(["--exclude", "prover"]);
         return process::watched(&mut command, |line| count.see(line));

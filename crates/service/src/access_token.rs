@@ -166,7 +166,12 @@ impl Service {
     }
 
     /// One living access token of a resource, by its id.
-    pub async fn access_token(&self, caller: &Caller, on: &TokenPlace, id: CredentialId) -> Result<Credential> {
+    pub async fn access_token(
+        &self,
+        caller: &Caller,
+        on: &TokenPlace,
+        id: CredentialId,
+    ) -> Result<Credential> {
         let place = self.token_place(caller, on).await?;
         self.check(caller, act::AccessTokenList, &place.ground)?;
         let holder = Holder::Resource(place.resource, place.workspace.id);

@@ -328,11 +328,8 @@ impl Process {
         if !flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
         let told = lines(child.stdout.take().expect("its output is read"), |_| {});
         // What it says of itself helps whoever looks into a test that failed.
         let log = lines(child.stderr.take().expect("its log is read"), |line| eprintln!("{line}"));

@@ -1,7 +1,9 @@
 //! Access tokens of repositories, projects and workspaces.
 
 use axum::http::StatusCode;
-use model::{Action, Credential, CredentialId, CredentialKind, Error, FieldErrors, Result, Scope, ScopeSet, Timestamp};
+use model::{
+    Action, Credential, CredentialId, CredentialKind, Error, FieldErrors, Result, Scope, ScopeSet, Timestamp,
+};
 use pages::access_token::{
     MadeTokenPage, NewTokenPage, Preview, ScopeChoice, TokenPage, TokenRow, TokensPage, words,
 };
