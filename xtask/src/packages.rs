@@ -30,6 +30,7 @@ const TESTS: &[Need] = &[
     need("chromium", "chromium"),
     need("node", "nodejs"),
     need("npm", "npm"),
+    need("aiosmtpd", "python3-aiosmtpd"),
 ];
 
 /// For `cargo xtask bench`, beside those.

@@ -51,6 +51,7 @@ mod tests {
             audit_days: None,
             sign_in: crate::SignInSettings::default(),
             count_days: 400,
+            mail: None,
             master_key: None,
         };
         Service::open(settings, clock.clone(), Random::seeded(1)).await.unwrap()

@@ -1,7 +1,7 @@
 //! Work in the background: what is done again and again, and what is queued.
 //!
 //! Everything here is leased in the database, so that any number of processes may run it: the ledger's sequencer,
-//! flushing counts, settling pushes left open, maintenance of repositories, sweeping what was deleted, and removing what is
+//! flushing counts, mail, settling pushes left open, maintenance of repositories, sweeping what was deleted, and removing what is
 //! not kept for ever.
 
 use std::time::Duration;
@@ -18,6 +18,8 @@ const SEQUENCE: Duration = Duration::from_millis(500);
 const FLUSH: Duration = Duration::from_secs(5);
 /// How often queued jobs are looked for.
 const JOBS: Duration = Duration::from_millis(1_000);
+/// How often mail that waits is looked for.
+const MAIL: Duration = Duration::from_millis(1_000);
 /// How often pushes left open are looked for, and how old they must be: their own request settles the younger ones.
 const SETTLE: Duration = Duration::from_secs(30);
 const SETTLE_AGE_SECONDS: i64 = 60;
@@ -45,6 +47,13 @@ impl Service {
             |service| async move { service.store.flush().await },
         );
         self.repeat(JOBS, "a job failed", |service| async move { service.run_due_jobs().await });
+        if self.has_mail() {
+            self.repeat(
+                MAIL,
+                "mail could not be sent",
+                |service| async move { service.deliver_mail().await },
+            );
+        }
         self.repeat(SETTLE, "open pushes could not be settled", |service| async move {
             service.settle_open_pushes(&service.clock, SETTLE_AGE_SECONDS).await.map(drop)
         });
@@ -140,8 +149,10 @@ impl Service {
                 return Ok(());
             }
             let holder = self.holder.clone();
-            let claimed =
-                self.store.keep(move |books| store::job::claim(books, &holder, LEASE_SECONDS)).await?;
+            let claimed = self
+                .store
+                .keep(move |books| store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE]))
+                .await?;
             let Some(job) = claimed else { return Ok(()) };
             let done = self.run_job(&job.kind, &job.payload).await;
             let id = job.id;

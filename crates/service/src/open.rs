@@ -19,6 +19,7 @@ use crate::breached::Breached;
 use crate::cache::Cache;
 use crate::guard::Guards;
 use crate::guardrail::Reports;
+use crate::mail::Outbox;
 use crate::passkey::Passkeys;
 use crate::password::Passwords;
 use crate::session::SessionLimits;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub public_ledger: bool,
     /// For how many days the events of the audit trail are kept; for ever, where none are named. Their hashes stay.
     pub audit_days: Option<i64>,
+    /// Which mail server takes mail; without one, nothing is mailed.
+    pub mail: Option<crate::MailSettings>,
     /// How people sign in.
     pub sign_in: SignInSettings,
     /// The master key's text, where it comes from the environment rather than the data directory.
@@ -87,7 +90,8 @@ pub struct Inner {
     pub(crate) reports: Reports,
     pub(crate) git: git::Repositories,
     pub(crate) hooks: git::Hooks,
-    pub(crate) keyring: Keyring,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) outbox: Outbox,
     pub(crate) ledger_key: SigningKey,
     pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) passwords: Passwords,
@@ -133,6 +137,8 @@ impl Service {
         let store = Store::open(database, clock.clone(), random.clone()).await?;
         let master = master_key(&mut settings, &store, &random).await?;
         let keyring = keyring_of(&store, &master, &random, &clock).await?;
+        let keyring = Arc::new(keyring);
+        let outbox = Outbox::new(Arc::clone(&keyring), settings.mail.is_some());
         let ledger_key = ledger_key(&store, &keyring, &random, &clock).await?;
         let authenticator = Arc::new(master.authenticator(AUDIT_EVENTS).map_err(internal)?);
         let tagger = Arc::clone(&authenticator);
@@ -148,6 +154,7 @@ impl Service {
                 hooks,
                 passkeys: Passkeys::new(&settings.base_url),
                 keyring,
+                outbox,
                 ledger_key,
                 authenticator,
                 passwords: Passwords::new(random.clone(), breached),

@@ -32,7 +32,7 @@ const FIRST_TOKEN: &str = "first administrator";
 
 impl Service {
     /// Turns away everybody but the command line.
-    fn operator_only(&self, caller: &Caller) -> Result<()> {
+    pub(crate) fn operator_only(&self, caller: &Caller) -> Result<()> {
         match caller.identity() {
             Identity::Operator => Ok(()),
             Identity::Anonymous => Err(Error::Unauthenticated),

@@ -7,8 +7,12 @@ use policy::Target;
 use serde_json::{Value, json};
 
 use crate::access::{Ground, unknown};
+use crate::mail::{Outbox, letter};
 use crate::password_reset::RESET;
 use crate::{Caller, Listing, Service, Window};
+
+/// So many administrators are told of an account that waits, at most.
+const MOST_TOLD: i64 = 50;
 
 /// What is needed to make an account.
 pub struct NewUser {
@@ -107,10 +111,11 @@ impl Service {
             approved: true,
             created_on: self.clock.now(),
         };
-        let made = user.clone();
+        let (made, outbox, base) = (user.clone(), self.outbox.clone(), self.settings.base_url.clone());
         self.store
             .write(&permit, move |writer| {
                 store::user::insert(writer, &made, hash.as_deref())?;
+                tell_who_approves(writer, &outbox, &made, &base)?;
                 writer.about(target(&made));
                 writer.note(Value::Null, shown(&made));
                 Ok(())
@@ -182,10 +187,14 @@ impl Service {
                 "nobody approves their own account: ask another administrator".to_owned(),
             ));
         }
+        let (outbox, base) = (self.outbox.clone(), self.settings.base_url.clone());
         self.store
             .write(&permit, move |writer| {
                 let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
                 store::user::set_approved(writer, id, approved)?;
+                if approved && !before.approved && before.active {
+                    outbox.queue(&mut writer.bookkeeping(), &letter::approved(&before, &base))?;
+                }
                 writer.note(json!({ "approved": before.approved }), json!({ "approved": approved }));
                 Ok(User { approved, ..before })
             })
@@ -240,6 +249,23 @@ impl Service {
             None => Err(self.missing(caller, ResourceKind::User)),
         }
     }
+}
+
+/// Mails those who can approve an account that waits for it: in the transaction that makes it.
+pub(crate) fn tell_who_approves(
+    writer: &mut store::Writer<'_>,
+    outbox: &Outbox,
+    user: &User,
+    base: &str,
+) -> Result<()> {
+    if user.approved || !outbox.is_on() {
+        return Ok(());
+    }
+    for administrator in store::user::administrators(writer, MOST_TOLD)? {
+        let message = letter::approval_wanted(&administrator.email, user, base);
+        outbox.queue(&mut writer.bookkeeping(), &message)?;
+    }
+    Ok(())
 }
 
 fn target(user: &User) -> Target {

@@ -85,6 +85,7 @@ impl World {
             count_days: 400,
             public_ledger: false,
             audit_days: None,
+            mail: None,
             master_key: None,
         };
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));

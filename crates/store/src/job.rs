@@ -47,12 +47,18 @@ pub fn enqueue(
     Ok(())
 }
 
-/// Takes a job that is due, for at most `lease_seconds`: after that anybody may take it.
-pub fn claim(books: &mut Bookkeeping<'_>, holder: &str, lease_seconds: i64) -> Result<Option<Job>> {
+/// Takes a job of one of these kinds that is due, for at most `lease_seconds`: after that anybody may take it.
+pub fn claim(
+    books: &mut Bookkeeping<'_>,
+    holder: &str,
+    lease_seconds: i64,
+    kinds: &[&str],
+) -> Result<Option<Job>> {
     let now = books.now();
     let mut query = Query::new("UPDATE job SET attempts = attempts + 1, leased_by = ");
     query.bind(holder).sql(", lease_until = ").bind(now.plus_seconds(lease_seconds));
     query.sql(" WHERE id = (SELECT id FROM job WHERE run_after <= ").bind(now);
+    query.sql(" AND kind IN ").bind_list(kinds.iter().copied());
     query
         .sql(" AND (lease_until IS NULL OR lease_until < ")
         .bind(now)
@@ -96,6 +102,11 @@ pub fn fail(books: &mut Bookkeeping<'_>, id: JobId, error: &str) -> Result<()> {
         params![id, run_after, error],
     )?;
     Ok(())
+}
+
+/// How many jobs of a kind wait or run.
+pub fn waiting_of(reader: &mut Reader<'_>, kind: &str) -> Result<i64> {
+    reader.count("SELECT count(*) FROM job WHERE kind = $1", params![kind])
 }
 
 /// How many jobs wait or run, and how many of them have failed at least once: for the health page.

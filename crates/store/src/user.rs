@@ -73,6 +73,14 @@ pub fn active_administrators(reader: &mut Reader<'_>) -> Result<i64> {
     )
 }
 
+/// Active administrators, the oldest first: whom to tell of what they alone can do.
+pub fn administrators(reader: &mut Reader<'_>, limit: i64) -> Result<Vec<User>> {
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" FROM user_account WHERE deleted_on IS NULL AND active AND staff_role = ");
+    query.bind(StaffRole::Administrator.as_str()).sql(" ORDER BY created_on, id LIMIT ").bind(limit);
+    reader.query(&query)?.iter().map(from_row).collect()
+}
+
 /// Adds an account. A username that was ever given, or a living account's address, is a conflict.
 pub fn insert(writer: &mut Writer<'_>, user: &User, password_hash: Option<&str>) -> Result<()> {
     // Asked first, because the two engines name a broken constraint differently.

@@ -13,6 +13,7 @@
 
 pub mod engines;
 pub mod git_client;
+pub mod mail_server;
 pub mod place;
 pub mod postgres;
 pub mod server;
@@ -21,6 +22,7 @@ pub mod world;
 
 pub use engines::{TestStore, permit};
 pub use git_client::GitClient;
+pub use mail_server::MailServer;
 pub use place::Place;
 pub use postgres::TestDatabase;
 pub use server::{Answer, Login, Server, bastide};

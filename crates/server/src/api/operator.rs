@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use model::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use service::NewUser;
 use wire::api::UserCreate;
 
@@ -59,6 +59,7 @@ struct Health {
     failing_jobs: i64,
     administrators: i64,
     base_url: String,
+    mail_server: bool,
 }
 
 /// `GET /api/operator/health`: how the instance is.
@@ -74,6 +75,29 @@ pub async fn health(cx: Cx) -> Result<Response> {
         failing_jobs: found.failing_jobs,
         administrators: found.administrators,
         base_url: cx.app.settings.base_url.clone(),
+        mail_server: cx.service()?.has_mail(),
     };
     answer::json(StatusCode::OK, &shape)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object")]
+struct MailTest {
+    address: model::Email,
+}
+
+#[derive(Serialize)]
+struct MailTaken {
+    server: String,
+}
+
+/// `POST /api/operator/mail/test`: sends a message at once.
+///
+/// # Errors
+/// When there is no mail server, it does not take the message, or anybody but the command line asks.
+pub async fn test_mail(mut cx: Cx) -> Result<Response> {
+    admitted(&cx)?;
+    let body: MailTest = cx.json().await?;
+    let server = cx.service()?.test_mail(&cx.caller, &body.address).await?;
+    answer::json(StatusCode::OK, &MailTaken { server })
 }

@@ -30,6 +30,9 @@ pub(super) enum Admin {
         /// For whom
         username: String,
     },
+    /// See whether mail leaves
+    #[command(subcommand)]
+    Mail(super::mail::Mail),
     /// See guardrails, and switch them off when they lock everybody out
     #[command(subcommand)]
     Guardrails(Guardrails),
@@ -165,6 +168,7 @@ pub(super) async fn run(admin: Admin) -> Result<Verdict> {
         Admin::User(user) => run_user(user).await,
         Admin::Token(token) => run_token(token).await,
         Admin::ResetLink { place, username } => run_reset_link(&place, &username).await,
+        Admin::Mail(mail) => super::mail::run(mail).await,
         Admin::Guardrails(guardrails) => run_guardrails(guardrails).await,
     }?;
     Ok(Verdict::Good)
@@ -194,7 +198,7 @@ async fn run_reset_link(place: &Place, username: &str) -> Result<()> {
 }
 
 /// One request over a connection of its own.
-async fn ask(place: &Place, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+pub(super) async fn ask(place: &Place, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
     let client = Client::connect(&place.find()?).await?;
     let answered = match client.send(method, path, body).await {
         Ok(answer) => answer.json(),

@@ -142,5 +142,15 @@ fn inside(health: &Value) -> Vec<Check> {
         0 => Ok(format!("{} wait", number("jobs"))),
         failing => Err(format!("{failing} have failed and will be tried again: look into the server's log")),
     };
-    vec![Check::new("ledger", ledger), Check::new("administrators", administrators), Check::new("jobs", jobs)]
+    let mail = match health.get("mail_server").and_then(Value::as_bool) {
+        Some(true) => "sent: `bastide admin mail test ADDRESS` tries it",
+        _ => "not sent: no --smtp-url is given",
+    };
+    let mail = Check::new("mail", Ok(mail.to_owned()));
+    vec![
+        mail,
+        Check::new("ledger", ledger),
+        Check::new("administrators", administrators),
+        Check::new("jobs", jobs),
+    ]
 }

@@ -14,6 +14,8 @@ use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use service::Database;
 
+use super::mail::MailFlags;
+
 /// The configuration file that is read when none is named and there is one.
 const CONFIG: &str = "bastide.toml";
 /// Where a password for the database is looked for.
@@ -42,6 +44,8 @@ pub struct Place {
     /// Let everybody read the ledger's checkpoints and tiles, rather than those who may read the audit trail
     #[arg(long, env = "BASTIDE_PUBLIC_LEDGER")]
     pub public_ledger: bool,
+    #[command(flatten)]
+    pub(super) mail: MailFlags,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -65,6 +69,16 @@ pub struct Config {
     pub audit_days: Option<u16>,
     /// `--public-ledger`
     pub public_ledger: Option<bool>,
+    /// `--smtp-url`
+    pub smtp_url: Option<String>,
+    /// `--smtp-password-file`
+    pub smtp_password_file: Option<PathBuf>,
+    /// `--smtp-from`
+    pub smtp_from: Option<String>,
+    /// `--smtp-root-certificate`
+    pub smtp_root_certificate: Option<PathBuf>,
+    /// `--smtp-insecure`
+    pub smtp_insecure: Option<bool>,
     /// `--session-idle`
     pub session_idle: Option<u32>,
     /// `--session-lifetime`
@@ -102,6 +116,8 @@ pub struct Installation {
     public_ledger: bool,
     /// How people sign in; `serve` decides it.
     pub sign_in: service::SignInSettings,
+    /// Which mail server takes mail.
+    pub mail: Option<service::MailSettings>,
     master_key: Option<Secret>,
 }
 
@@ -140,6 +156,7 @@ impl Place {
         let restore_days = self.restore_days.or(config.restore_days).unwrap_or(RESTORE_DAYS);
         let audit_days = self.audit_days.or(config.audit_days);
         let public_ledger = self.public_ledger || config.public_ledger.unwrap_or(false);
+        let mail = self.mail.settings(&config)?;
         let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
         Ok(Installation {
             data,
@@ -149,6 +166,7 @@ impl Place {
             audit_days,
             public_ledger,
             sign_in,
+            mail,
             master_key,
         })
     }
@@ -175,7 +193,7 @@ fn has_password(url: &str) -> bool {
     user.is_some_and(|user| user.contains(':')) || url.contains("password=")
 }
 
-fn variable(name: &str) -> Option<Secret> {
+pub(super) fn variable(name: &str) -> Option<Secret> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(Secret::new)
 }
 
@@ -205,6 +223,7 @@ impl Installation {
             audit_days: None,
             public_ledger: false,
             sign_in: service::SignInSettings::default(),
+            mail: None,
             master_key: None,
         }
     }
@@ -243,6 +262,7 @@ impl Installation {
             search_path: std::env::var_os("PATH"),
             restore_days: i64::from(self.restore_days),
             sign_in: self.sign_in.clone(),
+            mail: self.mail.clone(),
             count_days: i64::from(COUNT_DAYS),
             audit_days: self.audit_days.map(i64::from),
             public_ledger: self.public_ledger,

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 pub mod hook;
 mod installation;
+mod mail;
 mod output;
 mod serve;
 mod sign_in;

@@ -50,6 +50,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         count_days: 400,
         public_ledger: false,
         audit_days: None,
+        mail: None,
         master_key: None,
     };
     let house = service::Service::open(settings, app.clock.clone(), app.random.clone()).await.unwrap();

@@ -471,6 +471,7 @@ pub static ROUTES: &[Route] = &[
     post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::init(cx))),
     get("/api/operator/verification", "api_operator_verify_audit", "operator").asks(AuditRead, Instance).api("audit:read").operator_only().built(|cx| Box::pin(api::operator::verify(cx))),
     get("/api/operator/health", "api_operator_get_health", "operator").asks(UserList, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::health(cx))),
+    post("/api/operator/mail/test", "api_operator_test_mail", "operator").asks(UserList, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::test_mail(cx))),
     post("/api/operator/guardrails/reset", "api_operator_reset_guardrails", "operator").asks(GuardrailUpdate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::guardrail::reset(cx))),
     post("/api/operator/workspaces/{workspace}/guardrails/reset", "api_operator_reset_workspace_guardrails", "operator").asks(GuardrailUpdate, Workspace).api("workspace:admin").operator_only().built(|cx| Box::pin(api::guardrail::reset(cx))),
     get("/api/openapi.json", "api_get_openapi", "openapi").asks(AccountRead, Caller).public().built(|cx| Box::pin(openapi::serve(cx))),

@@ -38,6 +38,7 @@ impl House {
             count_days: 400,
             public_ledger: false,
             audit_days: None,
+            mail: None,
             master_key: None,
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();

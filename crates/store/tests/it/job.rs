@@ -11,7 +11,7 @@ async fn enqueue(store: &TestStore, key: &'static str, n: i64) {
 }
 
 async fn claim(store: &store::Store) -> Option<job::Job> {
-    store.keep(|books| job::claim(books, "me", 60)).await.unwrap()
+    store.keep(|books| job::claim(books, "me", 60, &["work"])).await.unwrap()
 }
 
 both_engines! {
