@@ -151,6 +151,9 @@ internal_reasons! {
     /// The first start.
     Bootstrap = "internal-bootstrap":
         "The instance has no administrator yet, and the command line makes the first one and their token.";
+    /// A password that was forgotten.
+    ResetAsked = "internal-reset-asked":
+        "Somebody asked for a new password, and a link to set one is mailed to the account's address.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.

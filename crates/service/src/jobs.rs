@@ -10,6 +10,7 @@ use model::{Error, RepositoryId, RequestId, Result, act};
 use policy::{InternalReason, Target};
 use serde_json::{Value, json};
 
+use crate::password_reset_mail::RESET_ASKED;
 use crate::{Caller, Service};
 
 /// How often the ledger takes in what was committed.
@@ -60,6 +61,9 @@ impl Service {
         self.repeat(SWEEP, "the sweep failed", |service| async move { service.sweep().await });
         self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
             service.keep_house().await
+        });
+        self.repeat(SWEEP, "people could not be told of credentials that end", |service| async move {
+            service.warn_of_ends().await
         });
         self.repeat(SWEEP, "old audit events could not be removed", |service| async move {
             service.expire_audit_events().await
@@ -143,7 +147,7 @@ impl Service {
         }
     }
 
-    async fn run_due_jobs(&self) -> Result<()> {
+    pub(crate) async fn run_due_jobs(&self) -> Result<()> {
         loop {
             if *self.stopping.borrow() {
                 return Ok(());
@@ -151,7 +155,9 @@ impl Service {
             let holder = self.holder.clone();
             let claimed = self
                 .store
-                .keep(move |books| store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE]))
+                .keep(move |books| {
+                    store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE, RESET_ASKED])
+                })
                 .await?;
             let Some(job) = claimed else { return Ok(()) };
             let done = self.run_job(&job.kind, &job.payload).await;
@@ -186,6 +192,7 @@ impl Service {
                     false => Ok(()),
                 }
             }
+            RESET_ASKED => self.mail_reset_link(payload).await,
             other => Err(Error::internal(format!("no work of the kind `{other}`"))),
         }
     }

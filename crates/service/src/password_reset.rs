@@ -1,4 +1,5 @@
-//! Setting a new password without the old one: by a link that an administrator, or the command line, hands out.
+//! Setting a new password without the old one: by a link that an administrator, or the command line, hands out, or that is
+//! mailed (`password_reset_mail`).
 //!
 //! The link is good once and for an hour, and a newer one ends it. Of its secret only the hash is kept. It replaces the
 //! password and nothing else: a second step is still asked for at the next sign-in, so who reads somebody's mail does not
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{Caller, Service};
 
 /// For how long a link is good, in seconds.
-const GOOD_FOR: i64 = 3_600;
+pub(crate) const GOOD_FOR: i64 = 3_600;
 /// The kind of challenge that a link answers.
 pub(crate) const RESET: &str = "password-reset";
 
@@ -69,7 +70,7 @@ impl Service {
             }
         };
         let waiting = self.store.read(move |reader| store::challenge::look(reader, &hash, RESET)).await?;
-        let Some(id) = waiting.and_then(|waiting| waiting.user) else {
+        let Some((id, state)) = waiting.and_then(|waiting| Some((waiting.user?, waiting.state))) else {
             self.attempt_failed(nobody, None);
             return Err(over());
         };
@@ -78,6 +79,8 @@ impl Service {
         // Hashed first: a password that is refused does not use the link up.
         let password = self.passwords.hash(new).await?;
         let caller = Caller::user(Arc::new(user.clone()), None, nobody);
+        let mailed = state.get("mailed_to").and_then(Value::as_str) == Some(user.email.folded().as_str());
+        let (email, now) = (user.email.clone(), self.clock.now());
         let permit = self.permit(&caller, act::PasswordReset, &self.user_ground(user))?;
         self.store
             .write(&permit, move |writer| {
@@ -88,6 +91,11 @@ impl Service {
                     ));
                 }
                 store::user::set_password_hash(writer, id, Some(&password))?;
+                // The others were asked for by the same forgetfulness.
+                store::challenge::forget(&mut writer.bookkeeping(), RESET, id)?;
+                if mailed {
+                    store::email::set_verified(writer, id, &email, now)?;
+                }
                 let ended = store::session::end_all(writer, id)?;
                 writer.note(Value::Null, json!({ "password": "reset by a link", "sessions_ended": ended }));
                 Ok(())

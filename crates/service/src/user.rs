@@ -111,11 +111,13 @@ impl Service {
             approved: true,
             created_on: self.clock.now(),
         };
+        let link = self.verification_link();
         let (made, outbox, base) = (user.clone(), self.outbox.clone(), self.settings.base_url.clone());
         self.store
             .write(&permit, move |writer| {
                 store::user::insert(writer, &made, hash.as_deref())?;
                 tell_who_approves(writer, &outbox, &made, &base)?;
+                link.mail(writer, &outbox, &made, true)?;
                 writer.about(target(&made));
                 writer.note(Value::Null, shown(&made));
                 Ok(())
@@ -133,6 +135,7 @@ impl Service {
             None => None,
         };
         let id = ground.subject.id;
+        let (link, outbox) = (self.verification_link(), self.outbox.clone());
         self.store
             .write(&permit, move |writer| {
                 let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
@@ -150,6 +153,9 @@ impl Service {
                 }
                 if hash.is_some() || after.email != before.email || !after.active {
                     store::challenge::forget(&mut writer.bookkeeping(), RESET, id)?;
+                }
+                if after.email.folded() != before.email.folded() && after.active {
+                    link.mail(writer, &outbox, &after, true)?;
                 }
                 // Who may have been let in by the old password is let in no longer.
                 if hash.is_some() || !after.active {

@@ -20,7 +20,7 @@ pub enum Table {
     DailyCount,
     /// Refusals of the unauthenticated, by minute.
     RefusalCount,
-    /// The time of a credential's last use: one column of one table, by one statement.
+    /// The time of a credential's last use, and of which warning its people had: one column each, by one statement each.
     CredentialUse,
     /// A session's last use, its change of secret by age, its end by age: three statements.
     SessionUse,
@@ -48,9 +48,12 @@ pub enum Table {
     SigningKey,
 }
 
-/// The one statement that bookkeeping may run on credentials.
+/// One of two statements that bookkeeping may run on credentials.
 pub(crate) const NOTE_USE: &str =
     "UPDATE credential SET last_used_on = $2 WHERE id = $1 AND (last_used_on IS NULL OR last_used_on < $2)";
+
+/// The other: that people were told of its end.
+pub(crate) const NOTE_WARNED: &str = "UPDATE credential SET warned_days = $2 WHERE id = $1";
 
 /// The one statement that bookkeeping may run on repositories.
 pub(crate) const NOTE_SIZE: &str = "UPDATE repository SET size_bytes = $2 WHERE id = $1";
@@ -105,7 +108,7 @@ impl Table {
     /// type promises.
     fn admits(self, sql: &str) -> bool {
         match self {
-            Self::CredentialUse => return sql == NOTE_USE,
+            Self::CredentialUse => return sql == NOTE_USE || sql == NOTE_WARNED,
             Self::RepositorySize => return sql == NOTE_SIZE,
             Self::SecondStepUse => return crate::second_step::BOOKKEEPING.contains(&sql),
             Self::RecoveryCodeUse => return sql == crate::second_step::USE_RECOVERY_CODE,

@@ -83,6 +83,15 @@ pub fn attempt(
     rows.first().map(from_row).transpose()
 }
 
+/// How many steps of this kind wait for this user.
+pub fn living(reader: &mut Reader<'_>, kind: &str, user: UserId) -> Result<i64> {
+    let now = reader.now();
+    reader.count(
+        "SELECT count(*) FROM challenge WHERE kind = $1 AND user_id = $2 AND expires_on > $3",
+        params![kind, user, now],
+    )
+}
+
 /// Forgets every step of this kind that waits for this user.
 pub fn forget(books: &mut Bookkeeping<'_>, kind: &str, user: UserId) -> Result<u64> {
     books.execute(

@@ -126,11 +126,11 @@ pub fn revoke(writer: &mut Writer<'_>, id: CredentialId, now: Timestamp) -> Resu
         .map(drop)
 }
 
-/// Lets one end no later than `end`. One that ends earlier by itself still does.
+/// Lets one end no later than `end`, of which whoever asks for it knows and nobody is warned. One that ends earlier by itself still does.
 pub fn end_by(writer: &mut Writer<'_>, id: CredentialId, end: Timestamp) -> Result<()> {
     writer
         .execute(
-            "UPDATE credential SET expires_on = $2
+            "UPDATE credential SET expires_on = $2, warned_days = 0
              WHERE id = $1 AND revoked_on IS NULL AND (expires_on IS NULL OR expires_on > $2)",
             &[id.into(), end.into()],
         )

@@ -21,6 +21,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     5 "0005_second_step";
     6 "0006_audit_find";
     7 "0007_guardrail";
+    8 "0008_mail";
 };
 
 #[cfg(test)]

@@ -134,7 +134,8 @@ pub fn update(writer: &mut Writer<'_>, user: &User) -> Result<()> {
     email_is_free(writer, user)?;
     writer
         .execute(
-            "UPDATE user_account SET email = $2, email_folded = $3, display_name = $4, active = $5, staff_role = $6
+            "UPDATE user_account SET email = $2, email_folded = $3, display_name = $4, active = $5, staff_role = $6,
+                 email_verified_on = CASE WHEN email_folded = $3 THEN email_verified_on END
              WHERE id = $1 AND deleted_on IS NULL",
             &[
                 user.id.into(),

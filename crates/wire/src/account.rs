@@ -175,12 +175,12 @@ pub struct EmailAddress {
 }
 
 impl EmailAddress {
-    /// The one address that an account has. Administrators enter it, so it counts as confirmed.
+    /// The one address that an account has.
     #[must_use]
-    pub fn primary(base: &Base, email: String) -> Self {
+    pub fn primary(base: &Base, email: String, is_confirmed: bool) -> Self {
         let links =
             AccountLinks { this: Some(base.api(&["user", "emails", &email])), ..AccountLinks::default() };
-        Self { email, is_primary: true, is_confirmed: true, links }
+        Self { email, is_primary: true, is_confirmed, links }
     }
 }
 

@@ -37,12 +37,13 @@ pub async fn get(cx: Cx) -> Result<Response> {
 pub async fn emails(cx: Cx) -> Result<Response> {
     no_filter(&cx)?;
     let (request, window) = list_request(&cx)?;
-    let user = cx.service()?.own_account(&cx.caller).await?;
+    let own = cx.service()?.own_email(&cx.caller).await?;
     let shape = Shape::of(&cx);
-    let values = if window.offset == 0 { vec![user.email.to_string()] } else { Vec::new() };
+    let confirmed = is_confirmed(&own);
+    let values = if window.offset == 0 { vec![own.email.to_string()] } else { Vec::new() };
     let list = Listing { values, size: Some(1), more: false };
     let here = shape.api(&["user", "emails"]);
-    let page = page(&cx, &request, list, &here, |email| EmailAddress::primary(&shape.base, email));
+    let page = page(&cx, &request, list, &here, |email| EmailAddress::primary(&shape.base, email, confirmed));
     send(&cx, StatusCode::OK, &page)
 }
 
@@ -51,10 +52,15 @@ pub async fn emails(cx: Cx) -> Result<Response> {
 /// # Errors
 /// When it is not the caller's.
 pub async fn email(cx: Cx) -> Result<Response> {
-    let user = cx.service()?.own_account(&cx.caller).await?;
-    if user.email.folded() != cx.param("email").to_lowercase() {
+    let own = cx.service()?.own_email(&cx.caller).await?;
+    if own.email.folded() != cx.param("email").to_lowercase() {
         return Err(Error::not_found("the e-mail address"));
     }
     let shape = Shape::of(&cx);
-    send(&cx, StatusCode::OK, &EmailAddress::primary(&shape.base, user.email.to_string()))
+    send(&cx, StatusCode::OK, &EmailAddress::primary(&shape.base, own.email.to_string(), is_confirmed(&own)))
+}
+
+/// Where no address can be proved, that an administrator entered it is what there is.
+fn is_confirmed(own: &service::EmailState) -> bool {
+    own.verified_on.is_some() || !own.can_be_verified
 }

@@ -35,3 +35,55 @@ pub(crate) fn approved(user: &User, base: &str) -> Message {
     );
     Message::new(&user.email, "Your account was approved", &signed(&body, base))
 }
+
+/// To an address: whether it is the account's owner's.
+pub(crate) fn verify_email(user: &User, link: &str, base: &str) -> Message {
+    let body = format!(
+        "This address was entered for the account {} at {base}. If it is yours, open this link within a day:\n\n    \
+         {link}\n\nIf it is not, leave it: without the link nothing happens.",
+        user.username
+    );
+    Message::new(&user.email, "Verify your e-mail address", &signed(&body, base))
+}
+
+/// To an account: the link by which its password is set.
+pub(crate) fn reset_password(user: &User, link: &str, from: Option<&str>, base: &str) -> Message {
+    let from = from.map(|address| format!(" from the address {}", inline(address))).unwrap_or_default();
+    let body = format!(
+        "A new password was asked for{from}, for your account {}. To set one, open this link within an hour; it is good \
+         once:\n\n    {link}\n\nIf you did not ask, leave it: the password you have stays as it is.",
+        user.username
+    );
+    Message::new(&user.email, "Set a new password", &signed(&body, base))
+}
+
+/// A credential that ends soon.
+pub(crate) struct Ending {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its kind, in words.
+    pub(crate) kind: String,
+    /// What it is bound to.
+    pub(crate) place: Option<String>,
+    /// When it ends, in UTC.
+    pub(crate) on: String,
+}
+
+/// To who made credentials, or whose they are, or who owns the workspace: that they end.
+pub(crate) fn credentials_end(to: &Email, list: &[Ending], base: &str) -> Message {
+    let mut body = String::from(match list {
+        [_] => "A credential ends soon. What uses it stops working then, unless it is given a successor:\n",
+        _ => {
+            "Some credentials end soon. What uses them stops working then, unless they are given successors:\n"
+        }
+    });
+    for Ending { name, kind, place, on } in list {
+        let place = place.as_ref().map(|place| format!(" on {}", inline(place))).unwrap_or_default();
+        body.push_str(&format!("\n    {on}  {} ({kind}{place})", inline(name)));
+    }
+    let subject = match list {
+        [one] => format!("{} ends soon", inline(&one.name)),
+        _ => format!("{} credentials end soon", list.len()),
+    };
+    Message::new(to, &subject, &signed(&body, base))
+}

@@ -10,6 +10,7 @@ mod delivery;
 pub(crate) mod letter;
 mod settings;
 
+mod link_tests;
 mod tests;
 
 use std::sync::Arc;
@@ -73,7 +74,6 @@ impl Message {
         Self { to: to.clone(), subject, body, good_until: None }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "links in mail are the first with an end"))]
     /// It is of no use later: a link in it is over.
     pub(crate) fn good_until(self, end: Timestamp) -> Self {
         Self { good_until: Some(end), ..self }

@@ -8,9 +8,9 @@ use testkit::MailServer;
 use super::{LONGEST_SUBJECT, MAIL, MailSettings, Message, delivery};
 use crate::{Caller, NewUser, Service, Settings, SignInSettings};
 
-struct House {
-    service: Service,
-    clock: Clock,
+pub(super) struct House {
+    pub(super) service: Service,
+    pub(super) clock: Clock,
     _folder: tempfile::TempDir,
 }
 
@@ -18,7 +18,7 @@ fn to() -> Email {
     "ann@example.com".parse().unwrap()
 }
 
-async fn house(server: Option<String>) -> House {
+pub(super) async fn house(server: Option<String>) -> House {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(Timestamp::from_micros(1_790_000_000_000_000));
     let from = "bastide@bastide.example".parse().unwrap();
@@ -46,7 +46,7 @@ impl House {
         self.service.store.keep(move |books| outbox.queue(books, &message)).await.unwrap()
     }
 
-    async fn waiting(&self) -> i64 {
+    pub(super) async fn waiting(&self) -> i64 {
         self.service.store.read(|reader| store::job::waiting_of(reader, MAIL)).await.unwrap()
     }
 }

@@ -8,6 +8,7 @@ mod group_commit;
 mod guardrail;
 mod job;
 mod key;
+mod mail;
 mod migrate;
 mod postgres;
 mod sequence;

@@ -222,7 +222,7 @@ fn nouns(world: &World) -> Vec<Sample> {
         sample("account", &world.account()),
         sample("app_user", &world.app_user()),
         sample("team", &world.team()),
-        own("email", &EmailAddress::primary(base, "ann@example.com".to_owned())),
+        own("email", &EmailAddress::primary(base, "ann@example.com".to_owned(), true)),
         sample("workspace", &world.workspace()),
         sample("workspace_access", &access),
         sample("project", &world.project()),
