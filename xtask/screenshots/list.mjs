@@ -159,6 +159,46 @@ export const pages = {
     act: async (tab) => {
       await press(tab, ".list td a");
       await press(tab, "main form button.primary");
+  guardrails: { path: "/acme/workspace/settings/guardrails", who: "bea" },
+  "guardrail-effect": {
+    path: "/acme/workspace/settings/guardrails",
+    who: "bea",
+    act: async (tab) => {
+      await tab.click("#second_step input[value=on]");
+      await tab.click("#ip_allowlist input[value=report]");
+      await tab.type("input[name=range]", "203.0.113.0/24");
+      await tab.type("input[name=description]", "Office");
+      await Promise.all([tab.waitForNavigation(), tab.click("button.primary[value=effect]")]);
+    },
+  },
+  "guardrails-wrong": {
+    path: "/acme/workspace/settings/guardrails",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await tab.click("#ip_allowlist input[value=on]");
+      await tab.type("input[name=range]", "203.0.113");
+      await Promise.all([tab.waitForNavigation(), tab.click("button.primary[value=effect]")]);
+    },
+  },
+  "own-rule": { path: "/acme/workspace/settings/guardrails/new-rule", who: "bea" },
+  "audit-events": { path: "/acme/workspace/settings/audit", who: "bea" },
+  "audit-events-none": { path: "/acme/workspace/settings/audit?actor=nobody", who: "bea" },
+  "audit-request": {
+    path: "/acme/workspace/settings/audit?action=project.create",
+    who: "bea",
+    act: async (tab) => {
+      await Promise.all([tab.waitForNavigation(), tab.click("#events a")]);
+    },
+  },
+  "refusal-find": { path: "/-/refusals", who: "bea" },
+  refusal: {
+    path: "/acme/website/settings/access-tokens",
+    who: "cyd",
+    fails: true,
+    act: async (tab) => {
+      await new Promise((done) => setTimeout(done, 1000));
+      await Promise.all([tab.waitForNavigation(), tab.click("main a.button")]);
     },
   },
   refused: { path: "/acme/payroll", who: "cyd", fails: true },

@@ -98,6 +98,42 @@ impl GuardrailKind {
             Self::IdentityProvider => "identity-provider",
         }
     }
+
+    /// What readers call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::IpAllowlist => "Allowed addresses",
+            Self::SecondStep => "Second step for members",
+            Self::PrivateOnly => "Private content only",
+            Self::NoForksOutside => "No forks outside",
+            Self::CredentialLifetime => "Life of credentials",
+            Self::CredentialKinds => "Kinds of credential",
+            Self::IdentityProvider => "Sign-in by the identity provider",
+        }
+    }
+
+    /// What it does, in one sentence.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::IpAllowlist => "Private content is reached from the listed addresses alone.",
+            Self::SecondStep => {
+                "Members without a second step reach no private content; access tokens, which are nobody, pass."
+            }
+            Self::PrivateOnly => {
+                "Nothing can be made public, and what is public already is shown to members with a permission for it alone."
+            }
+            Self::NoForksOutside => "Private repositories are not forked into other workspaces.",
+            Self::CredentialLifetime => {
+                "Credentials without an end, or with one further from their making than so many days, reach no private content."
+            }
+            Self::CredentialKinds => "Only the chosen kinds of credential reach private content.",
+            Self::IdentityProvider => {
+                "Who signs in without the workspace's identity provider reaches no private content."
+            }
+        }
+    }
 }
 
 /// A line of an IP allowlist.
@@ -130,6 +166,15 @@ impl EntryKind {
         match self {
             Self::Session => "session",
             Self::Credential(kind) => kind.name(),
+        }
+    }
+
+    /// What readers call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Session => "Signed in with a browser",
+            Self::Credential(kind) => kind.title(),
         }
     }
 

@@ -104,6 +104,18 @@ impl CredentialKind {
         }
     }
 
+    /// What readers call it.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::RepositoryAccessToken => "Repository access token",
+            Self::ProjectAccessToken => "Project access token",
+            Self::WorkspaceAccessToken => "Workspace access token",
+            Self::AppPassword => "App password",
+            Self::ApiToken => "API token",
+        }
+    }
+
     /// Reads the three letters.
     #[must_use]
     pub fn from_letters(letters: &str) -> Option<Self> {

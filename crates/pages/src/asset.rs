@@ -35,7 +35,12 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
             include_str!("../assets/code.css"),
         ),
     ),
-    script: asset("bastide", "js", "text/javascript; charset=utf-8", include_str!("../assets/bastide.js")),
+    script: asset(
+        "bastide",
+        "js",
+        "text/javascript; charset=utf-8",
+        concat!(include_str!("../assets/bastide.js"), include_str!("../assets/tail.js")),
+    ),
     passkey: asset("passkey", "js", "text/javascript; charset=utf-8", include_str!("../assets/passkey.js")),
     icon: asset("icon", "svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 });

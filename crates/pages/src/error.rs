@@ -20,6 +20,8 @@ pub struct ErrorPage {
     pub advice: String,
     /// Whether signing in may help.
     pub offers_sign_in: bool,
+    /// The page that tells why; none where there is nothing more to tell.
+    pub why: Option<String>,
     /// The request's id.
     pub request_id: String,
 }

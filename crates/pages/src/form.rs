@@ -39,8 +39,12 @@ pub struct Field {
     pub kind: Kind,
     /// Whether the form cannot do without it.
     pub required: bool,
+    /// Whether it is left unsaid that it may stay empty: where all fields may.
+    pub unmarked: bool,
     /// HTML's `autocomplete`.
     pub autocomplete: &'static str,
+    /// The id of a list of suggestions; empty where there is none.
+    pub suggestions: &'static str,
 }
 
 impl Field {
@@ -56,7 +60,9 @@ impl Field {
             error: String::new(),
             kind: Kind::Line("text"),
             required: true,
+            unmarked: false,
             autocomplete: "off",
+            suggestions: "",
         }
     }
 
@@ -106,6 +112,12 @@ impl Field {
     #[must_use]
     pub fn autocomplete(self, autocomplete: &'static str) -> Self {
         Self { autocomplete, ..self }
+    }
+
+    /// The same with a list of suggestions, by its id.
+    #[must_use]
+    pub fn suggestions(self, suggestions: &'static str) -> Self {
+        Self { suggestions, ..self }
     }
 
     /// What `aria-describedby` names.

@@ -239,22 +239,32 @@ impl Service {
 
     /// Whether the caller may carry out an action, without a record: for what is offered, never for what is done.
     pub async fn may(&self, caller: &Caller, action: Action, on: Named<'_>) -> bool {
-        match on {
-            Named::Workspace(name) => {
-                let found = self.workspace_ground(caller, name).await;
-                found.is_ok_and(|ground| self.decide(caller, action, &ground).allowed)
-            }
+        self.may_each(caller, &[action], on).await == [true]
+    }
+
+    /// The same for several actions on one resource, in their order.
+    pub async fn may_each(&self, caller: &Caller, actions: &[Action], on: Named<'_>) -> Vec<bool> {
+        let asked = match on {
+            Named::Workspace(name) => self
+                .workspace_ground(caller, name)
+                .await
+                .map(|ground| self.decide_each(caller, actions, &ground)),
             Named::Project(workspace, project) => {
                 let found = self.project_ground(caller, workspace, project).await;
-                found.is_ok_and(|ground| self.decide(caller, action, &ground).allowed)
+                found.map(|ground| self.decide_each(caller, actions, &ground))
             }
             Named::Repository(path) => {
                 let found = self.repository_ground(caller, &path).await;
-                found.is_ok_and(|ground| self.decide(caller, action, ground.as_ref()).allowed)
+                found.map(|ground| self.decide_each(caller, actions, ground.as_ref()))
             }
-            Named::Instance => self.decide(caller, action, &self.instance_ground()).allowed,
-            Named::Caller | Named::User(_) => false,
-        }
+            Named::Instance => Ok(self.decide_each(caller, actions, &self.instance_ground())),
+            Named::Caller | Named::User(_) => Ok(Vec::new()),
+        };
+        asked.ok().filter(|asked| !asked.is_empty()).unwrap_or_else(|| vec![false; actions.len()])
+    }
+
+    fn decide_each<T>(&self, caller: &Caller, actions: &[Action], ground: &Ground<T>) -> Vec<bool> {
+        actions.iter().map(|action| self.decide(caller, *action, ground).allowed).collect()
     }
 
     fn judge<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Result<()> {

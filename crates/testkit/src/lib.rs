@@ -11,6 +11,7 @@
     reason = "what a test cannot set up must fail the test, there and then"
 )]
 
+pub mod browser;
 pub mod engines;
 pub mod git_client;
 pub mod mail_server;
@@ -20,6 +21,7 @@ pub mod server;
 pub mod transcript;
 pub mod world;
 
+pub use browser::{Browser, Form, form, forms};
 pub use engines::{TestStore, permit};
 pub use git_client::GitClient;
 pub use mail_server::MailServer;

@@ -286,7 +286,7 @@ impl Server {
     }
 }
 
-async fn read(response: reqwest::Response) -> Answer {
+pub(crate) async fn read(response: reqwest::Response) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = response.bytes().await.unwrap_or_default();
     let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

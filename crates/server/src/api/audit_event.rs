@@ -5,18 +5,18 @@ use model::{Action, Error, EventId, Outcome, Result, Timestamp};
 use service::{AuditCursor, AuditQuery, Trail};
 use wire::api::AuditEvent;
 use wire::page::Position;
-use wire::{Page, PageRequest};
+use wire::{Page, PageRequest, Parameters};
 
 use super::{admitted, here};
 use crate::http::{Cx, Network, Response, answer};
 use crate::route::Anchor;
 
 /// A place in the list as clients carry it: they are told that it means nothing to them.
-fn write_cursor((time, id): AuditCursor) -> String {
+pub(crate) fn write_cursor((time, id): AuditCursor) -> String {
     format!("{}-{}", time.micros(), id.uuid().simple())
 }
 
-fn read_cursor(text: &str) -> Option<AuditCursor> {
+pub(crate) fn read_cursor(text: &str) -> Option<AuditCursor> {
     let (time, id) = text.split_once('-')?;
     let hyphenated = format!(
         "{}-{}-{}-{}-{}",
@@ -32,7 +32,7 @@ fn read_cursor(text: &str) -> Option<AuditCursor> {
 }
 
 /// The trail that the row is about.
-pub(super) fn trail(cx: &Cx) -> Trail<'_> {
+pub(crate) fn trail(cx: &Cx) -> Trail<'_> {
     match cx.route.on {
         Anchor::Workspace => Trail::Workspace(cx.param("workspace")),
         _ => Trail::Instance,
@@ -59,7 +59,12 @@ fn actions(text: &str) -> Result<Vec<Action>> {
 
 /// The filters of a request: the same wherever events are asked for.
 pub(super) fn query(cx: &Cx) -> Result<AuditQuery> {
-    let text = |name| cx.query.get(name);
+    filters(&cx.query)
+}
+
+/// The filters that parameters hold.
+pub(crate) fn filters(parameters: &Parameters) -> Result<AuditQuery> {
+    let text = |name| parameters.get(name);
     let owned = |name| -> Result<Option<String>> { Ok(text(name)?.map(str::to_owned)) };
     let time = |name| -> Result<Option<Timestamp>> {
         let parsed = text(name)?.map(str::parse).transpose();
@@ -75,7 +80,8 @@ pub(super) fn query(cx: &Cx) -> Result<AuditQuery> {
         actions: text("action")?.map(actions).transpose()?.unwrap_or_default(),
         resource: owned("resource")?,
         addresses: addresses.map_err(|error| Error::invalid_field("address", error))?.map(Network::ends),
-        outcome: outcome.map_err(|()| Error::invalid_field("outcome", "use `done` or `refused`"))?,
+        outcome: outcome
+            .map_err(|()| Error::invalid_field("outcome", "use `done`, `refused` or `reported`"))?,
         request: request.map_err(|error: model::id::BadId| Error::invalid_field("request_id", error))?,
         from: time("from")?,
         until: time("until")?,

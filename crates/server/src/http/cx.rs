@@ -148,8 +148,7 @@ impl Cx {
             return Err(Error::UnsupportedMediaType { expected });
         }
         let bytes = self.bytes().await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Error::invalid("the body is not UTF-8"))?;
-        Parameters::parse(text)
+        Parameters::form(&bytes)
     }
 
     /// Reads the whole body, within the limits on size and time. What may be larger is streamed from

@@ -14,7 +14,9 @@ use service::{Minted, NewCredential, RepositoryPath, TokenPlace};
 use wire::Parameters;
 
 use super::error::sentence;
-use super::{Around, ROWS, form, now, numbered, page, project, repository_frame, see_other, turned};
+use super::{
+    Around, ROWS, form, now, numbered, page, project, repository_frame, see_other, settings, turned,
+};
 use crate::http::{Cx, Response};
 use crate::route::Anchor;
 
@@ -77,8 +79,7 @@ impl Place {
             _ => {
                 let workspace = service.workspace(&cx.caller, named).await?;
                 let slug = workspace.slug.as_str();
-                let mut frame = Around::of(cx).frame();
-                frame.crumbs = vec![Way::new(slug, pages::address::of(&[slug])).here(true)];
+                let frame = settings::workspace(cx, slug, "", settings::Section::AccessTokens).await;
                 Ok(Self {
                     on: TokenPlace::Workspace(slug.to_owned()),
                     kind: CredentialKind::WorkspaceAccessToken,

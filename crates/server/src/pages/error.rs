@@ -82,6 +82,9 @@ fn described(around: &Around, error: &Error) -> ErrorPage {
         advice: advice.to_owned(),
         offers_sign_in: around.is_anonymous()
             && matches!(error, Error::NotFound { .. } | Error::Unauthenticated),
+        why: (matches!(error, Error::Forbidden { .. } | Error::ScopeMissing { .. })
+            && !around.is_anonymous())
+        .then(|| format!("/-/refusals/{}", id_text(around.request_id))),
         request_id: id_text(around.request_id),
     }
 }

@@ -53,8 +53,13 @@ async fn read(cx: &mut Cx) -> Result<Parameters> {
 /// The token of the form that is sent to `action` in this session; empty without one.
 pub(super) fn token(cx: &Cx, action: &str) -> String {
     let Some(secret) = &cx.session_secret else { return String::new() };
+    digest(&["bastide form", action, secret.expose()])
+}
+
+/// What stands for some texts, in hexadecimal.
+pub(super) fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in ["bastide form", action, secret.expose()] {
+    for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

@@ -8,12 +8,17 @@ pub mod access_token;
 pub mod account;
 pub mod appearance;
 pub mod asset;
+pub mod audit_event;
+pub mod audit_refusal;
 pub mod commit;
 pub mod design;
 pub mod error;
 pub mod form;
 pub mod git_ref;
+pub mod guardrail;
+pub mod guardrail_effect;
 pub mod home;
+pub mod own_rule;
 pub mod password_reset;
 pub mod project;
 pub mod repository;
@@ -26,6 +31,7 @@ pub mod workspace;
 
 mod around;
 mod passkey;
+mod settings;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -170,16 +176,16 @@ fn turned(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WorkspaceTab {
     Overview,
+    Settings,
 }
 
 async fn workspace_frame(cx: &Cx, workspace: &str, title: &str, tab: WorkspaceTab) -> Frame {
     let home = pages::address::of(&[workspace]);
     let mut frame = Around::of(cx).frame().titled(title);
-    frame.crumbs = vec![Way::new(workspace, &home).here(true)];
+    frame.crumbs = vec![Way::new(workspace, &home).here(tab == WorkspaceTab::Overview)];
     frame.tabs = vec![Way::new("Overview", &home).here(tab == WorkspaceTab::Overview)];
-    if may(cx, Action::AccessTokenList, Named::Workspace(workspace)).await {
-        let tokens = pages::address::of(&[workspace, "workspace", "settings", "access-tokens"]);
-        frame.tabs.push(Way::new("Access tokens", tokens));
+    if let Some(entrance) = settings::entrance(cx, workspace).await {
+        frame.tabs.push(Way::new("Settings", entrance).here(tab == WorkspaceTab::Settings));
     }
     frame
 }
@@ -231,6 +237,14 @@ async fn may(cx: &Cx, action: Action, on: Named<'_>) -> bool {
     match (cx.caller.as_user(), cx.service()) {
         (Some(_), Ok(service)) => service.may(&cx.caller, action, on).await,
         _ => false,
+    }
+}
+
+/// The same for several actions on one resource, in their order.
+async fn may_each(cx: &Cx, actions: &[Action], on: Named<'_>) -> Vec<bool> {
+    match (cx.caller.as_user(), cx.service()) {
+        (Some(_), Ok(service)) => service.may_each(&cx.caller, actions, on).await,
+        _ => vec![false; actions.len()],
     }
 }
 

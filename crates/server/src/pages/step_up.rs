@@ -14,7 +14,7 @@ use super::{Around, form, page, see_other};
 use crate::http::{Cx, Response, session};
 
 /// The most that is kept of a form, encoded, in bytes.
-const MOST_KEPT: usize = 8_000;
+const MOST_KEPT: usize = 64_000;
 /// Fields that hold a secret are not kept: whoever sent them types them again.
 const SECRET_FIELDS: &[&str] =
     &["password", "current_password", "new_password", "code", "challenge", "response", "link", "secret"];
@@ -139,7 +139,7 @@ fn onward(mut cx: Cx, renewed: &IssuedSecret, next: &str, kept: &str) -> Result<
     let mut response = match kept {
         "" => see_other(next)?,
         kept => {
-            let fields = Parameters::parse(kept)?;
+            let fields = Parameters::form(kept.as_bytes())?;
             let fields = fields.iter().filter(|(name, _)| !matches!(*name, "kept" | "form_token"));
             let action = next.split('?').next().unwrap_or_default();
             let shown = OnwardPage {
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(kept("name=a&password=p"), None);
         assert_eq!(kept("challenge=c"), None);
         assert_eq!(kept("password=&name=a").unwrap(), "password=&name=a&kept=");
-        let long = format!("name={}", "x".repeat(7_990));
+        let long = format!("name={}", "x".repeat(63_990));
         assert!(kept(&long).is_some());
         assert_eq!(kept(&format!("{long}{long}")), None);
     }

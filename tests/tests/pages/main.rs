@@ -1,0 +1,12 @@
+//! Pages of administration in a browser without a screen: the forms that people are shown are the forms that are sent.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails where it cannot go on, and says so"
+)]
+
+mod audit;
+mod guardrail;
