@@ -15,6 +15,12 @@ fn rows(page: &str) -> Vec<&str> {
     body.split("<tr>").skip(1).collect()
 }
 
+/// The id of the first request that the list leads to.
+fn request_of(page: &str) -> &str {
+    let rest = page.split(&format!("<a href=\"{PAGE}/requests/")).nth(1).expect("a link to a request");
+    rest.split('"').next().unwrap()
+}
+
 #[tokio::test]
 async fn events_are_found_by_a_form_whose_address_can_be_shared() {
     let world = World::new().await;
@@ -46,7 +52,7 @@ async fn events_are_found_by_a_form_whose_address_can_be_shared() {
     assert!(!rows(&older).is_empty());
     assert!(rows(&all).iter().all(|row| !rows(&older).contains(row)), "no event stands on both pages");
     // One request, with all its fields.
-    let request = found.split(&format!("{PAGE}/requests/")).nth(1).unwrap().split('"').next().unwrap();
+    let request = request_of(&found);
     let whole = owner.page(&format!("{PAGE}/requests/{request}")).await;
     assert!(whole.contains("Decided by") && whole.contains("<h3>After</h3>"), "{whole}");
     // The exports and the stream are behind the same session.
@@ -79,7 +85,7 @@ async fn names_in_events_are_text() {
     let _ = world.mint_with(&world.password("owner"), "/api/repositories/acme/one/access-tokens", body).await;
     let owner = Browser::signed_in(&world.server, "owner", PASSWORD).await;
     let found = owner.page(&format!("{PAGE}?action=access-token.create")).await;
-    let request = found.split(&format!("{PAGE}/requests/")).nth(1).unwrap().split('"').next().unwrap();
+    let request = request_of(&found);
     let whole = owner.page(&format!("{PAGE}/requests/{request}")).await;
     assert!(whole.contains("alert(1)") && !whole.contains("<script>alert"), "{whole}");
     let sneaky = owner.get(&format!("{PAGE}?actor=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")).await;
