@@ -16,8 +16,8 @@ use policy::{AccessModel, GrantFact, Guardrails, PrincipalFacts, Question, Resou
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::route::{Anchor, Handler, Method, ROUTES, Route, Sample, Visibility};
-use testkit::world::PEOPLE;
-use testkit::{Answer, Login, World};
+use testkit::world::{PASSWORD, PEOPLE};
+use testkit::{Answer, Login, Visitor, World};
 
 /// One place in the world, by ids of the test's own: only their relations matter to the access model.
 struct Facts {
@@ -249,6 +249,32 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
     askers
 }
 
+/// Everybody by a session, which pages take and nothing else.
+async fn sessions(world: &World, facts: &Facts) -> Vec<Asker> {
+    let random = Random::seeded(4);
+    let mut askers = Vec::new();
+    for person in PEOPLE {
+        let is_somebody = *person == "reader";
+        let visitor = Visitor::signed_in(&world.server, person, PASSWORD).await;
+        askers.push(Asker {
+            what: format!("{person}, session"),
+            login: visitor.login(),
+            principal: PrincipalFacts::User {
+                id: if is_somebody { facts.somebody } else { UserId::new(&random) },
+                active: true,
+                approved: true,
+                second_step: false,
+                staff: StaffRole::None,
+            },
+            grants: facts.grants(person),
+            held: ScopeSet::everything(),
+            kind: None,
+            is_somebody,
+        });
+    }
+    askers
+}
+
 /// Access tokens with every scope they may hold: in place, and bound elsewhere.
 async fn tokens(world: &World, facts: &Facts) -> Vec<Asker> {
     let random = Random::seeded(3);
@@ -304,12 +330,14 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
     let (world, facts) = (World::new().await, Facts::new());
     let mut askers = people(&world, &facts).await;
     askers.extend(tokens(&world, &facts).await);
+    let sessions = sessions(&world, &facts).await;
     let (mut allowed, mut denied, mut wrong) = (0, 0, Vec::new());
+    let mut pages_shown = 0;
     for route in ROUTES.iter().filter(|route| !route.is_git()) {
         if matches!(route.handler, Handler::Retired(_)) {
             continue;
         }
-        for asker in &askers {
+        for asker in askers.iter().chain(sessions.iter().filter(|_| route.is_page())) {
             let Some(may) = facts.allows(route, asker) else { continue };
             let may = may && (admitted(route, asker) || route.visibility == Visibility::Public);
             if may && !harmless(route) {
@@ -327,6 +355,10 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
                 (false, _) if MAKES.contains(&route.operation) && status == 400 => !stranger(asker),
                 (false, _) => refused(answer.status) || sent_to_sign_in(route, &answer),
             };
+            let by_session = matches!(asker.login, Login::Session(_));
+            if by_session && may && answer.status == 200 && !sent_to_sign_in(route, &answer) {
+                pages_shown += 1;
+            }
             if may {
                 allowed += 1
             } else {
@@ -357,6 +389,8 @@ async fn every_row_answers_everybody_as_the_access_model_says() {
     }
     assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), allowed + denied, wrong.join("\n"));
     assert!(allowed > 500 && denied > 2_000, "allowed {allowed}, denied {denied}");
+    // A session that opens nothing would agree with every refusal.
+    assert!(pages_shown > 100, "only {pages_shown} pages were shown to sessions");
 }
 
 #[tokio::test]

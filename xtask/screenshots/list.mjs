@@ -84,6 +84,7 @@ export const pages = {
     },
   },
   "api-token-new": { path: "/account/api-tokens/new", who: "bea" },
+  "own-access": { path: "/account/access", who: "cyd" },
   "second-steps-none": { path: "/account/second-steps", who: "bea" },
   totp: { path: "/account/second-steps", who: "bea", act: beginTotp },
   "totp-wrong": {

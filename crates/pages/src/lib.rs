@@ -25,6 +25,7 @@ pub mod guardrail_effect;
 pub mod home;
 pub mod markdown;
 pub mod measure;
+pub mod own_access;
 pub mod own_rule;
 pub mod principal;
 pub mod project;

@@ -33,10 +33,10 @@ pub struct Able {
 }
 
 /// What is asked about, without what kind of thing it is.
-struct Place {
-    ground: Ground<()>,
+pub(crate) struct Place {
+    pub(crate) ground: Ground<()>,
     chain: Vec<Uuid>,
-    names: BTreeMap<Uuid, String>,
+    pub(crate) names: BTreeMap<Uuid, String>,
 }
 
 /// Whom is asked about.
@@ -285,7 +285,7 @@ impl Service {
     }
 
     /// Reads `repository:acme/one`, `project:acme/CORE`, `workspace:acme`, `user:ann`, `instance`.
-    async fn asked_place(&self, caller: &Caller, text: &str) -> Result<Place> {
+    pub(crate) async fn asked_place(&self, caller: &Caller, text: &str) -> Result<Place> {
         let odd = || {
             Error::invalid_field(
                 "resource",

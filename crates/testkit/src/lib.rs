@@ -19,6 +19,7 @@ pub mod place;
 pub mod postgres;
 pub mod server;
 pub mod transcript;
+pub mod visitor;
 pub mod world;
 
 pub use browser::{Browser, Form, form, forms};
@@ -29,4 +30,5 @@ pub use place::Place;
 pub use postgres::TestDatabase;
 pub use server::{Answer, Login, Server, bastide};
 pub use transcript::Transcript;
+pub use visitor::Visitor;
 pub use world::World;

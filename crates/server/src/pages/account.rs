@@ -16,6 +16,7 @@ use crate::http::{Cx, Response};
 pub(super) enum Section {
     Account,
     SecondSteps,
+    OwnAccess,
 }
 
 /// The frame of a page of one's own account.
@@ -25,6 +26,7 @@ pub(super) fn frame(cx: &Cx, title: &str, section: Section) -> Frame {
     frame.sections = [
         ("Account", "/account", Section::Account),
         ("Second steps", "/account/second-steps", Section::SecondSteps),
+        ("What I can access", "/account/access", Section::OwnAccess),
     ]
     .into_iter()
     .map(|(name, href, of)| Way::new(name, href).here(of == section))

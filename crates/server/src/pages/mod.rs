@@ -18,6 +18,7 @@ pub mod git_ref;
 pub mod guardrail;
 pub mod guardrail_effect;
 pub mod home;
+pub mod own_access;
 pub mod own_rule;
 pub mod password_reset;
 pub mod project;

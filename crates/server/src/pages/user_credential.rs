@@ -87,8 +87,10 @@ fn form_page(cx: &Cx, typed: &Typed, wrong: Option<&Error>) -> NewUserCredential
 /// `GET /account/app-passwords/new`, `GET /account/api-tokens/new`
 ///
 /// # Errors
-/// None of its own.
+/// When nobody is signed in.
 pub async fn new(cx: Cx) -> Result<Response> {
+    let window = Window { limit: 1, offset: 0 };
+    cx.service()?.own_credentials(&cx.caller, words(&cx).kind, window).await?;
     page(StatusCode::OK, &form_page(&cx, &Typed::nothing(), None))
 }
 

@@ -500,6 +500,7 @@ pub static ROUTES: &[Route] = &[
     form("/account/second-steps/passkey/confirm", "page_finish_passkey").asks(SecondStepEnrol, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::second_step::finish_passkey))),
     form("/account/second-steps/remove", "page_remove_second_step").asks(SecondStepRemove, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::second_step::remove))),
     form("/account/second-steps/recovery-codes", "page_renew_recovery_codes").asks(RecoveryCodesCreate, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::second_step::renew_codes))),
+    page("/account/access", "page_own_access").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::own_access::get))),
     page("/account/app-passwords/new", "page_new_app_password").asks(CredentialList, Caller).built(|cx| Box::pin(pages::shown(cx, pages::user_credential::new))),
     form("/account/app-passwords/new", "page_create_app_password").asks(CredentialCreate, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::user_credential::create))),
     page("/account/api-tokens/new", "page_new_api_token").asks(CredentialList, Caller).built(|cx| Box::pin(pages::shown(cx, pages::user_credential::new))),
