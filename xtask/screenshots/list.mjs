@@ -160,6 +160,8 @@ export const pages = {
     act: async (tab) => {
       await press(tab, ".list td a");
       await press(tab, "main form button.primary");
+    },
+  },
   guardrails: { path: "/acme/workspace/settings/guardrails", who: "bea" },
   "guardrail-effect": {
     path: "/acme/workspace/settings/guardrails",
