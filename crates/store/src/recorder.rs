@@ -1,5 +1,6 @@
 //! Events that go with no write of their own, appended together: whoever comes while one transaction is on its way to
-//! the disk waits for the next, with all others who came meanwhile. Each is answered after its commit.
+//! the disk waits for the next, with all others who came meanwhile. Each is answered after its commit. For PostgreSQL:
+//! SQLite's one writer does the same for every transaction.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -26,9 +26,10 @@ const STATEMENTS: usize = 256;
 const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; \
     PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456; PRAGMA temp_store = MEMORY;";
 
-/// For the writer. FULL: a commit that was answered survives a loss of power.
-const WRITER_PRAGMAS: &str =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;";
+/// For the writer. FULL: a commit that was answered survives a loss of power. A batch's pages fit into its cache, and a
+/// checkpoint comes after several batches, not within each.
+const WRITER_PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+    PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096;";
 
 type Tasks = Arc<Queue<Box<dyn Work>>>;
 
