@@ -89,7 +89,7 @@ export class Person {
   async press(words, { stays = false, form = "main" } = {}) {
     const handles = await this.tab.$$(`${form} button, ${form} a, ${form} summary`);
     for (const handle of handles) {
-      const found = await handle.evaluate((one, wanted) => one.innerText.trim() === wanted && one.checkVisibility(), words);
+      const found = await handle.evaluate((one, wanted) => one.innerText.trim() === wanted && one.checkVisibility() && !one.closest("[aria-hidden]"), words);
       if (!found) continue;
       if (stays) return handle.click();
       await Promise.all([this.tab.waitForNavigation({ waitUntil: "load" }), handle.click()]);

@@ -164,6 +164,52 @@ const journeys = {
     must((await member.visit("/acme")) === 200, "still closed with a second step");
   },
 
+  // A guardrail is switched on after its effect was seen; then it holds.
+  async "a guardrail is switched on with its effect in sight"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/other/workspace/settings/guardrails");
+    await owner.tab.click("#credential_lifetime input[value=on]");
+    await owner.type("Longest life in days", "30");
+    await owner.press("See the effect");
+    must((await owner.heading()) === "What this will do", await owner.text());
+    await owner.sees("Nothing is saved yet");
+    const before = await Person.begin(browser);
+    await before.signIn("owner", "?next=/other/workspace/settings/guardrails");
+    must(await before.tab.$("#credential_lifetime input[value=off][checked]"), "looking at the effect has saved it");
+    await owner.press("Save guardrails");
+    await owner.visit("/other/workspace/settings/guardrails");
+    must(await owner.tab.$("#credential_lifetime input[value=on][checked]"), "not saved");
+    await owner.visit("/other/three/settings/access-tokens/new");
+    await owner.type("Name", "For ever");
+    await owner.tick("repository");
+    await owner.tab.select("#expires_on", "365");
+    await owner.press("Create token");
+    await owner.sees("at most 30 days");
+  },
+
+  // Somebody was refused: its owner finds that in the audit log, and by the request's id.
+  async "an audit event is found"() {
+    const reader = await Person.begin(browser);
+    await reader.signIn("reader");
+    await reader.visit("/acme/one/settings/access-tokens");
+    const id = await reader.tab.$eval("main p:last-of-type code", (code) => code.innerText.trim());
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/acme/workspace/settings/audit");
+    await owner.type("Who", "reader");
+    await owner.tab.select("#outcome", "refused");
+    // A refusal is recorded without making the refused wait: it may be a moment late.
+    for (let turn = 0; turn < 20; turn += 1) {
+      await owner.press("Search events");
+      if (await owner.tab.$("#events a")) break;
+    }
+    await owner.sees("access-token.list");
+    const found = await owner.tab.$$eval("#events a", (links, id) => links.findIndex((link) => link.href.endsWith(id)), id);
+    must(found >= 0, `no event of the request ${id}`);
+    const links = await owner.tab.$$("#events a");
+    await Promise.all([owner.tab.waitForNavigation(), links[found].click()]);
+    await owner.sees(id);
+  },
+
   // A link sets a password once, and its secret never reaches a server's log as part of an address.
   async "a link sets a new password"() {
     const link = process.env.BASTIDE_RESET_LINK.replace(/^.*(?=\/account)/, "");

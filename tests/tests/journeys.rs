@@ -21,6 +21,8 @@ const JOURNEYS: &[&str] = &[
     "an authenticator app is added and signs in",
     "a passkey is added, signs in and is removed",
     "whoever must have a second step is led to add one",
+    "a guardrail is switched on with its effect in sight",
+    "an audit event is found",
     "a link sets a new password",
     "what was typed survives proving who one is",
 ];

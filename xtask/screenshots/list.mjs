@@ -55,6 +55,15 @@ export const pages = {
   home: { path: "/", who: "bea" },
   "repository-private": { path: "/acme/payroll", who: "bea" },
   account: { path: "/account", who: "bea" },
+  "forgotten-password": {
+    path: "/sign-in/forgotten-password",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#name", "bea");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "verify-email": { path: "/account/verify-email#bst_eml_example" },
   "reset-password": { path: "/account/reset-password#bst_rst_example" },
   "reset-password-over": {
     path: "/account/reset-password#over",

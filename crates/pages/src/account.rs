@@ -53,6 +53,10 @@ pub struct AccountPage {
     pub display_name: String,
     /// The e-mail address.
     pub email: String,
+    /// When the address was proved; none where it was not.
+    pub verified: Option<Moment>,
+    /// Proves that the form that mails a link was made for this session; none where there is nothing to ask for.
+    pub email_token: Option<String>,
     /// Whether the account has a second step.
     pub second_step: bool,
     /// The sessions, the newest first.

@@ -84,6 +84,30 @@ pub struct ResetPasswordPage {
     pub password: Field,
 }
 
+/// A forgotten password.
+#[derive(Clone, Debug, Template)]
+#[template(path = "forgotten_password.html")]
+pub struct ForgottenPasswordPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What is wrong with the form as a whole.
+    pub error: String,
+    /// The username or e-mail address.
+    pub name: Field,
+}
+
+/// An address that is proved by a link.
+#[derive(Clone, Debug, Template)]
+#[template(path = "verify_email.html")]
+pub struct VerifyEmailPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// What is wrong with the form as a whole.
+    pub error: String,
+    /// What stands behind `#` in the link.
+    pub link: Field,
+}
+
 /// Something is done, and where to go on.
 #[derive(Clone, Debug, Template)]
 #[template(path = "done.html")]

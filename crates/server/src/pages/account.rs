@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use model::{Credential, CredentialId, CredentialKind, Error, Result, SessionId};
 use pages::account::{AccountPage, CredentialRow, SessionRow};
-use pages::frame::{Frame, Way};
+use pages::frame::{Frame, Notice, Way, Weight};
 use pages::measure::Moment;
 use service::Window;
 use wire::Parameters;
@@ -61,8 +61,17 @@ pub async fn get(cx: Cx) -> Result<Response> {
         let found = service.own_credentials(&cx.caller, kind, MOST).await?;
         credentials.extend(found.values.iter().map(|one| credential(one, word, now)));
     }
+    let address = service.own_email(&cx.caller).await?;
+    let mut around = frame(&cx, "Account", Section::Account);
+    if cx.query.get("done")? == Some("mailed") {
+        let text = format!("A link is on its way to {}. It is good for a day.", address.email);
+        around.notice = Some(Notice { weight: Weight::Done, text });
+    }
+    let asks = address.can_be_verified && address.verified_on.is_none();
     let shown = AccountPage {
-        frame: frame(&cx, "Account", Section::Account),
+        frame: around,
+        verified: address.verified_on.map(|time| Moment::of(time, now)),
+        email_token: asks.then(|| form::token(&cx, "/account/email")),
         username: user.username.to_string(),
         display_name: user.display_name.to_string(),
         email: user.email.to_string(),

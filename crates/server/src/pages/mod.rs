@@ -12,6 +12,7 @@ pub mod audit_event;
 pub mod audit_refusal;
 pub mod commit;
 pub mod design;
+pub mod email_verification;
 pub mod error;
 pub mod form;
 pub mod git_ref;

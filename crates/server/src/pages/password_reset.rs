@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use model::{Error, Result};
 use pages::form::{Field, Kind};
 use pages::frame::Way;
-use pages::session::{DonePage, ResetPasswordPage};
+use pages::session::{DonePage, ForgottenPasswordPage, ResetPasswordPage};
 use wire::Parameters;
 
 use super::error::sentence;
@@ -23,6 +23,46 @@ fn form_page(cx: &Cx, link: &str, error: String, password_error: &str) -> ResetP
             .hint("At least 12 characters. Several words that do not belong together are good ones.")
             .error(password_error),
     }
+}
+
+fn forgotten_page(cx: &Cx, name: &str, error: String) -> ForgottenPasswordPage {
+    ForgottenPasswordPage {
+        frame: Around::of(cx).frame().titled("Forgotten password"),
+        error,
+        name: Field::line("name", "Username or e-mail address").value(name).autocomplete("username"),
+    }
+}
+
+/// `GET /sign-in/forgotten-password`
+///
+/// # Errors
+/// None of its own.
+pub async fn forgotten(cx: Cx) -> Result<Response> {
+    page(StatusCode::OK, &forgotten_page(&cx, "", String::new()))
+}
+
+/// `POST /sign-in/forgotten-password`: the answer tells nothing about whether there is such an account.
+///
+/// # Errors
+/// When the house is closed. That no mail is sent here is told in the form.
+pub async fn ask(cx: Cx, form: Parameters) -> Result<Response> {
+    let name = text(&form, "name")?.trim();
+    let (status, error) = match cx.service()?.ask_password_reset(&cx.caller, name).await {
+        Ok(()) => {
+            let shown = DonePage {
+                frame: Around::of(&cx).frame().titled("Look into your mail"),
+                text: "If there is such an account and its address is confirmed, a link is on its way. It is good for an \
+                       hour."
+                    .to_owned(),
+                onward: Way::new("Back to sign in", "/sign-in"),
+            };
+            return page(StatusCode::OK, &shown);
+        }
+        Err(error @ Error::Conflict(_)) => (StatusCode::CONFLICT, error),
+        Err(error @ Error::TooManyRequests { .. }) => (StatusCode::TOO_MANY_REQUESTS, error),
+        Err(error) => return Err(error),
+    };
+    page(status, &forgotten_page(&cx, name, sentence(&error.to_string())))
 }
 
 /// `GET /account/reset-password`
