@@ -186,8 +186,16 @@ fn sent_to_sign_in(route: &Route, answer: &Answer) -> bool {
 
 /// Lists that leave out what the viewer may not see, rather than refuse: what they show is held against the access
 /// model by a test of its own, in random worlds. And a token may ask who it is.
-const ANSWERS_EVERYBODY: &[&str] =
-    &["list_projects", "list_repositories", "get_current_user", "page_home", "page_search"];
+const ANSWERS_EVERYBODY: &[&str] = &[
+    "list_projects",
+    "list_repositories",
+    "get_current_user",
+    "page_home",
+    "page_search",
+    // Leaving for an identity provider and coming back: for who is signed in and who is not.
+    "page_leave_for_provider",
+    "page_arrive_from_provider",
+];
 
 /// What makes a repository or project, also under a name that may be taken.
 const MAKES: &[&str] = &["create_repository", "update_repository", "update_project"];

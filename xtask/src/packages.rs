@@ -26,6 +26,8 @@ const TESTS: &[Need] = &[
     need("psql", "postgresql"),
     need("cc", "gcc"),
     need("go", "golang-go"),
+    need("node", "nodejs"),
+    need("npm", "npm"),
     need("cmake", "cmake"),
     need("chromium", "chromium"),
     need("node", "nodejs"),

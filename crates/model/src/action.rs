@@ -122,6 +122,8 @@ actions! {
     SecondStepRemove = "second-step.remove" on [User] AccessWrite;
     /// Make recovery codes of one's own; those before end.
     RecoveryCodesCreate = "recovery-codes.create" on [User] Write;
+    /// Connect an identity of a provider's with one's own account: it signs in from then on.
+    IdentityConnect = "identity.connect" on [User] Write;
     /// List one's own sessions.
     SessionList = "session.list" on [User] Read;
     /// Begin a session of one's own: sign in.
@@ -144,6 +146,20 @@ actions! {
     GuardrailRead = "guardrail.read" on [Instance, Workspace] Read;
     /// Change guardrails.
     GuardrailUpdate = "guardrail.update" on [Instance, Workspace] AccessWrite;
+    /// See a workspace's identity provider.
+    IdentityProviderRead = "identity-provider.read" on [Workspace] Read;
+    /// Change a workspace's identity provider.
+    IdentityProviderUpdate = "identity-provider.update" on [Workspace] AccessWrite;
+    /// Bring the groups of who signs in into line with what the identity provider says.
+    IdentityProviderSync = "identity-provider.sync" on [Workspace] AccessWrite;
+    /// See where the audit trail is sent.
+    AuditSinkRead = "audit-sink.read" on [Instance, Workspace] Read;
+    /// Change where the audit trail is sent.
+    AuditSinkUpdate = "audit-sink.update" on [Instance, Workspace] Write;
+    /// See alerts.
+    AlertRead = "alert.read" on [Instance, Workspace] Read;
+    /// Acknowledge an alert.
+    AlertAcknowledge = "alert.acknowledge" on [Instance, Workspace] Write;
     /// List a workspace's members.
     MemberList = "member.list" on [Workspace] Read;
     /// Add a member or change what a member may do.

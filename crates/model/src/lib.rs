@@ -15,6 +15,7 @@ pub mod grant;
 pub mod group;
 pub mod guardrail;
 pub mod id;
+pub mod identity_provider;
 pub mod name;
 pub mod permission;
 pub mod principal;
@@ -43,6 +44,7 @@ pub use id::{
     CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
     SessionId, UserId, WorkspaceId,
 };
+pub use identity_provider::{GroupMapping, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
 pub use principal::{Principal, Subject};

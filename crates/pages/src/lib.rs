@@ -29,6 +29,7 @@ pub mod own_access;
 pub mod own_rule;
 pub mod principal;
 pub mod project;
+pub mod provider_sign_in;
 pub mod repository;
 pub mod second_step;
 pub mod session;

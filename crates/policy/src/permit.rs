@@ -154,6 +154,12 @@ internal_reasons! {
     /// A password that was forgotten.
     ResetAsked = "internal-reset-asked":
         "Somebody asked for a new password, and a link to set one is mailed to the account's address.";
+    /// An account for somebody whom a workspace's identity provider let in.
+    ProviderAccount = "internal-provider-account":
+        "Somebody came through a workspace's identity provider for the first time, and got an account, which waits for approval.";
+    /// Groups follow the identity provider.
+    ProviderGroups = "internal-provider-groups":
+        "Somebody signed in through a workspace's identity provider, and the groups that its mapping manages follow what it says.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.

@@ -79,6 +79,8 @@ fn shapes(operation: &str) -> Option<Shapes> {
             changes::<api::GuardrailsUpdate, api::Guardrails>()
         }
         "api_get_workspace_guardrails_effect" => changes::<api::GuardrailsUpdate, api::Effect>(),
+        "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
+        "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
         "api_list_members" => tells::<Page<api::Member>>(),
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
         "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),
@@ -106,6 +108,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_delete_workspace"
         | "api_remove_member"
         | "api_remove_member_group"
+        | "api_remove_identity_provider"
         | "api_revoke_app_password"
         | "api_revoke_api_token"
         | "api_revoke_workspace_access_token"

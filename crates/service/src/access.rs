@@ -503,6 +503,9 @@ fn wants_step_up(action: Action) -> bool {
             | Action::UserResetLink
             | Action::UserDelete
             | Action::GuardrailUpdate
+            | Action::IdentityProviderUpdate
+            | Action::AuditSinkUpdate
+            | Action::IdentityConnect
             | Action::WorkspaceDelete
             | Action::ProjectDelete
             | Action::PasswordChange

@@ -88,6 +88,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::SecondStepEnrol
         | Action::SecondStepRemove
         | Action::RecoveryCodesCreate
+        | Action::IdentityConnect
         | Action::SessionList
         | Action::SessionCreate
         | Action::SessionUpdate
@@ -96,7 +97,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::AccessTokenCreate
         | Action::AccessTokenRevoke => ("credential:write", "credential:write"),
         Action::AccessRead => ("access:read", "access:read"),
-        Action::AuditRead => ("audit:read", "audit:read"),
+        Action::AuditRead | Action::AlertRead | Action::AlertAcknowledge => ("audit:read", "audit:read"),
         Action::UserList
         | Action::UserCreate
         | Action::UserInspect
@@ -111,6 +112,11 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::WorkspaceDelete
         | Action::GuardrailRead
         | Action::GuardrailUpdate
+        | Action::IdentityProviderRead
+        | Action::IdentityProviderUpdate
+        | Action::IdentityProviderSync
+        | Action::AuditSinkRead
+        | Action::AuditSinkUpdate
         | Action::MemberSet
         | Action::MemberRemove
         | Action::GroupCreate

@@ -48,6 +48,7 @@ mod tests {
             search_path: None,
             restore_days: 30,
             public_ledger: false,
+            outbound: Vec::new(),
             audit_days: None,
             sign_in: crate::SignInSettings::default(),
             count_days: 400,

@@ -20,6 +20,8 @@ use crate::cache::Cache;
 use crate::guard::Guards;
 use crate::guardrail::Reports;
 use crate::mail::Outbox;
+use crate::open_id::Providers;
+use crate::outbound::Outbound;
 use crate::passkey::Passkeys;
 use crate::password::Passwords;
 use crate::session::SessionLimits;
@@ -50,6 +52,9 @@ pub struct Settings {
     pub mail: Option<crate::MailSettings>,
     /// How people sign in.
     pub sign_in: SignInSettings,
+    /// Networks that are not public and that settings may name nevertheless: of identity providers, of receivers of the
+    /// audit trail.
+    pub outbound: Vec<ipnet::IpNet>,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }
@@ -97,6 +102,8 @@ pub struct Inner {
     pub(crate) passwords: Passwords,
     pub(crate) passkeys: Passkeys,
     pub(crate) throttle: Throttle,
+    pub(crate) outbound: Outbound,
+    pub(crate) providers: Providers,
     pub(crate) credentials: Cache<SecretHash, Known>,
     /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
     pub(crate) touched: AtomicU64,
@@ -159,6 +166,8 @@ impl Service {
                 authenticator,
                 passwords: Passwords::new(random.clone(), breached),
                 throttle: Throttle::default(),
+                outbound: Outbound::new(&settings.outbound)?,
+                providers: Providers::default(),
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),
                 grounds: Cache::new(),

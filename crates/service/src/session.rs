@@ -64,6 +64,8 @@ pub(crate) struct Proof {
     pub(crate) provider: Option<String>,
     /// The kind of second step that was part of it.
     pub(crate) second_step: Option<&'static str>,
+    /// Whether that was just now; a provider may remember people.
+    pub(crate) fresh: bool,
 }
 
 /// Until when who proves now who they are counts as stepped up.
@@ -142,8 +144,7 @@ impl Service {
             method: proof.method,
             provider: proof.provider,
             second_step_on: proof.second_step.map(|_| now),
-            // Who has just signed in has just proved who they are.
-            stepped_up_until: Some(stepped_up_until(now)),
+            stepped_up_until: proof.fresh.then(|| stepped_up_until(now)),
         };
         let (begun, hash, second_step) = (session.clone(), secret.hash(), proof.second_step);
         self.store

@@ -69,7 +69,7 @@ impl Service {
             return Ok(SignIn::SecondStep { challenge, kinds });
         }
         let caller = Caller::user(Arc::new(user), None, nobody);
-        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: None };
+        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: None, fresh: true };
         Ok(SignIn::Done(Box::new(self.begin_session(&caller, browser, proof).await?)))
     }
 
@@ -86,7 +86,8 @@ impl Service {
         let kind = self.prove_code(&caller, code).await?;
         // The password counts for one session.
         self.take_waiting(PASSWORD_GIVEN, challenge).await?;
-        let proof = Proof { method: SignInMethod::Password, provider: None, second_step: Some(kind) };
+        let proof =
+            Proof { method: SignInMethod::Password, provider: None, second_step: Some(kind), fresh: true };
         self.begin_session(&caller, browser, proof).await
     }
 
@@ -115,7 +116,7 @@ impl Service {
         let user = self.prove_passkey(nobody, PASSKEY_SIGN_IN, challenge, response).await?;
         let caller = Caller::user(Arc::new(user), None, nobody);
         let second_step = Some(SecondStepKind::Passkey.as_str());
-        let proof = Proof { method: SignInMethod::Passkey, provider: None, second_step };
+        let proof = Proof { method: SignInMethod::Passkey, provider: None, second_step, fresh: true };
         self.begin_session(&caller, browser, proof).await
     }
 

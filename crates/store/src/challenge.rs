@@ -43,6 +43,22 @@ pub fn keep(
         .map(drop)
 }
 
+/// Marks something as used, until it would not be taken any more anyway. False when it was used already.
+pub fn once(
+    books: &mut Bookkeeping<'_>,
+    hash: &SecretHash,
+    kind: &str,
+    expires_on: Timestamp,
+) -> Result<bool> {
+    let marked = books.execute(
+        Table::Challenge,
+        "INSERT INTO challenge (hash, kind, user_id, state, attempts, expires_on)
+         VALUES ($1, $2, NULL, $3, 0, $4) ON CONFLICT (hash) DO NOTHING",
+        params![hash, kind, Json::Null, expires_on],
+    )?;
+    Ok(marked > 0)
+}
+
 /// Looks at a step of this kind that still waits.
 pub fn look(reader: &mut Reader<'_>, hash: &SecretHash, kind: &str) -> Result<Option<Challenge>> {
     let now = reader.now();

@@ -111,6 +111,12 @@ pub fn members(reader: &mut Reader<'_>, id: GroupId) -> Result<Vec<User>> {
     rows.iter().map(user::from_row).collect()
 }
 
+/// Whether a user is in a group.
+pub fn holds(reader: &mut Reader<'_>, id: GroupId, user: UserId) -> Result<bool> {
+    let sql = "SELECT 1 AS one FROM group_member WHERE group_id = $1 AND user_id = $2";
+    Ok(reader.one(sql, &[id.into(), user.into()])?.is_some())
+}
+
 /// Adds a member; one who is in it already stays.
 pub fn add_member(writer: &mut Writer<'_>, id: GroupId, user: UserId) -> Result<()> {
     writer

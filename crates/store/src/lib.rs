@@ -18,6 +18,7 @@ pub mod filter;
 pub mod grant;
 pub mod group;
 pub mod guardrail;
+pub mod identity_provider;
 pub mod job;
 pub mod key;
 pub mod lease;

@@ -22,6 +22,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     6 "0006_audit_find";
     7 "0007_guardrail";
     8 "0008_mail";
+    9 "0009_identity_provider";
 };
 
 #[cfg(test)]

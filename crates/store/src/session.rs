@@ -133,6 +133,11 @@ pub fn end_all(writer: &mut Writer<'_>, user: UserId) -> Result<u64> {
     writer.execute("DELETE FROM session WHERE user_id = $1", params![user])
 }
 
+/// Ends every session that this provider began.
+pub fn end_of_provider(writer: &mut Writer<'_>, provider: &str) -> Result<u64> {
+    writer.execute("DELETE FROM session WHERE provider = $1", params![provider])
+}
+
 /// Notes that a session was used.
 pub fn note_seen(books: &mut Bookkeeping<'_>, id: SessionId, now: Timestamp) -> Result<()> {
     books.execute(Table::SessionUse, SEEN, params![id, now]).map(drop)

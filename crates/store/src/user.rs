@@ -47,6 +47,12 @@ pub fn find_by_email(reader: &mut Reader<'_>, email: &Email) -> Result<Option<Us
     one(reader, "email_folded", email.folded().into())
 }
 
+/// Whether a username is, or was, somebody's.
+pub fn is_given(reader: &mut Reader<'_>, username: &Username) -> Result<bool> {
+    let sql = "SELECT 1 AS one FROM user_account WHERE username_folded = $1";
+    Ok(reader.one(sql, &[username.folded().into()])?.is_some())
+}
+
 /// The password's hash in PHC form, where the account has a password.
 pub fn password_hash(reader: &mut Reader<'_>, id: UserId) -> Result<Option<String>> {
     let row = reader
@@ -181,6 +187,7 @@ pub fn set_password_hash(writer: &mut Writer<'_>, id: UserId, hash: Option<&str>
 pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()> {
     crate::session::end_all(writer, id)?;
     crate::second_step::remove_all(writer, id)?;
+    crate::identity_provider::unlink_all(writer, id)?;
     writer.execute("DELETE FROM group_member WHERE user_id = $1", &[id.into()])?;
     writer
         .execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;

@@ -151,6 +151,7 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         "DELETE FROM group_member WHERE group_id IN (SELECT id FROM user_group WHERE workspace_id = $1)",
         "DELETE FROM user_group WHERE workspace_id = $1",
         "DELETE FROM guardrail WHERE scope_id = $1",
+        "DELETE FROM identity_provider WHERE workspace_id = $1",
     ] {
         writer.execute(sql, &[id.into()])?;
     }

@@ -65,6 +65,7 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::SecondStepEnrol
             | A::SecondStepRemove
             | A::RecoveryCodesCreate
+            | A::IdentityConnect
             | A::SessionList
             | A::SessionCreate
             | A::SessionUpdate
@@ -73,6 +74,12 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::RepositoryRestore
             | A::GuardrailRead
             | A::GuardrailUpdate
+            | A::IdentityProviderRead
+            | A::IdentityProviderUpdate
+            | A::AuditSinkRead
+            | A::AuditSinkUpdate
+            | A::AlertRead
+            | A::AlertAcknowledge
     );
     let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
     inactive || unapproved || lacking || unlisted || (people_only && (token || nameless)) || guarded(question)
@@ -85,10 +92,22 @@ fn guarded(question: &Question<'_>) -> bool {
     let guardrails = &question.guardrails;
     let (private, public_place) = match question.resource {
         ResourceFacts::Instance => {
-            (matches!(question.action, A::AuditRead | A::GuardrailRead | A::GuardrailUpdate), false)
+            let guarded = matches!(
+                question.action,
+                A::AuditRead
+                    | A::GuardrailRead
+                    | A::GuardrailUpdate
+                    | A::AuditSinkRead
+                    | A::AuditSinkUpdate
+                    | A::AlertRead
+                    | A::AlertAcknowledge
+            );
+            (guarded, false)
         }
         ResourceFacts::User { .. } => (false, false),
-        ResourceFacts::Workspace { .. } => (question.action != A::WorkspaceRead, false),
+        ResourceFacts::Workspace { .. } => {
+            (!matches!(question.action, A::WorkspaceRead | A::IdentityProviderSync), false)
+        }
         ResourceFacts::Project { private, .. } | ResourceFacts::Repository { private, .. } => {
             (*private, !private)
         }
@@ -185,7 +204,7 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
         ResourceFacts::Workspace { .. } => match action {
             A::WorkspaceRead | A::MemberList | A::GroupRead => Need::Member,
             A::ProjectCreate | A::ProjectPublish => Need::Make,
-            A::Upkeep => Need::Nothing,
+            A::Upkeep | A::IdentityProviderSync => Need::Nothing,
             _ => Need::Admin,
         },
         ResourceFacts::Instance | ResourceFacts::User { .. } => Need::Nothing,
@@ -237,6 +256,12 @@ fn operator(action: Action) -> bool {
             | A::AuditRead
             | A::GuardrailRead
             | A::GuardrailUpdate
+            | A::IdentityProviderRead
+            | A::IdentityProviderUpdate
+            | A::AuditSinkRead
+            | A::AuditSinkUpdate
+            | A::AlertRead
+            | A::AlertAcknowledge
     )
 }
 
@@ -268,7 +293,10 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::UserResetLink
         | A::UserDelete => staff == StaffRole::Administrator,
         A::AuditRead => staff != StaffRole::None,
-        A::GuardrailRead | A::GuardrailUpdate => {
+        A::AlertRead | A::AuditSinkRead => {
+            staff != StaffRole::None && *question.resource == ResourceFacts::Instance
+        }
+        A::GuardrailRead | A::GuardrailUpdate | A::AuditSinkUpdate | A::AlertAcknowledge => {
             staff == StaffRole::Administrator && *question.resource == ResourceFacts::Instance
         }
         A::WorkspaceCreate | A::UserRead => true,
@@ -283,6 +311,7 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::SecondStepEnrol
         | A::SecondStepRemove
         | A::RecoveryCodesCreate
+        | A::IdentityConnect
         | A::SessionList
         | A::SessionCreate
         | A::SessionUpdate

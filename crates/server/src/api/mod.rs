@@ -8,6 +8,7 @@ pub mod audit_export;
 pub mod audit_refusal;
 pub mod audit_stream;
 pub mod guardrail;
+pub mod identity_provider;
 pub mod member;
 pub mod member_group;
 pub mod operator;

@@ -46,6 +46,10 @@ pub struct Place {
     pub public_ledger: bool,
     #[command(flatten)]
     pub(super) mail: MailFlags,
+    /// Networks that are not public and that settings of workspaces may name nevertheless: of identity providers, of
+    /// receivers of the audit trail
+    #[arg(long, env = "BASTIDE_OUTBOUND_ALLOW", value_name = "CIDR", value_delimiter = ',')]
+    pub outbound_allow: Vec<String>,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -79,6 +83,8 @@ pub struct Config {
     pub smtp_root_certificate: Option<PathBuf>,
     /// `--smtp-insecure`
     pub smtp_insecure: Option<bool>,
+    /// `--outbound-allow`
+    pub outbound_allow: Option<Vec<String>>,
     /// `--session-idle`
     pub session_idle: Option<u32>,
     /// `--session-lifetime`
@@ -114,6 +120,7 @@ pub struct Installation {
     restore_days: u16,
     audit_days: Option<u16>,
     public_ledger: bool,
+    outbound: Vec<ipnet::IpNet>,
     /// How people sign in; `serve` decides it.
     pub sign_in: service::SignInSettings,
     /// Which mail server takes mail.
@@ -157,6 +164,11 @@ impl Place {
         let audit_days = self.audit_days.or(config.audit_days);
         let public_ledger = self.public_ledger || config.public_ledger.unwrap_or(false);
         let mail = self.mail.settings(&config)?;
+        let outbound = match self.outbound_allow.is_empty() {
+            true => config.outbound_allow.clone().unwrap_or_default(),
+            false => self.outbound_allow.clone(),
+        };
+        let outbound = outbound.iter().map(|text| network(text)).collect::<Result<_>>()?;
         let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
         Ok(Installation {
             data,
@@ -165,6 +177,7 @@ impl Place {
             restore_days,
             audit_days,
             public_ledger,
+            outbound,
             sign_in,
             mail,
             master_key,
@@ -185,6 +198,13 @@ impl Place {
         };
         toml::from_str(&text).map_err(|error| Error::invalid(format!("`{}`: {error}", path.display())))
     }
+}
+
+fn network(text: &str) -> Result<ipnet::IpNet> {
+    let one = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    text.parse().or_else(|_| one()).map_err(|_| {
+        Error::invalid(format!("--outbound-allow: `{text}` is no network: write it as 10.1.0.0/16"))
+    })
 }
 
 fn has_password(url: &str) -> bool {
@@ -222,6 +242,7 @@ impl Installation {
             restore_days: RESTORE_DAYS,
             audit_days: None,
             public_ledger: false,
+            outbound: Vec::new(),
             sign_in: service::SignInSettings::default(),
             mail: None,
             master_key: None,
@@ -266,6 +287,7 @@ impl Installation {
             count_days: i64::from(COUNT_DAYS),
             audit_days: self.audit_days.map(i64::from),
             public_ledger: self.public_ledger,
+            outbound: self.outbound.clone(),
             master_key: self.master_key.clone(),
         })
     }

@@ -29,7 +29,7 @@ pub(super) fn secret(form: &Parameters, name: &str) -> Result<Secret> {
     text(form, name).map(|text| Secret::new(text.to_owned()))
 }
 
-fn browser(cx: &Cx) -> Browser {
+pub(super) fn browser(cx: &Cx) -> Browser {
     let sent = cx.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     Browser { user_agent: sent.unwrap_or_default().to_owned() }
 }
@@ -210,7 +210,7 @@ pub async fn take_passkey(cx: Cx, form: Parameters) -> Result<Response> {
     }
 }
 
-fn begun_at(cx: &Cx, begun: &NewSession, next: &str) -> Result<Response> {
+pub(super) fn begun_at(cx: &Cx, begun: &NewSession, next: &str) -> Result<Response> {
     let seconds = begun.session.expires_on.seconds() - now(cx).seconds();
     let mut response = see_other(next)?;
     let cookie = session::cookie(Some(begun.secret.secret()), cx.secure, seconds)?;

@@ -46,6 +46,13 @@ pub(super) async fn shown(
     kept: String,
 ) -> Result<Response> {
     let user = cx.caller.as_user().ok_or(Error::Unauthenticated)?;
+    // Whom a provider let in proves it to the provider, unless they have a second step here. What was typed is lost.
+    if let Some(provider) = cx.caller.session().and_then(|session| session.provider.as_deref())
+        && !user.second_step
+    {
+        let begin = pages::address::of(&["-", "sign-in", provider]);
+        return see_other(&pages::address::with_query(&begin, "next", &next));
+    }
     let field = match user.second_step {
         true => code_field(error),
         false => Field::password("password", "Password", "current-password").error(error),

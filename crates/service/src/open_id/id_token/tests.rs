@@ -1,0 +1,223 @@
+//! Attacks on the ID token, with real keys.
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
+};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const NOW: i64 = 1_790_000_000;
+const ISSUER: &str = "https://id.example.com";
+
+fn encoded(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+struct Provider {
+    rsa: RsaKeyPair,
+    curve: EcdsaKeyPair,
+}
+
+impl Provider {
+    fn new() -> Self {
+        let curve = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        Self { rsa: RsaKeyPair::generate(KeySize::Rsa2048).unwrap(), curve }
+    }
+
+    fn set(&self) -> Value {
+        let public = self.rsa.public_key();
+        let (n, e) = (public.modulus(), public.exponent());
+        let point = self.curve.public_key().as_ref();
+        json!({ "keys": [
+            { "kty": "RSA", "kid": "rsa", "use": "sig",
+              "n": encoded(n.big_endian_without_leading_zero()), "e": encoded(e.big_endian_without_leading_zero()) },
+            { "kty": "EC", "kid": "curve", "crv": "P-256", "alg": "ES256",
+              "x": encoded(&point[1..33]), "y": encoded(&point[33..]) },
+            { "kty": "oct", "kid": "shared", "k": encoded(b"a secret that everybody knows now") },
+            { "kty": "RSA", "kid": "sealing", "use": "enc", "n": "AQAB", "e": "AQAB" },
+            { "kty": "novel", "kid": "novel" },
+        ]})
+    }
+
+    fn keys(&self) -> Keys {
+        Keys::parse(self.set().to_string().as_bytes()).unwrap()
+    }
+
+    fn rsa(&self, header: &str, claims: &str) -> String {
+        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        let mut signature = vec![0; self.rsa.public_modulus_len()];
+        let padding: &'static dyn aws_lc_rs::signature::RsaEncoding =
+            if header.contains("PS256") { &RSA_PSS_SHA256 } else { &RSA_PKCS1_SHA256 };
+        self.rsa.sign(padding, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+        format!("{signed}.{}", encoded(signature))
+    }
+
+    fn curve(&self, header: &str, claims: &str) -> String {
+        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        let signature = self.curve.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", encoded(signature))
+    }
+}
+
+const RS256: &str = r#"{"alg":"RS256","kid":"rsa"}"#;
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "aud": "bastide", "nonce": "n-1", "sub": "248289761001", "iat": NOW - 1, "exp": NOW + 300,
+        "email": "ann@example.com", "email_verified": true, "groups": ["dev", "ops"], "auth_time": NOW - 5,
+    })
+}
+
+fn changed(name: &str, value: Value) -> String {
+    let mut claims = claims();
+    match value {
+        Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+        value => claims[name] = value,
+    }
+    claims.to_string()
+}
+
+fn read(keys: &Keys, token: &str) -> Result<Claims, Refused> {
+    let expected = Expected { issuer: ISSUER, client_id: "bastide", nonce: "n-1", now: NOW };
+    verify(token, keys, &expected, Some("groups"))
+}
+
+#[test]
+fn what_the_provider_signed_is_believed() {
+    let provider = Provider::new();
+    let keys = provider.keys();
+    let said = read(&keys, &provider.rsa(RS256, &claims().to_string())).unwrap();
+    assert_eq!((said.subject.as_str(), said.groups.len()), ("248289761001", 2));
+    assert_eq!(said.verified_email.as_deref(), Some("ann@example.com"));
+    assert_eq!(said.proved_on, Some(NOW - 5));
+    let text = claims().to_string();
+    read(&keys, &provider.rsa(r#"{"alg":"PS256","kid":"rsa"}"#, &text)).unwrap();
+    read(&keys, &provider.curve(r#"{"alg":"ES256","kid":"curve"}"#, &text)).unwrap();
+    read(&keys, &provider.curve(r#"{"alg":"ES256"}"#, &text)).unwrap();
+    read(&keys, &provider.rsa(RS256, &changed("aud", json!(["bastide"])))).unwrap();
+    let unverified = read(&keys, &provider.rsa(RS256, &changed("email_verified", json!(false)))).unwrap();
+    assert_eq!(unverified.verified_email, None);
+    let none = read(&keys, &provider.rsa(RS256, &changed("groups", Value::Null))).unwrap();
+    assert!(none.groups.is_empty());
+}
+
+/// Attack: a token signed by nobody, or with what everybody knows: the public key taken for a shared secret.
+#[test]
+fn the_token_does_not_choose_how_it_is_checked() {
+    let provider = Provider::new();
+    let (keys, text) = (provider.keys(), claims().to_string());
+    for none in ["none", "None", "NONE", "nOnE"] {
+        let header = format!(r#"{{"alg":"{none}","kid":"rsa"}}"#);
+        for token in [
+            format!("{}.{}.", encoded(&header), encoded(&text)),
+            format!("{}.{}.{}", encoded(&header), encoded(&text), encoded(b"x")),
+            format!("{}.{}", encoded(&header), encoded(&text)),
+        ] {
+            assert!(matches!(read(&keys, &token), Err(Refused::Because(_))), "{token}");
+        }
+    }
+    let set = provider.set();
+    let modulus = URL_SAFE_NO_PAD.decode(set["keys"][0]["n"].as_str().unwrap()).unwrap();
+    let shared: [&[u8]; 4] = [
+        &modulus,
+        set["keys"][0]["n"].as_str().unwrap().as_bytes(),
+        b"a secret that everybody knows now",
+        b"",
+    ];
+    for secret in shared {
+        for kid in ["rsa", "shared", "curve"] {
+            let header = format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#);
+            let signed = format!("{}.{}", encoded(header), encoded(&text));
+            let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), signed.as_bytes());
+            assert!(read(&keys, &format!("{signed}.{}", encoded(tag))).is_err(), "{kid}");
+        }
+    }
+    let other = r#"{"alg":"ES256","kid":"rsa"}"#;
+    assert_eq!(
+        read(&keys, &provider.curve(other, &text)),
+        Err(Refused::Because("its algorithm is not its key's"))
+    );
+    // The key says that it is for ES256 alone, and another key of the set is named.
+    assert!(read(&keys, &provider.rsa(r#"{"alg":"RS256","kid":"curve"}"#, &text)).is_err());
+    assert!(read(&keys, &provider.rsa(r#"{"alg":"RS256","kid":"sealing"}"#, &text)).is_err());
+    assert!(read(&keys, &provider.rsa(r#"{"alg":"RS256","kid":"rsa","crit":["x"]}"#, &text)).is_err());
+    let embedded = format!(r#"{{"alg":"RS256","jwk":{}}}"#, Provider::new().set()["keys"][0]);
+    assert!(read(&keys, &Provider::new().rsa(&embedded, &text)).is_err(), "a key in the token is nobody's");
+}
+
+/// Attack: a token of another provider, for another client, of another attempt, from another time.
+#[test]
+fn a_token_is_for_this_attempt_alone() {
+    let provider = Provider::new();
+    let keys = provider.keys();
+    for (name, value) in [
+        ("iss", json!("https://evil.example.com")),
+        ("iss", json!("https://id.example.com/")),
+        ("iss", Value::Null),
+        ("aud", json!("another")),
+        ("aud", json!(["another"])),
+        ("aud", json!(["bastide", "another"])),
+        ("aud", json!({ "bastide": true })),
+        ("aud", Value::Null),
+        ("azp", json!("another")),
+        ("azp", json!(1)),
+        ("nonce", json!("n-2")),
+        ("nonce", Value::Null),
+        ("exp", json!(NOW - 61)),
+        ("exp", json!("never")),
+        ("exp", Value::Null),
+        ("iat", json!(NOW + 120)),
+        ("iat", json!(NOW - 3_600)),
+        ("iat", Value::Null),
+        ("nbf", json!(NOW + 120)),
+        ("nbf", json!("now")),
+        ("sub", json!("")),
+        ("sub", json!(7)),
+        ("sub", Value::Null),
+        ("groups", json!({ "admins": true })),
+        ("groups", json!([1])),
+        ("_claim_names", json!({ "groups": "src1" })),
+    ] {
+        let token = provider.rsa(RS256, &changed(name, value.clone()));
+        assert!(matches!(read(&keys, &token), Err(Refused::Because(_))), "{name}: {value}");
+    }
+    let both = changed("aud", json!(["bastide", "another"]));
+    let both = both.replace("\"aud\"", "\"azp\":\"bastide\",\"aud\"");
+    read(&keys, &provider.rsa(RS256, &both)).unwrap();
+}
+
+/// Attack: a claim that one reader takes from its first place and another from its last.
+#[test]
+fn a_claim_that_stands_twice_is_none() {
+    let provider = Provider::new();
+    let keys = provider.keys();
+    let twice = claims().to_string().replace("\"sub\"", "\"sub\":\"somebody\",\"sub\"");
+    assert!(read(&keys, &provider.rsa(RS256, &twice)).is_err());
+    let header = r#"{"alg":"RS256","alg":"RS256","kid":"rsa"}"#;
+    assert!(read(&keys, &provider.rsa(header, &claims().to_string())).is_err());
+}
+
+/// Attack: a key that the provider has taken back, or never had.
+#[test]
+fn a_key_that_is_not_in_the_set_signs_nothing() {
+    let (provider, before) = (Provider::new(), Provider::new());
+    let keys = provider.keys();
+    let old = before.rsa(r#"{"alg":"RS256","kid":"of-last-year"}"#, &claims().to_string());
+    assert_eq!(read(&keys, &old), Err(Refused::UnknownKey));
+    let old = before.rsa(RS256, &claims().to_string());
+    assert_eq!(read(&keys, &old), Err(Refused::Because("its signature is wrong")));
+    assert_eq!(read(&Keys::default(), &old), Err(Refused::UnknownKey));
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(token in "[A-Za-z0-9_.-]{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let keys = Keys::parse(&bytes).unwrap_or_default();
+        prop_assert!(read(&keys, &token).is_err());
+    }
+}
