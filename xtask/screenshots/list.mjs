@@ -171,6 +171,23 @@ export const pages = {
       await press(tab, "main form button.primary");
     },
   },
+  "workspace-settings": { path: "/acme/workspace/settings/general", who: "bea" },
+  "new-repository": { path: "/acme/workspace/new-repository", who: "bea" },
+  "repository-settings": { path: "/acme/payroll/settings/general", who: "bea" },
+  members: { path: "/acme/workspace/settings/members", who: "bea" },
+  "member-remove": { path: "/acme/workspace/settings/members/cyd/remove", who: "bea" },
+  groups: { path: "/acme/workspace/settings/groups", who: "bea" },
+  group: { path: "/acme/workspace/settings/groups/designers", who: "bea" },
+  permissions: { path: "/acme/payroll/settings/permissions", who: "bea" },
+  "workspace-tokens": { path: "/acme/workspace/settings/tokens", who: "bea" },
+  "workspace-tokens-revoke": {
+    path: "/acme/workspace/settings/tokens",
+    who: "bea",
+    act: async (tab) => {
+      await tab.click("input[name=token]");
+      await send(tab, "choose");
+    },
+  },
   guardrails: { path: "/acme/workspace/settings/guardrails", who: "bea" },
   "guardrail-effect": {
     path: "/acme/workspace/settings/guardrails",

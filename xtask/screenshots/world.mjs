@@ -91,6 +91,12 @@ export async function build(site, administrator) {
   await repository("website", "WEB", true, "The public site, and the service that takes orders.");
   await repository("design-tokens", "WEB", true, "Colours, type and spacing.");
   await repository("payroll", "PAY", false, "Salaries. Nobody else's business.");
+  const group = new URLSearchParams({ name: "Designers" });
+  const groups = { "content-type": "application/x-www-form-urlencoded" };
+  const grouped = await fetch(`${site}/1.0/groups/acme`, { method: "POST", headers: { ...groups, authorization: bea }, body: group });
+  if (!grouped.ok) throw new Error(`a group: ${grouped.status} ${await grouped.text()}`);
+  await call(site, bea, "PUT", "/1.0/groups/acme/designers/members/cyd", {});
+  await call(site, bea, "PUT", "/2.0/repositories/acme/payroll/permissions-config/groups/designers", { permission: "read" });
   const folder = mkdtempSync(join(tmpdir(), "bastide-pictures-"));
   tree(folder);
   const header = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "http.extraHeader", GIT_CONFIG_VALUE_0: `Authorization: ${bea}` };

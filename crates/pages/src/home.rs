@@ -26,6 +26,10 @@ pub struct HomePage {
     pub frame: Frame,
     /// The workspaces one belongs to; none for who is not signed in.
     pub workspaces: Option<Vec<WorkspaceRow>>,
+    /// Where a workspace is made; none for whoever may not.
+    pub new_workspace: Option<&'static str>,
+    /// Where the instance is set up; none for whoever may not.
+    pub instance: Option<String>,
     /// The repositories one may read.
     pub repositories: Vec<RepositoryRow>,
     /// What leads on.

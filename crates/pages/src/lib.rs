@@ -20,22 +20,27 @@ pub mod error;
 pub mod form;
 pub mod frame;
 pub mod git_ref;
+pub mod group;
 pub mod guardrail;
 pub mod guardrail_effect;
 pub mod home;
 pub mod markdown;
 pub mod measure;
+pub mod member;
 pub mod own_access;
 pub mod own_rule;
+pub mod permission;
 pub mod principal;
 pub mod project;
 pub mod provider_sign_in;
 pub mod repository;
+pub mod resource_form;
 pub mod second_step;
 pub mod session;
 pub mod source;
 pub mod user_credential;
 pub mod workspace;
+pub mod workspace_token;
 
 use std::fmt;
 

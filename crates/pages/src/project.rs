@@ -21,6 +21,8 @@ pub struct ProjectPage {
     pub description: String,
     /// The repositories in it that one may read.
     pub repositories: Vec<RepositoryRow>,
+    /// Where a repository is made in it; none for whoever may not.
+    pub new_repository: Option<String>,
     /// What leads on.
     pub pages: Pages,
 }

@@ -32,6 +32,10 @@ pub struct WorkspacePage {
     pub pages: Pages,
     /// The projects in it that one may see.
     pub projects: Vec<ProjectRow>,
+    /// Where a repository is made; none for whoever is no member.
+    pub new_repository: Option<String>,
+    /// Where a project is made; none for whoever may not.
+    pub new_project: Option<String>,
     /// What makes a repository.
     pub create_command: String,
 }

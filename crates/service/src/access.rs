@@ -508,6 +508,7 @@ fn wants_step_up(action: Action) -> bool {
             | Action::IdentityConnect
             | Action::WorkspaceDelete
             | Action::ProjectDelete
+            | Action::RepositoryDelete
             | Action::PasswordChange
             | Action::SecondStepEnrol
             | Action::SecondStepRemove

@@ -62,10 +62,10 @@ pub enum HolderName {
 }
 
 /// Where the grants lie, without the rest of what was found.
-struct Place {
-    ground: Ground<()>,
-    resource: Resource,
-    workspace: WorkspaceId,
+pub(crate) struct Place {
+    pub(crate) ground: Ground<()>,
+    pub(crate) resource: Resource,
+    pub(crate) workspace: WorkspaceId,
 }
 
 fn place<T>(ground: &Ground<T>, resource: Resource, workspace: WorkspaceId) -> Place {
@@ -91,7 +91,7 @@ fn holder(reader: &mut store::Reader<'_>, workspace: WorkspaceId, name: &HolderN
 }
 
 impl Service {
-    async fn grant_place(&self, caller: &Caller, on: &GrantPlace) -> Result<Place> {
+    pub(crate) async fn grant_place(&self, caller: &Caller, on: &GrantPlace) -> Result<Place> {
         match on {
             GrantPlace::Repository(path) => {
                 let ground = self.repository_ground(caller, path).await?;

@@ -1,5 +1,7 @@
 //! Lists of memberships, filtered and sorted: the members of a workspace, the workspaces of a user.
 
+use std::collections::BTreeMap;
+
 use model::{Error, Member, Resource, Result, Workspace, WorkspacePermission, act};
 use policy::PrincipalFacts;
 use wire::query::{Comparison, FieldKind, Operator, Typed, TypedValue};
@@ -141,6 +143,15 @@ impl Service {
         let filter = filter.map(folded);
         let listing = select(all.values, member_field, filter.as_ref(), selected.sort, selected.window);
         Ok((workspace, listing, named))
+    }
+
+    /// The last day since the epoch on which each principal, by its label, did something in the workspace, as far back as
+    /// use is counted. For those who administer it.
+    pub async fn last_active_days(&self, caller: &Caller, workspace: &str) -> Result<BTreeMap<String, i64>> {
+        let ground = self.workspace_ground(caller, workspace).await?;
+        self.check(caller, act::WorkspaceAdmin, &ground)?;
+        let id = ground.subject.id;
+        self.store.read(move |reader| store::count::last_days(reader, id)).await
     }
 
     /// Addresses are searched by who administers the workspace, and by its own access tokens.

@@ -77,6 +77,17 @@ pub struct WorkspaceToken {
     pub advice: Vec<Advice>,
 }
 
+/// What became of a token that was to be revoked.
+#[derive(Debug)]
+pub enum Revocation {
+    /// It is revoked.
+    Done,
+    /// It was not there any more, or never in this workspace.
+    Gone,
+    /// It still works, for this reason.
+    Failed(Error),
+}
+
 /// Which scopes an action may require of a credential: those of every call that asks for the action.
 pub type ScopesOfActions = BTreeMap<Action, ScopeSet>;
 
@@ -187,13 +198,14 @@ impl Service {
     }
 
     /// Revokes several access tokens of the workspace, its projects and its repositories: each by a decision and with
-    /// a record of its own. Tells which were revoked; those that are not there any more are passed over.
+    /// a record of its own. Tells of each what became of it, in the order in which they were named: one that fails does
+    /// not keep the others alive.
     pub async fn revoke_workspace_tokens(
         &self,
         caller: &Caller,
         workspace: &str,
         ids: &[CredentialId],
-    ) -> Result<Vec<CredentialId>> {
+    ) -> Result<Vec<(CredentialId, Revocation)>> {
         let ground = self.workspace_ground(caller, workspace).await?;
         self.check(caller, act::AccessTokenRevoke, &ground)?;
         if ids.is_empty() || ids.len() > MOST_AT_ONCE {
@@ -201,19 +213,23 @@ impl Service {
         }
         let (id, now) = (ground.subject.id, self.clock.now());
         let bound = self.store.read(move |reader| store::workspace_token::list(reader, id, now)).await?;
-        let wanted: BTreeSet<CredentialId> = ids.iter().copied().collect();
-        let mut revoked = Vec::new();
-        for BoundToken { credential, .. } in
-            bound.iter().filter(|bound| wanted.contains(&bound.credential.id))
-        {
-            let Some(place) = place(credential, workspace) else { continue };
-            match self.revoke_access_token(caller, &place, credential.id).await {
-                Ok(()) => revoked.push(credential.id),
-                Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+        let places: BTreeMap<CredentialId, TokenPlace> = bound
+            .iter()
+            .filter_map(|bound| Some((bound.credential.id, place(&bound.credential, workspace)?)))
+            .collect();
+        let (mut told, mut done) = (BTreeSet::new(), Vec::new());
+        for id in ids.iter().copied().filter(|id| told.insert(*id)) {
+            let revocation = match places.get(&id) {
+                None => Revocation::Gone,
+                Some(place) => match self.revoke_access_token(caller, place, id).await {
+                    Ok(()) => Revocation::Done,
+                    Err(Error::NotFound { .. }) => Revocation::Gone,
+                    Err(error) => Revocation::Failed(error),
+                },
+            };
+            done.push((id, revocation));
         }
-        Ok(revoked)
+        Ok(done)
     }
 }
 

@@ -294,6 +294,15 @@ pub fn in_workspace(
     rows.iter().map(from_row).collect()
 }
 
+/// The last day on which each actor used anything in a workspace.
+pub fn last_days(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<BTreeMap<String, i64>> {
+    let rows = reader.all(
+        "SELECT actor, max(day) AS day FROM daily_count WHERE workspace_id = $1 AND outcome <> 'refused' GROUP BY actor",
+        params![workspace.to_string()],
+    )?;
+    rows.iter().map(|row| Ok((row.get("actor")?, row.get("day")?))).collect()
+}
+
 /// Refusals of the unauthenticated since a moment, by address, the most first.
 pub fn refusals(reader: &mut Reader<'_>, since: Timestamp, limit: i64) -> Result<Vec<(String, i64)>> {
     let rows = reader.all(

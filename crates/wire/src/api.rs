@@ -27,4 +27,6 @@ pub use repository::Transfer;
 pub use reset_link::ResetLink;
 pub use user::{User, UserCreate, UserUpdate};
 pub use workspace::{Workspace, WorkspaceCreate, WorkspaceUpdate};
-pub use workspace_token::{TokenAdvice, TokenRotate, TokensRevoke, TokensRevoked, WorkspaceToken};
+pub use workspace_token::{
+    TokenAdvice, TokenNotRevoked, TokenRotate, TokensRevoke, TokensRevoked, WorkspaceToken,
+};

@@ -10,3 +10,6 @@
 
 mod audit;
 mod guardrail;
+mod member;
+mod resource;
+mod workspace_token;

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use axum::http::StatusCode;
-use model::{Result, ScopeSet};
-use service::{Advice, ScopesOfActions, Selected, WORKSPACE_TOKEN_FIELDS};
-use wire::api::{Credential, TokenAdvice, TokensRevoke, TokensRevoked, WorkspaceToken};
+use model::{Error, Result, ScopeSet};
+use service::{Advice, Revocation, ScopesOfActions, Selected, WORKSPACE_TOKEN_FIELDS};
+use wire::api::{Credential, TokenAdvice, TokenNotRevoked, TokensRevoke, TokensRevoked, WorkspaceToken};
 use wire::{DateTime, PageRequest};
 
 use super::{admitted, page, window};
@@ -13,7 +13,7 @@ use crate::http::{Cx, Response, answer};
 use crate::route::ROUTES;
 
 /// Which scopes an action may require, by the route table.
-static SCOPES: LazyLock<ScopesOfActions> = LazyLock::new(|| {
+pub(crate) static SCOPES: LazyLock<ScopesOfActions> = LazyLock::new(|| {
     let mut scopes = ScopesOfActions::new();
     for route in ROUTES {
         let required: ScopeSet = route.classic.parse().unwrap_or_default();
@@ -23,7 +23,7 @@ static SCOPES: LazyLock<ScopesOfActions> = LazyLock::new(|| {
     scopes
 });
 
-fn told(advice: Advice) -> TokenAdvice {
+pub(crate) fn told(advice: Advice) -> TokenAdvice {
     let plain = |code, text: &str| TokenAdvice { code, text: text.to_owned(), on: None, scopes: Vec::new() };
     match advice {
         Advice::Unused { since } => TokenAdvice {
@@ -81,8 +81,25 @@ pub async fn list(cx: Cx) -> Result<Response> {
 pub async fn revoke(mut cx: Cx) -> Result<Response> {
     admitted(&cx)?;
     let body: TokensRevoke = cx.json().await?;
-    let revoked =
-        cx.service()?.revoke_workspace_tokens(&cx.caller, cx.param("workspace"), &body.uuids).await?;
-    let revoked = revoked.into_iter().map(Into::into).collect();
-    answer::json(StatusCode::OK, &TokensRevoked { revoked })
+    let all = cx.service()?.revoke_workspace_tokens(&cx.caller, cx.param("workspace"), &body.uuids).await?;
+    let mut shape = TokensRevoked { revoked: Vec::new(), gone: Vec::new(), failed: Vec::new() };
+    for (id, revocation) in all {
+        match revocation {
+            Revocation::Done => shape.revoked.push(id.into()),
+            Revocation::Gone => shape.gone.push(id.into()),
+            Revocation::Failed(error) => {
+                shape.failed.push(TokenNotRevoked { uuid: id.into(), message: reason(&cx, &error) });
+            }
+        }
+    }
+    answer::json(StatusCode::OK, &shape)
+}
+
+/// Why a token still works, as far as it is told: what fails in here is for the log.
+pub(crate) fn reason(cx: &Cx, error: &Error) -> String {
+    if let Error::Internal(cause) = error {
+        tracing::error!(request_id = %cx.request_id, "{cause}");
+        return "something failed here: try again, and tell the administrator the request id".to_owned();
+    }
+    error.to_string()
 }

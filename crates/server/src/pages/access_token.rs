@@ -8,15 +8,13 @@ use pages::access_token::{
     MadeTokenPage, NewTokenPage, Preview, ScopeChoice, TokenPage, TokenRow, TokensPage, words,
 };
 use pages::form::{Field, Kind};
-use pages::frame::{Frame, Way};
+use pages::frame::Frame;
 use pages::measure::Moment;
 use service::{Minted, NewCredential, RepositoryPath, TokenPlace};
 use wire::Parameters;
 
 use super::error::sentence;
-use super::{
-    Around, ROWS, form, now, numbered, page, project, repository_frame, see_other, settings, turned,
-};
+use super::{ROWS, form, now, numbered, page, project, see_other, settings, turned};
 use crate::http::{Cx, Response};
 use crate::route::Anchor;
 
@@ -47,8 +45,8 @@ impl Place {
                 let located = service.repository(&cx.caller, &path).await?;
                 let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
                 let list = pages::address::of(&[workspace, slug, "settings", "access-tokens"]);
-                let mut frame = repository_frame(cx, &located, "", super::RepositoryTab::Settings).await;
-                frame.sections = vec![Way::new("Access tokens", &list).here(true)];
+                let frame =
+                    settings::repository(cx, &located, "", settings::RepositorySection::AccessTokens).await;
                 Ok(Self {
                     on: TokenPlace::Repository(path),
                     kind: CredentialKind::RepositoryAccessToken,
@@ -63,9 +61,8 @@ impl Place {
                 let (workspace, found) = service.project(&cx.caller, named, cx.param("project_key")).await?;
                 let (slug, key) = (workspace.slug.as_str(), found.key.as_str());
                 let home = project::address(slug, key);
-                let mut frame = Around::of(cx).frame();
-                frame.crumbs =
-                    vec![Way::new(slug, pages::address::of(&[slug])), Way::new(key, &home).here(true)];
+                let frame =
+                    settings::project(cx, slug, key, "", settings::ProjectSection::AccessTokens).await;
                 Ok(Self {
                     on: TokenPlace::Project(slug.to_owned(), key.to_owned()),
                     kind: CredentialKind::ProjectAccessToken,

@@ -1,13 +1,13 @@
 //! The first page, and the search for repositories.
 
 use axum::http::StatusCode;
-use model::{Result, WorkspacePermission};
+use model::{Action, Result, WorkspacePermission};
 use pages::home::{HomePage, SearchPage, WorkspaceRow};
-use service::{AtLeast, REPOSITORY_FIELDS, RepositoryQuery, Window};
+use service::{AtLeast, Named, REPOSITORY_FIELDS, RepositoryQuery, Window};
 use wire::Sort;
 
 use super::repository::row;
-use super::{Around, ROWS, now, numbered, page, turned};
+use super::{Around, ROWS, may, now, numbered, page, settings, turned};
 use crate::http::{Cx, Response};
 
 /// The most workspaces that are shown.
@@ -45,7 +45,10 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let pages = turned(&cx, "/", number, ROWS, found.values.len(), found.size);
     let now = now(&cx);
     let title = if workspaces.is_some() { "Workspaces" } else { "Public repositories" };
+    let may_create = may(&cx, Action::WorkspaceCreate, Named::Instance).await;
     let shown = HomePage {
+        new_workspace: may_create.then_some("/-/new-workspace"),
+        instance: settings::instance_entrance(&cx).await,
         frame: Around::of(&cx).frame().titled(title),
         workspaces,
         repositories: found.values.iter().map(|located| row(located, true, now)).collect(),

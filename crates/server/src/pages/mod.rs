@@ -16,24 +16,32 @@ pub mod email_verification;
 pub mod error;
 pub mod form;
 pub mod git_ref;
+pub mod group;
 pub mod guardrail;
 pub mod guardrail_effect;
 pub mod home;
+pub mod member;
 pub mod own_access;
 pub mod own_rule;
 pub mod password_reset;
+pub mod permission;
 pub mod project;
+pub mod project_settings;
 pub mod provider_sign_in;
 pub mod repository;
+pub mod repository_settings;
 pub mod second_step;
 pub mod session;
 pub mod source;
 pub mod step_up;
 pub mod user_credential;
 pub mod workspace;
+pub mod workspace_settings;
+pub mod workspace_token;
 
 mod around;
 mod passkey;
+mod resource_form;
 mod settings;
 
 use axum::body::Body;
@@ -223,9 +231,8 @@ async fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: Reposito
     .into_iter()
     .map(|(name, href, of)| Way::new(name, href).here(of == tab))
     .collect();
-    if may(cx, Action::AccessTokenList, Named::Repository(by_id(located))).await {
-        let settings = pages::address::of(&[workspace, slug, "settings", "access-tokens"]);
-        frame.tabs.push(Way::new("Settings", settings).here(tab == RepositoryTab::Settings));
+    if let Some(entrance) = settings::repository_entrance(cx, located).await {
+        frame.tabs.push(Way::new("Settings", entrance).here(tab == RepositoryTab::Settings));
     }
     frame
 }

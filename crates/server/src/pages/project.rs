@@ -1,14 +1,13 @@
 //! A project: its repositories.
 
 use axum::http::StatusCode;
-use model::Result;
-use pages::frame::Way;
+use model::{Action, Result};
 use pages::project::ProjectPage;
-use service::{AtLeast, REPOSITORY_FIELDS, RepositoryQuery};
+use service::{AtLeast, Named, REPOSITORY_FIELDS, RepositoryQuery};
 
 use super::home::newest;
 use super::repository::row;
-use super::{Around, ROWS, now, numbered, page, turned};
+use super::{ROWS, may, now, numbered, page, settings, turned};
 use crate::http::{Cx, Response};
 
 /// A project's page: the address that the published interface gives for it.
@@ -36,10 +35,11 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let found = service.repositories(&cx.caller, query, window).await?;
     let here = address(slug, key);
     let now = now(&cx);
-    let mut frame = Around::of(&cx).frame().titled(project.name.to_string());
-    frame.crumbs = vec![Way::new(slug, pages::address::of(&[slug])), Way::new(key, &here).here(true)];
+    let may_create = may(&cx, Action::RepositoryCreate, Named::Project(slug, key)).await;
+    let new = pages::address::of(&[slug, "workspace", "new-repository"]);
     let shown = ProjectPage {
-        frame,
+        frame: settings::project_frame(&cx, slug, key, project.name.as_str(), None).await,
+        new_repository: may_create.then(|| pages::address::with_query(&new, "project", key)),
         name: project.name.to_string(),
         key: key.to_owned(),
         private: project.private,

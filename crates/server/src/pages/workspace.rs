@@ -1,13 +1,13 @@
 //! A workspace: its repositories and projects.
 
 use axum::http::StatusCode;
-use model::Result;
+use model::{Action, Result};
 use pages::workspace::{ProjectRow, WorkspacePage};
-use service::{AtLeast, RepositoryQuery, Window};
+use service::{AtLeast, Named, RepositoryQuery, Window};
 
 use super::home::newest;
 use super::repository::row;
-use super::{ROWS, WorkspaceTab, now, numbered, page, project, turned, workspace_frame};
+use super::{ROWS, WorkspaceTab, may_each, now, numbered, page, project, turned, workspace_frame};
 use crate::http::{Cx, Response};
 
 /// The most projects that are shown.
@@ -34,6 +34,8 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let here = pages::address::of(&[slug]);
     let now = now(&cx);
     let name = workspace.name.to_string();
+    let may = may_each(&cx, &[Action::WorkspaceRead, Action::ProjectCreate], Named::Workspace(slug)).await;
+    let at = |part: &str| pages::address::of(&[slug, "workspace", part]);
     let base = &cx.app.settings.base_url;
     let shown = WorkspacePage {
         frame: workspace_frame(&cx, slug, &name, WorkspaceTab::Overview).await,
@@ -49,6 +51,8 @@ pub async fn get(cx: Cx) -> Result<Response> {
                 private: project.private,
             })
             .collect(),
+        new_repository: may.first().is_some_and(|may| *may).then(|| at("new-repository")),
+        new_project: may.get(1).is_some_and(|may| *may).then(|| at("new-project")),
         create_command: format!(
             "curl -u USERNAME:APP_PASSWORD --json '{{\"scm\":\"git\"}}' {base}/2.0/repositories/{slug}/REPOSITORY"
         ),

@@ -50,12 +50,26 @@ pub struct TokensRevoke {
     pub uuids: Vec<CredentialId>,
 }
 
-/// Which were revoked.
+/// What became of each.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "tokens_revoked")]
 pub struct TokensRevoked {
-    /// The ids of those that were; the others were not there any more.
+    /// The ids of those that were revoked.
     pub revoked: Vec<Braced>,
+    /// The ids of those that were not there any more.
+    pub gone: Vec<Braced>,
+    /// Those that still work, and why.
+    pub failed: Vec<TokenNotRevoked>,
+}
+
+/// A token that still works.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "token_not_revoked")]
+pub struct TokenNotRevoked {
+    /// Its id.
+    pub uuid: Braced,
+    /// Why.
+    pub message: String,
 }
 
 /// The body that makes a successor.
