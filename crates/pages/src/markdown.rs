@@ -1,8 +1,10 @@
-//! Markdown of repositories, as HTML. Its author is anybody: raw HTML is cut down to a few harmless elements, images become
-//! links (a page loads nothing from elsewhere), links lead to pages or to the web and to nothing else, and what is longer
-//! than anybody reads is shown as plain text.
+//! Markdown of repositories, as HTML. Its author is anybody: raw HTML is cut down to a few harmless elements, links lead to
+//! pages or to the web and to nothing else, and what is longer than anybody reads is shown as plain text. Pictures that lie
+//! in the repository are shown; all others become links, since a page loads nothing from elsewhere. Headings can be led to,
+//! by names that no part of the page itself has.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use comrak::nodes::{AstNode, NodeLink, NodeValue};
@@ -15,6 +17,12 @@ pub const LONGEST: usize = 256 << 10;
 
 /// The deepest nesting that is rendered: of elements in elements, and of lists and quotes in one another.
 const DEEPEST: usize = 60;
+
+/// In front of the names of headings: nothing else on a page is called so.
+const ANCHOR: &str = "text-";
+
+/// The endings of pictures that are shown. What can hold scripts or other pictures is none of them.
+const PICTURES: [&str; 5] = [".png", ".jpg", ".jpeg", ".gif", ".webp"];
 
 /// Where relative links lead.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +54,7 @@ static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
         "h6",
         "hr",
         "i",
+        "img",
         "kbd",
         "li",
         "ol",
@@ -66,7 +75,8 @@ static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     ]
     .into();
     let attributes: HashMap<&str, HashSet<&str>> = [
-        ("a", ["href"].into()),
+        ("a", ["href", "id"].into()),
+        ("img", ["src", "alt", "title"].into()),
         ("ol", ["start"].into()),
         ("th", ["align"].into()),
         ("td", ["align"].into()),
@@ -78,6 +88,16 @@ static CLEANER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
         .tag_attributes(attributes)
         .url_schemes(["http", "https", "mailto"].into())
         .url_relative(ammonia::UrlRelative::PassThrough)
+        .attribute_filter(|element, attribute, value| {
+            let fits = match (element, attribute) {
+                (_, "id") => value.starts_with(ANCHOR),
+                ("img", "src") => {
+                    value.starts_with('/') && !value.starts_with("//") && value.contains("/raw/")
+                }
+                _ => true,
+            };
+            fits.then_some(Cow::Borrowed(value))
+        })
         .link_rel(Some("nofollow noopener noreferrer ugc"));
     cleaner
 });
@@ -100,8 +120,11 @@ pub fn render(text: &str, place: Place<'_>) -> Option<Markup> {
     }
     let (arena, options) = (Arena::new(), options());
     let root = parse_document(&arena, text, &options);
-    for node in root.descendants() {
+    let nodes: Vec<_> = root.descendants().collect();
+    let mut names = BTreeMap::new();
+    for node in nodes {
         mend(node, place);
+        name_heading(&arena, node, &mut names);
     }
     let mut html = String::new();
     format_html(root, &options, &mut html).ok()?;
@@ -129,12 +152,85 @@ fn nests_deeply(text: &str) -> bool {
     unclosed > 2_000 || text.lines().any(deep_line)
 }
 
-/// Headings step down below the page's own, images become links, relative links lead into the repository.
+/// The name by which a heading is led to: its words in small letters, as other forges write them.
+fn slug(text: &str) -> String {
+    let kept = text.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).take(100).collect()
+}
+
+fn words<'a>(node: &'a AstNode<'a>) -> String {
+    let mut text = String::new();
+    for inner in node.descendants() {
+        match &inner.data.borrow().value {
+            NodeValue::Text(piece) => text.push_str(piece),
+            NodeValue::Code(code) => text.push_str(&code.literal),
+            NodeValue::SoftBreak | NodeValue::LineBreak => text.push(' '),
+            _ => {}
+        }
+    }
+    text
+}
+
+/// Puts a name before a heading's words; of several with the same words, each has another.
+fn name_heading<'a>(arena: &'a Arena<'a>, node: &'a AstNode<'a>, names: &mut BTreeMap<String, usize>) {
+    if !matches!(node.data.borrow().value, NodeValue::Heading(_)) {
+        return;
+    }
+    let slug = slug(&words(node));
+    if slug.is_empty() {
+        return;
+    }
+    let count = names.entry(slug.clone()).or_insert(0);
+    let name = if *count == 0 { slug } else { format!("{slug}-{count}") };
+    *count = count.saturating_add(1);
+    let html = NodeValue::HtmlInline(format!("<a id=\"{ANCHOR}{name}\"></a>"));
+    node.prepend(arena.alloc(html.into()));
+}
+
+/// Where a picture of the repository is had from; none where it is not one, or lies elsewhere.
+fn picture(url: &str, place: Place<'_>) -> Option<String> {
+    let path = url.split(['#', '?']).next().unwrap_or_default();
+    let [workspace, repository, _, rest @ ..] = place.base else { return None };
+    let lower = path.to_lowercase();
+    let is_picture = PICTURES.iter().any(|ending| lower.ends_with(ending));
+    if !is_picture || is_elsewhere(path) {
+        return None;
+    }
+    let base: Vec<&str> = [*workspace, *repository, "raw"].into_iter().chain(rest.iter().copied()).collect();
+    Some(led(path, Place { base: &base, ..place }))
+}
+
+/// Raw HTML brings no pictures: their places would not be looked at here.
+fn without_pictures(html: &mut String) {
+    let lower = html.to_ascii_lowercase();
+    if !lower.contains("<img") {
+        return;
+    }
+    let mut kept = String::with_capacity(html.len());
+    let mut rest = html.as_str();
+    let mut from = 0;
+    for (at, _) in lower.match_indices("<img") {
+        let (before, after) = rest.split_at(at.saturating_sub(from).saturating_add(1));
+        kept.push_str(before);
+        kept.push_str("no-");
+        (rest, from) = (after, at.saturating_add(1));
+    }
+    kept.push_str(rest);
+    *html = kept;
+}
+
+/// Headings step down below the page's own, pictures of the repository stay and others become links, relative links lead
+/// into the repository.
 fn mend<'a>(node: &'a AstNode<'a>, place: Place<'_>) {
     let mut data = node.data.borrow_mut();
     match &mut data.value {
         NodeValue::Heading(heading) => heading.level = heading.level.saturating_add(1).min(6),
         NodeValue::Link(link) => link.url = led(&link.url, place),
+        NodeValue::HtmlInline(html) => without_pictures(html),
+        NodeValue::HtmlBlock(block) => without_pictures(&mut block.literal),
+        NodeValue::Image(image) if picture(&image.url, place).is_some() => {
+            image.url = picture(&image.url, place).unwrap_or_default();
+        }
         NodeValue::Image(image) => {
             let link = NodeLink { url: led(&image.url, place), title: String::new() };
             data.value = NodeValue::Link(Box::new(link));
@@ -143,11 +239,19 @@ fn mend<'a>(node: &'a AstNode<'a>, place: Place<'_>) {
     }
 }
 
+/// Whether a path leads out of the repository: it has a scheme or a host.
+fn is_elsewhere(path: &str) -> bool {
+    path.starts_with("//") || path.split('/').next().is_some_and(|head| head.contains(':'))
+}
+
 /// Where a link of the text leads. What has a scheme is left to the cleaner.
 fn led(url: &str, place: Place<'_>) -> String {
     let (path, rest) = url.split_at(url.find(['#', '?']).unwrap_or(url.len()));
-    let has_scheme = path.split('/').next().is_some_and(|head| head.contains(':'));
-    if has_scheme || path.starts_with("//") || path.is_empty() {
+    if let (true, Some(name)) = (path.is_empty(), rest.strip_prefix('#')) {
+        let decoded = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        return format!("#{ANCHOR}{}", slug(&decoded));
+    }
+    if is_elsewhere(path) || path.is_empty() {
         return url.to_owned();
     }
     let mut segments: Vec<&str> = Vec::new();
@@ -181,7 +285,7 @@ mod tests {
     #[test]
     fn plain_markdown_is_shown() {
         let shown = html("# Title\n\n| a | b |\n|---|--:|\n| 1 | 2 |\n\n~~old~~ `x<y`\n");
-        for part in ["<h2>Title</h2>", "<table>", "align=\"right\"", "<del>old</del>", "x&lt;y"] {
+        for part in ["Title</h2>", "<table>", "align=\"right\"", "<del>old</del>", "x&lt;y"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
     }
@@ -194,6 +298,30 @@ mod tests {
         assert!(html("[x](https://example.com/)").contains("href=\"https://example.com/\""));
         let image = html("![a badge](https://tracker.example/pixel.png)");
         assert!(!image.contains("<img") && image.contains(">a badge</a>"), "{image}");
+    }
+
+    #[test]
+    fn headings_are_led_to_and_pictures_of_the_repository_are_shown() {
+        let shown = html("# Build & run `x`\n\n## Build & run `x`\n\n[there](#build--run-x)\n");
+        assert!(
+            shown.contains("id=\"text-build--run-x\"") && shown.contains("id=\"text-build--run-x-1\""),
+            "{shown}"
+        );
+        assert!(shown.contains("href=\"#text-build--run-x\""), "{shown}");
+        let shown = html("![logo](../img/a%20b.PNG \"t\")");
+        assert!(shown.contains("<img src=\"/acme/one/raw/main/img/a%20b.PNG\" alt=\"logo\""), "{shown}");
+        // What may hold a script, lies elsewhere, or comes by raw HTML is no picture.
+        for text in [
+            "![x](a.svg)",
+            "![x](//e/a.png)",
+            "![x](https://e/a.png)",
+            "<IMG src=\"/a/b/raw/c.png\">",
+            "![x](a.png:)",
+        ] {
+            assert!(!html(text).contains("<img"), "{text}: {}", html(text));
+        }
+        let named = html("<a id=\"content\">x</a> <a id=\"text-x\">y</a>");
+        assert!(!named.contains("id=\"content\"") && named.contains("id=\"text-x\""), "{named}");
     }
 
     /// Attack: a README that runs a script, loads something, or draws over the page.

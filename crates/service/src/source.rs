@@ -67,6 +67,17 @@ impl SourceAt {
         }
     }
 
+    /// One of the entries that this directory listed, without asking git again.
+    #[must_use]
+    pub fn at(&self, entry: &Entry) -> Self {
+        Self {
+            located: self.located.clone(),
+            commit: self.commit.clone(),
+            entry: Some(entry.clone()),
+            repository: self.repository.clone(),
+        }
+    }
+
     /// What lies in the directory, down to `depth` levels.
     ///
     /// # Errors
@@ -128,6 +139,19 @@ impl Service {
             }
         };
         Ok(SourceAt { located: ground.subject.clone(), commit, entry, repository })
+    }
+
+    /// The root of a commit that a ref was just seen to lead to: git is not asked again what it means.
+    pub async fn root_of(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        commit: &ObjectId,
+    ) -> Result<SourceAt> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::RepositoryRead, ground.as_ref())?;
+        let repository = self.git.open(ground.subject.repository.id)?;
+        Ok(SourceAt { located: ground.subject.clone(), commit: commit.clone(), entry: None, repository })
     }
 
     /// The repository and the commit that its default branch leads to.

@@ -64,16 +64,14 @@ pub async fn get(cx: Cx) -> Result<Response> {
         Err(other) => return Err(other),
     };
     let Some(tip_ref) = tip.listing.values.first() else { return page(StatusCode::OK, &shown) };
-    let commit = tip_ref.commit.id.to_string();
     shown.commit = Some(line(&located, &tip_ref.commit, &tip.people, now(&cx)));
-    let root = service.source(&cx.caller, &path, &commit, "").await?;
+    let root = service.root_of(&cx.caller, &path, &tip_ref.commit.id).await?;
     let place = Place { workspace, slug, revision: &branch };
     let listed = source::list(&cx, &root, place).await?;
     (shown.entries, shown.pages) = (listed.rows, listed.pages);
     if let Some(entry) = readme(&listed.entries) {
         let name = String::from_utf8_lossy(&entry.path).into_owned();
-        let file = service.source(&cx.caller, &path, &commit, &name).await?;
-        shown.readme = described(&file, &name, place).await?;
+        shown.readme = described(&root.at(entry), &name, place).await?;
     }
     page(StatusCode::OK, &shown)
 }
