@@ -8,7 +8,13 @@ export const PASSWORD = "correct horse battery staple";
 
 async function call(site, authorization, method, path, body) {
   const headers = { authorization, "content-type": "application/json" };
-  const answer = await fetch(site + path, { method, headers, body: body && JSON.stringify(body) });
+  const send = () => fetch(site + path, { method, headers, body: body && JSON.stringify(body) });
+  let answer = await send();
+  // A server that has just started answers before it is open.
+  for (let tries = 0; answer.status === 503 && tries < 120; tries += 1) {
+    await new Promise((done) => setTimeout(done, 500));
+    answer = await send();
+  }
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
   return text ? JSON.parse(text) : null;
@@ -80,7 +86,7 @@ export async function build(site, administrator) {
   const owner = basic("bea", PASSWORD);
   await as("PUT", "/api/workspaces/acme/members/bea", { permission: "owner" });
   await as("PUT", "/api/workspaces/acme/members/cyd", { permission: "member" });
-  const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account"];
+  const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account", "account:write"];
   const app = await call(site, owner, "POST", "/api/user/app-passwords", { name: "pictures", scopes });
   const bea = basic("bea", app.token);
   const made = (path, body) => call(site, bea, "POST", path, body);
