@@ -99,6 +99,8 @@ ids! {
     SessionId;
     /// A second step of an account's: a TOTP device, a passkey.
     SecondStepId;
+    /// A receiver of the audit trail.
+    AuditSinkId;
     /// An audit event.
     EventId;
     /// One push, from its intent to its outcome.

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod address_range;
 pub mod audit_event;
+pub mod audit_sink;
 pub mod clock;
 pub mod credential;
 pub mod error;
@@ -33,6 +34,7 @@ pub mod workspace;
 pub use action::{Act, Action, act};
 pub use address_range::{AddressRange, BadAddressRange};
 pub use audit_event::{AuditEvent, Outcome};
+pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
 pub use clock::{Clock, Timestamp};
 pub use credential::{Credential, Holder};
 pub use error::{Error, FieldErrors, Result};
@@ -41,8 +43,8 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
-    SessionId, UserId, WorkspaceId,
+    AuditSinkId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId,
+    SecondStepId, SessionId, UserId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};

@@ -152,11 +152,14 @@ pub enum SecretKind {
     ResetLink,
     /// A link that proves an e-mail address.
     EmailLink,
+    /// The key that signs what a receiver of the audit trail is sent. It opens nothing here.
+    AuditSink,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::Session, Self::Challenge, Self::ResetLink, Self::EmailLink];
+    pub const ALL: &'static [Self] =
+        &[Self::Session, Self::Challenge, Self::ResetLink, Self::EmailLink, Self::AuditSink];
 
     /// The three letters in the secret.
     #[must_use]
@@ -166,6 +169,7 @@ impl SecretKind {
             Self::Challenge => "chl",
             Self::ResetLink => "rst",
             Self::EmailLink => "eml",
+            Self::AuditSink => "snk",
         }
     }
 }

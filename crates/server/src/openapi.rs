@@ -95,6 +95,10 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_explain_access" => tells::<api::Explanation>(),
         "api_who_can" => tells::<Page<api::WhoCan>>(),
         "api_list_audit_events" | "api_list_workspace_audit_events" => tells::<Page<api::AuditEvent>>(),
+        "api_list_audit_sinks" | "api_list_workspace_audit_sinks" => tells::<api::AuditSinks>(),
+        "api_create_audit_sink" | "api_create_workspace_audit_sink" => {
+            makes::<api::AuditSinkCreate, api::AuditSinkCreated>()
+        }
         "api_get_audit_refusals" => tells::<api::Refusals>(),
         "api_get_audit_checkpoint"
         | "api_stream_audit_events"
@@ -109,6 +113,8 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_remove_member"
         | "api_remove_member_group"
         | "api_remove_identity_provider"
+        | "api_remove_audit_sink"
+        | "api_remove_workspace_audit_sink"
         | "api_revoke_app_password"
         | "api_revoke_api_token"
         | "api_revoke_workspace_access_token"

@@ -48,7 +48,7 @@ mod tests {
             search_path: None,
             restore_days: 30,
             public_ledger: false,
-            outbound: Vec::new(),
+            outbound: Default::default(),
             audit_days: None,
             sign_in: crate::SignInSettings::default(),
             count_days: 400,

@@ -26,6 +26,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const SETTLE_AGE_SECONDS: i64 = 60;
 /// How often what was deleted is swept.
 const SWEEP: Duration = Duration::from_secs(3_600);
+/// How often receivers of the audit trail are looked at.
+const DELIVER: Duration = Duration::from_secs(1);
 /// How often what is not kept for ever is removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
@@ -55,6 +57,9 @@ impl Service {
                 |service| async move { service.deliver_mail().await },
             );
         }
+        self.repeat(DELIVER, "receivers of the audit trail could not be told", |service| async move {
+            service.deliver_audit().await
+        });
         self.repeat(SETTLE, "open pushes could not be settled", |service| async move {
             service.settle_open_pushes(&service.clock, SETTLE_AGE_SECONDS).await.map(drop)
         });

@@ -52,9 +52,8 @@ pub struct Settings {
     pub mail: Option<crate::MailSettings>,
     /// How people sign in.
     pub sign_in: SignInSettings,
-    /// Networks that are not public and that settings may name nevertheless: of identity providers, of receivers of the
-    /// audit trail.
-    pub outbound: Vec<ipnet::IpNet>,
+    /// What addresses may be reached that settings name: of identity providers, of receivers of the audit trail.
+    pub outbound: crate::OutboundSettings,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }

@@ -6,13 +6,17 @@
 //! loopback alone, and only where that is listed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use model::{Error, Result};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
 use url::{Host, Url};
 
 /// How long making a connection may take, and how long a whole exchange.
@@ -30,9 +34,23 @@ impl Allowed {
     }
 }
 
+/// What the operator decides about such connections.
+#[derive(Clone, Debug, Default)]
+pub struct OutboundSettings {
+    /// Networks that are not public and that settings may name nevertheless.
+    pub allowed: Vec<IpNet>,
+    /// A file of certificates, in PEM, that are trusted beside the system's.
+    pub trusted: Option<PathBuf>,
+}
+
+/// What is told of an address that is not public.
+const NOT_PUBLIC: Unreached =
+    "this address is not a public one: the operator can let it be named with --outbound-allow";
+
 /// Makes the connections.
 pub(crate) struct Outbound {
     allowed: Allowed,
+    tls: Arc<ClientConfig>,
     client: reqwest::Client,
 }
 
@@ -46,12 +64,21 @@ pub(crate) struct Fetched {
 pub(crate) type Unreached = &'static str;
 
 impl Outbound {
-    /// Trusts the certificates that the system trusts.
-    pub(crate) fn new(allowed: &[IpNet]) -> Result<Self> {
+    /// Trusts the certificates that the system trusts, and the operator's own.
+    pub(crate) fn new(settings: &OutboundSettings) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for certificate in rustls_native_certs::load_native_certs().certs {
             // One certificate that cannot be read is no reason to trust none of them.
             let _ = roots.add(certificate);
+        }
+        if let Some(path) = &settings.trusted {
+            let unreadable = |error: &dyn std::fmt::Display| {
+                Error::invalid(format!("--outbound-trust: `{}` cannot be read: {error}", path.display()))
+            };
+            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+                let certificate = certificate.map_err(|error| unreadable(&error))?;
+                roots.add(certificate).map_err(|error| unreadable(&error))?;
+            }
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
@@ -59,9 +86,9 @@ impl Outbound {
             .map_err(Error::internal)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let allowed = Allowed(allowed.into());
+        let allowed = Allowed(settings.allowed.as_slice().into());
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.clone())
             .dns_resolver(Arc::new(Guarded(allowed.clone())))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -71,7 +98,7 @@ impl Outbound {
             .user_agent(concat!("bastide/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { allowed, client })
+        Ok(Self { allowed, tls: Arc::new(tls), client })
     }
 
     /// Reads an address that a setting names, or says what is wrong with it.
@@ -132,6 +159,38 @@ impl Outbound {
         }
         Ok(Fetched { status, body })
     }
+
+    /// Whether a host may be named, for what is not HTTP; names are looked at when they are resolved.
+    pub(crate) fn host(&self, host: &str) -> Result<(), Unreached> {
+        let literal = match host {
+            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            other => other.parse().ok(),
+        };
+        match literal {
+            Some(address) if !self.allowed.admits(address) => Err(NOT_PUBLIC),
+            _ => Ok(()),
+        }
+    }
+
+    /// Connects to a host and port, through the same guard, for what is not HTTP. TLS is the caller's to speak.
+    pub(crate) async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Unreached> {
+        let unreached = "it could not be reached: look at its name and --outbound-allow";
+        let work = async {
+            let found = tokio::net::lookup_host((host, port)).await.map_err(|_| unreached)?;
+            for address in found.filter(|address| self.allowed.admits(address.ip())) {
+                if let Ok(stream) = TcpStream::connect(address).await {
+                    return Ok(stream);
+                }
+            }
+            Err(unreached)
+        };
+        tokio::time::timeout(CONNECT, work).await.map_err(|_| "it did not answer in time")?
+    }
+
+    /// How TLS is spoken: with the certificates that the system trusts.
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
 }
 
 /// Resolves names to admitted addresses alone.
@@ -191,8 +250,8 @@ mod tests {
     use super::*;
 
     fn outbound(allowed: &[&str]) -> Outbound {
-        let allowed: Vec<IpNet> = allowed.iter().map(|text| text.parse().unwrap()).collect();
-        Outbound::new(&allowed).unwrap()
+        let allowed = allowed.iter().map(|text| text.parse().unwrap()).collect();
+        Outbound::new(&OutboundSettings { allowed, trusted: None }).unwrap()
     }
 
     /// Attack: a setting names the machine itself, its network, or the cloud's metadata, in any spelling.
@@ -242,6 +301,7 @@ mod tests {
         let strict = outbound(&[]);
         let name: Name = "localhost".parse().unwrap();
         assert!(Guarded(strict.allowed.clone()).resolve(name).await.is_err());
+        assert!(strict.connect("localhost", 1).await.is_err());
         let open = outbound(&["127.0.0.0/8", "::1/128"]);
         let name: Name = "localhost".parse().unwrap();
         assert!(Guarded(open.allowed.clone()).resolve(name).await.is_ok());

@@ -84,7 +84,7 @@ impl World {
             sign_in: service::SignInSettings::default(),
             count_days: 400,
             public_ledger: false,
-            outbound: Vec::new(),
+            outbound: Default::default(),
             audit_days: None,
             mail: None,
             master_key: None,

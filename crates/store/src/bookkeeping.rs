@@ -42,6 +42,8 @@ pub enum Table {
     LedgerCheckpoint,
     /// The roots of the ledger's full tiles: made of the ledger's leaves, and made again from them.
     LedgerTile,
+    /// How far receivers of the audit trail have been told.
+    AuditSinkState,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -76,6 +78,7 @@ impl Table {
         Self::LedgerFrontier,
         Self::LedgerCheckpoint,
         Self::LedgerTile,
+        Self::AuditSinkState,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -99,6 +102,7 @@ impl Table {
             Self::LedgerFrontier => "ledger_frontier",
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerTile => "ledger_tile",
+            Self::AuditSinkState => "audit_sink_state",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }

@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod audit_filter;
+pub mod audit_sink;
 mod bookkeeping;
 pub mod challenge;
 mod checkpoint;

@@ -23,6 +23,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_guardrail";
     8 "0008_mail";
     9 "0009_identity_provider";
+    10 "0010_audit_sink";
 };
 
 #[cfg(test)]

@@ -152,6 +152,8 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         "DELETE FROM user_group WHERE workspace_id = $1",
         "DELETE FROM guardrail WHERE scope_id = $1",
         "DELETE FROM identity_provider WHERE workspace_id = $1",
+        "DELETE FROM audit_sink_state WHERE sink_id IN (SELECT id FROM audit_sink WHERE scope_id = $1)",
+        "DELETE FROM audit_sink WHERE scope_id = $1",
     ] {
         writer.execute(sql, &[id.into()])?;
     }

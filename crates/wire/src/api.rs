@@ -4,6 +4,7 @@
 pub mod access;
 pub mod audit_event;
 pub mod audit_refusal;
+pub mod audit_sink;
 pub mod credential;
 pub mod guardrail;
 pub mod identity_provider;
@@ -18,6 +19,7 @@ pub mod workspace_token;
 pub use access::{Explanation, Reason, WhoCan};
 pub use audit_event::AuditEvent;
 pub use audit_refusal::{Refusal, Refusals};
+pub use audit_sink::{AuditSink, AuditSinkCreate, AuditSinkCreated, AuditSinks};
 pub use credential::{Credential, CredentialCreate, CredentialCreated};
 pub use guardrail::{Effect, EffectEntry, Guardrails, GuardrailsUpdate, RuleFinding};
 pub use identity_provider::{GroupMapping, IdentityProvider, IdentityProviderSet, WorkspaceIdentityProvider};

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use model::{
-    CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp, UserId, WorkspaceId,
+    AuditSinkId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp, UserId,
+    WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -33,7 +34,7 @@ macro_rules! braced {
     )*};
 }
 
-braced!(CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, UserId, WorkspaceId);
+braced!(AuditSinkId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, UserId, WorkspaceId);
 
 impl JsonSchema for Braced {
     fn schema_name() -> Cow<'static, str> {

@@ -6,6 +6,7 @@ pub mod access_token;
 pub mod audit_event;
 pub mod audit_export;
 pub mod audit_refusal;
+pub mod audit_sink;
 pub mod audit_stream;
 pub mod guardrail;
 pub mod identity_provider;

@@ -50,6 +50,9 @@ pub struct Place {
     /// receivers of the audit trail
     #[arg(long, env = "BASTIDE_OUTBOUND_ALLOW", value_name = "CIDR", value_delimiter = ',')]
     pub outbound_allow: Vec<String>,
+    /// Certificates, in PEM, that are trusted beside the system's where settings name an address
+    #[arg(long, env = "BASTIDE_OUTBOUND_TRUST", value_name = "FILE")]
+    pub outbound_trust: Option<PathBuf>,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -85,6 +88,8 @@ pub struct Config {
     pub smtp_insecure: Option<bool>,
     /// `--outbound-allow`
     pub outbound_allow: Option<Vec<String>>,
+    /// `--outbound-trust`
+    pub outbound_trust: Option<PathBuf>,
     /// `--session-idle`
     pub session_idle: Option<u32>,
     /// `--session-lifetime`
@@ -120,7 +125,7 @@ pub struct Installation {
     restore_days: u16,
     audit_days: Option<u16>,
     public_ledger: bool,
-    outbound: Vec<ipnet::IpNet>,
+    outbound: service::OutboundSettings,
     /// How people sign in; `serve` decides it.
     pub sign_in: service::SignInSettings,
     /// Which mail server takes mail.
@@ -168,7 +173,10 @@ impl Place {
             true => config.outbound_allow.clone().unwrap_or_default(),
             false => self.outbound_allow.clone(),
         };
-        let outbound = outbound.iter().map(|text| network(text)).collect::<Result<_>>()?;
+        let outbound = service::OutboundSettings {
+            allowed: outbound.iter().map(|text| network(text)).collect::<Result<_>>()?,
+            trusted: self.outbound_trust.clone().or_else(|| config.outbound_trust.clone()),
+        };
         let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
         Ok(Installation {
             data,
@@ -242,7 +250,7 @@ impl Installation {
             restore_days: RESTORE_DAYS,
             audit_days: None,
             public_ledger: false,
-            outbound: Vec::new(),
+            outbound: Default::default(),
             sign_in: service::SignInSettings::default(),
             mail: None,
             master_key: None,

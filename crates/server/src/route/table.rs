@@ -469,6 +469,12 @@ pub static ROUTES: &[Route] = &[
     get("/api/audit/export", "api_export_audit_events", "audit").asks(AuditRead, Instance).api("audit:read").recorded().built(|cx| Box::pin(api::audit_export::export(cx))),
     get("/api/workspaces/{workspace}/audit/export", "api_export_workspace_audit_events", "audit").asks(AuditRead, Workspace).api("audit:read").recorded().built(|cx| Box::pin(api::audit_export::export(cx))),
     get("/api/audit/refusals/{request_id}", "api_get_audit_refusals", "audit").asks(AuditRead, InQuery).api("audit:read").recorded().built(|cx| Box::pin(api::audit_refusal::get(cx))),
+    get("/api/audit/sinks", "api_list_audit_sinks", "audit").asks(AuditSinkRead, Instance).api("instance:admin").built(|cx| Box::pin(api::audit_sink::list(cx))),
+    post("/api/audit/sinks", "api_create_audit_sink", "audit").asks(AuditSinkUpdate, Instance).api("instance:admin").sample(Sample::json(r#"{"kind":"webhook","address":"https://logs.example.com/"}"#)).built(|cx| Box::pin(api::audit_sink::create(cx))),
+    delete("/api/audit/sinks/{uuid}", "api_remove_audit_sink", "audit").asks(AuditSinkUpdate, Instance).api("instance:admin").built(|cx| Box::pin(api::audit_sink::remove(cx))),
+    get("/api/workspaces/{workspace}/audit/sinks", "api_list_workspace_audit_sinks", "audit").asks(AuditSinkRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::audit_sink::list(cx))),
+    post("/api/workspaces/{workspace}/audit/sinks", "api_create_workspace_audit_sink", "audit").asks(AuditSinkUpdate, Workspace).api("workspace:admin").sample(Sample::json(r#"{"kind":"webhook","address":"https://logs.example.com/"}"#)).built(|cx| Box::pin(api::audit_sink::create(cx))),
+    delete("/api/workspaces/{workspace}/audit/sinks/{uuid}", "api_remove_workspace_audit_sink", "audit").asks(AuditSinkUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::audit_sink::remove(cx))),
     get("/api/audit/checkpoint", "api_get_audit_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::checkpoint(cx))),
     // /api: the command line on the server's machine, through its socket
     post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::init(cx))),

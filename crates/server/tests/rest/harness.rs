@@ -100,7 +100,7 @@ impl House {
             sign_in: service::SignInSettings::default(),
             count_days: 400,
             public_ledger: false,
-            outbound: Vec::new(),
+            outbound: Default::default(),
             audit_days: None,
             mail: None,
             master_key: None,

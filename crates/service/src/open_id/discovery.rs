@@ -168,7 +168,7 @@ mod tests {
     /// Attack: a provider's document that speaks for another issuer, or whose doors lead inside.
     #[test]
     fn a_document_speaks_for_its_own_issuer_and_leads_outside() {
-        let outbound = Outbound::new(&[]).unwrap();
+        let outbound = Outbound::new(&crate::OutboundSettings::default()).unwrap();
         let good = json!({
             "issuer": "https://id.example.com", "authorization_endpoint": "https://id.example.com/auth",
             "token_endpoint": "https://id.example.com/token", "jwks_uri": "https://keys.example.com/",

@@ -1,8 +1,8 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId, SecondStepId,
-    SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AuditSinkId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId,
+    SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -211,5 +211,6 @@ ids!(
     JobId,
     RequestId,
     SecondStepId,
+    AuditSinkId,
     SessionId
 );
