@@ -29,7 +29,7 @@ const LARGEST: usize = 1 << 20;
 const AT_ONCE: usize = 8;
 const ROUND: i64 = 64;
 /// How long a process may take to tell one receiver before another may, in seconds: longer than all its timeouts.
-const LEASE_SECONDS: i64 = 120;
+const LEASE_SECONDS: i64 = 240;
 /// How many batches one receiver gets before others have their turn.
 const BATCHES: usize = 10;
 /// The first wait after a failure, which doubles each time, and the longest, in seconds.

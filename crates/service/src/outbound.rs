@@ -124,9 +124,7 @@ impl Outbound {
         }
         // Names are looked at when they are resolved.
         match literal {
-            Some(address) if !self.allowed.admits(address) => Err(
-                "this address is not a public one: the operator can let it be named with --outbound-allow",
-            ),
+            Some(address) if !self.allowed.admits(address) => Err(NOT_PUBLIC),
             _ => Ok(url),
         }
     }
