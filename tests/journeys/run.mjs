@@ -231,6 +231,15 @@ const journeys = {
     await person.type("Password", "four unrelated words here");
     await person.press("Sign in");
     must(!person.path().startsWith("/sign-in"), "the new password signs in");
+    await person.visit("/account/password");
+    await person.type("Password now", "not this one at all");
+    await person.type("New password", "yet four unrelated words");
+    await person.press("Change password");
+    await person.sees("this is not the account's password");
+    await person.type("Password now", "four unrelated words here");
+    await person.type("New password", "yet four unrelated words");
+    await person.press("Change password");
+    await person.sees("The password is changed");
     await person.visit(link);
     await person.type("New password", "another four unrelated words");
     await person.press("Set password");

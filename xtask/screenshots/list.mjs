@@ -93,6 +93,16 @@ export const pages = {
     },
   },
   "api-token-new": { path: "/account/api-tokens/new", who: "bea" },
+  "password-wrong": {
+    path: "/account/password",
+    who: "cyd",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#current_password", "not this one at all");
+      await tab.type("#password", "four unrelated words here");
+      await press(tab, "main form button.primary");
+    },
+  },
   "own-access": { path: "/account/access", who: "cyd" },
   "second-steps-none": { path: "/account/second-steps", who: "bea" },
   totp: { path: "/account/second-steps", who: "bea", act: beginTotp },

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::form::Field;
 use crate::frame::Frame;
 use crate::measure::Moment;
 
@@ -69,4 +70,18 @@ pub struct AccountPage {
     pub credentials: Vec<CredentialRow>,
     /// Proves that the form for revoking was made for this session.
     pub credential_token: String,
+}
+
+/// Changing one's own password.
+#[derive(Clone, Debug, Template)]
+#[template(path = "password.html")]
+pub struct PasswordPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// The password now.
+    pub current: Field,
+    /// The new one.
+    pub new: Field,
+    /// Proves that the form was made for this session.
+    pub form_token: String,
 }

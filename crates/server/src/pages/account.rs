@@ -63,10 +63,12 @@ pub async fn get(cx: Cx) -> Result<Response> {
     }
     let address = service.own_email(&cx.caller).await?;
     let mut around = frame(&cx, "Account", Section::Account);
-    if cx.query.get("done")? == Some("mailed") {
-        let text = format!("A link is on its way to {}. It is good for a day.", address.email);
-        around.notice = Some(Notice { weight: Weight::Done, text });
-    }
+    let told = match cx.query.get("done")? {
+        Some("mailed") => Some(format!("A link is on its way to {}. It is good for a day.", address.email)),
+        Some("password") => Some("The password is changed. Your other sessions have ended.".to_owned()),
+        _ => None,
+    };
+    around.notice = told.map(|text| Notice { weight: Weight::Done, text });
     let asks = address.can_be_verified && address.verified_on.is_none();
     let shown = AccountPage {
         frame: around,

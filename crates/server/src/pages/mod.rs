@@ -23,6 +23,7 @@ pub mod home;
 pub mod member;
 pub mod own_access;
 pub mod own_rule;
+pub mod password;
 pub mod password_reset;
 pub mod permission;
 pub mod project;

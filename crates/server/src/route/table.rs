@@ -510,6 +510,8 @@ pub static ROUTES: &[Route] = &[
     form("/sign-in/forgotten-password", "page_ask_password_reset").asks(AccountRead, Caller).public().reads().sample(Sample::form("name=nobody")).built(|cx| Box::pin(pages::form::sent(cx, pages::password_reset::ask))),
     page("/account/verify-email", "page_verify_email").asks(AccountRead, Caller).public().built(|cx| Box::pin(pages::shown(cx, pages::email_verification::get))),
     form("/account/verify-email", "page_verify_email_by_link").asks(AccountRead, Caller).public().reads().sample(Sample::form("link=x")).built(|cx| Box::pin(pages::form::sent(cx, pages::email_verification::verify))),
+    page("/account/password", "page_password").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::password::get))),
+    form("/account/password", "page_change_password").asks(PasswordChange, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::password::change))),
     form("/account/email", "page_ask_email_verification").asks(AccountUpdate, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::email_verification::ask))),
     page("/account/second-steps", "page_second_steps").asks(SecondStepList, Caller).built(|cx| Box::pin(pages::shown(cx, pages::second_step::list))),
     form("/account/second-steps/totp", "page_begin_totp").asks(SecondStepEnrol, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::second_step::begin_totp))),

@@ -216,3 +216,51 @@ async fn an_enrolment_is_its_users_and_short_lived() {
     assert!(matches!(late, Err(Error::Gone(_))));
     assert!(house.service.second_steps(&ann).await.unwrap().steps.is_empty());
 }
+
+/// Attack: a password that was learned opens a workspace that asks for a second step, through a page that forgot to ask.
+/// The session itself reaches nothing but its account, whatever page it comes by.
+#[tokio::test]
+async fn a_session_that_must_add_a_second_step_reaches_its_account_alone() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let ann = house.caller("ann").await;
+    let (slug, name) = ("acme".parse().unwrap(), "Acme".parse().unwrap());
+    house.service.create_workspace(&ann, slug, name).await.unwrap();
+    let guardrails =
+        model::Guardrails { second_step: model::GuardrailMode::On, ..model::Guardrails::default() };
+    let new = service::NewGuardrails { guardrails, confirm_lockout: true, confirm_wide_ranges: false };
+    let seen = house.service.guardrails(&house.operator, Some("acme")).await.unwrap();
+    house.service.set_guardrails(&house.operator, Some("acme"), new, seen).await.unwrap();
+
+    let ann = house.caller("ann").await;
+    assert!(ann.must_enrol());
+    let all = service::Window { limit: 10, offset: 0 };
+    assert!(house.service.own_workspaces(&ann, all).await.unwrap().values.is_empty());
+    assert!(house.service.workspace(&ann, "acme").await.is_err());
+    let (slug, name) = ("other".parse().unwrap(), "Other".parse().unwrap());
+    assert!(house.service.create_workspace(&ann, slug, name).await.is_err(), "nor makes anything");
+    assert!(house.service.own_account(&ann).await.is_ok());
+
+    let (_, enrolled) = enrol(&house, &ann).await;
+    let ann = house.page(enrolled.session.secret()).await.unwrap();
+    assert!(!ann.must_enrol());
+    assert_eq!(house.service.own_workspaces(&ann, all).await.unwrap().values.len(), 1);
+    assert!(house.service.workspace(&ann, "acme").await.is_ok());
+}
+
+/// Whoever mistypes the first code sees the same secret again; nobody else does.
+#[tokio::test]
+async fn a_device_that_waits_is_shown_again_to_its_owner_alone() {
+    let house = House::new().await;
+    house.user("ann").await;
+    house.user("bea").await;
+    let (ann, bea) = (house.caller("ann").await, house.caller("bea").await);
+    let name: DisplayName = "telephone".parse().unwrap();
+    let begun = house.service.begin_totp_enrolment(&ann, &name).await.unwrap();
+    let challenge = begun.challenge.secret();
+    let again = house.service.totp_enrolment(&ann, challenge).await.unwrap();
+    assert_eq!(again.secret.expose(), begun.secret.expose());
+    assert_eq!(again.uri.expose(), begun.uri.expose());
+    assert!(house.service.totp_enrolment(&bea, challenge).await.is_err());
+    assert!(house.service.totp_enrolment(&ann, &secret("nothing")).await.is_err());
+}
