@@ -210,6 +210,50 @@ const journeys = {
     await owner.sees(id);
   },
 
+  // Who follows the audit log sees what others do without loading the page again; who stops sees no more.
+  async "new events are followed as they happen"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/acme/workspace/settings/audit?action=repository.read");
+    const rows = () => owner.tab.$$eval("#events tr.new", (rows) => rows.map((row) => row.innerText));
+    await owner.press("Follow new events", { stays: true });
+    await owner.tab.waitForFunction(() => document.getElementById("tail-state").innerText.startsWith("Following"));
+    must((await rows()).length === 0, "an event is new before anything was done");
+    const writer = await Person.begin(browser);
+    await writer.signIn("writer");
+    await writer.visit("/acme/two");
+    await owner.tab.waitForSelector("#events tr.new");
+    const [first] = await rows();
+    must(first.includes("writer") && first.includes("acme/two") && first.includes("Refused"), `the new event is: ${first}`);
+    must((await owner.tab.$eval("#tail-state", (state) => state.innerText)).includes("new event"), "the new event is not announced");
+    const leads = await owner.tab.$eval("#events tr.new a", (link) => link.pathname);
+    await owner.press("Stop following", { stays: true });
+    await owner.sees("Stopped following");
+    const before = (await rows()).length;
+    await writer.visit("/acme/two");
+    await new Promise((done) => setTimeout(done, 3000));
+    must((await rows()).length === before, "an event came after following was stopped");
+    must((await owner.visit(leads)) === 200, `${leads} leads nowhere`);
+    await owner.sees("repository.read");
+  },
+
+  // On a phone the sections of settings are one line until they are wanted; no script is needed for it.
+  async "settings fold under their heading on a phone"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner");
+    await owner.tab.setJavaScriptEnabled(false);
+    await owner.tab.setViewport({ width: 1280, height: 800 });
+    const isShown = () => owner.tab.evaluate(() => document.querySelector(".sections ul").checkVisibility());
+    await owner.visit("/acme/workspace/settings/members");
+    must(await isShown(), "where there is room the sections are shown");
+    await owner.tab.setViewport({ width: 390, height: 844 });
+    must(!(await isShown()), "the sections are not folded");
+    await owner.press("Settings: Members", { stays: true, form: ".sections" });
+    must(await isShown(), "the sections do not open");
+    await owner.press("Groups", { form: ".sections" });
+    must((await owner.heading()) === "Groups", await owner.heading());
+    must(!(await isShown()), "the sections stay open on the next page");
+  },
+
   // A link sets a password once, and its secret never reaches a server's log as part of an address.
   async "a link sets a new password"() {
     const link = process.env.BASTIDE_RESET_LINK.replace(/^.*(?=\/account)/, "");

@@ -23,6 +23,8 @@ const JOURNEYS: &[&str] = &[
     "whoever must have a second step is led to add one",
     "a guardrail is switched on with its effect in sight",
     "an audit event is found",
+    "new events are followed as they happen",
+    "settings fold under their heading on a phone",
     "a link sets a new password",
     "what was typed survives proving who one is",
 ];

@@ -181,6 +181,11 @@ export const pages = {
       await press(tab, "main form button.primary");
     },
   },
+  "settings-opened": {
+    path: "/acme/workspace/settings/members",
+    who: "bea",
+    act: (tab) => tab.$eval(".sections details", (details) => { details.open = true; }),
+  },
   "workspace-settings": { path: "/acme/workspace/settings/general", who: "bea" },
   "new-repository": { path: "/acme/workspace/new-repository", who: "bea" },
   "repository-settings": { path: "/acme/payroll/settings/general", who: "bea" },

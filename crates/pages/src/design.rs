@@ -59,7 +59,7 @@ impl DesignPage {
                 Field::password("password", "Password", "current-password"),
                 Field::line("code", "Code").hint("Six digits from your authenticator.").kind(Kind::Code),
                 Field::line("days", "Ends after").kind(Kind::Choice(choices)).value("90"),
-                Field::line("reason", "Reason").kind(Kind::Text).optional(),
+                Field::line("reason", "Reason").kind(Kind::Prose).optional(),
             ],
             colours: vec![
                 "ground",

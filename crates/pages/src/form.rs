@@ -13,7 +13,9 @@ pub enum Kind {
     Code,
     /// The secret of a link, which a script takes from behind `#`: sent back only to who sent it.
     LinkSecret,
-    /// Several lines.
+    /// A few lines of prose.
+    Prose,
+    /// Several lines of code.
     Text,
     /// One of these: value and label.
     Choice(Vec<(String, String)>),
@@ -118,6 +120,12 @@ impl Field {
     #[must_use]
     pub fn suggestions(self, suggestions: &'static str) -> Self {
         Self { suggestions, ..self }
+    }
+
+    /// Whether the label says that it may stay empty. A choice never is.
+    #[must_use]
+    pub fn marked(&self) -> bool {
+        !self.required && !self.unmarked && !matches!(self.kind, Kind::Choice(_))
     }
 
     /// What `aria-describedby` names.

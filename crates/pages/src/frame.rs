@@ -185,6 +185,12 @@ impl Frame {
         asset::icon()
     }
 
+    /// What the settings' section that is shown is called.
+    #[must_use]
+    pub fn section(&self) -> Option<&str> {
+        self.sections.iter().find(|way| way.current).map(|way| way.name.as_str())
+    }
+
     /// Where to sign in and come back from.
     #[must_use]
     pub fn sign_in(&self) -> String {

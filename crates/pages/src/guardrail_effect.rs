@@ -19,6 +19,8 @@ pub struct ChangeRow {
 /// Somebody who would be refused.
 #[derive(Clone, Debug)]
 pub struct RefusedRow {
+    /// In which workspace.
+    pub workspace: String,
     /// Who.
     pub who: Known,
     /// With what.
@@ -29,6 +31,19 @@ pub struct RefusedRow {
     pub uses: i64,
     /// By which guardrails.
     pub by: Vec<String>,
+}
+
+/// How many would be refused in one workspace.
+#[derive(Clone, Debug)]
+pub struct WorkspaceRow {
+    /// Its slug.
+    pub workspace: String,
+    /// How many people.
+    pub people: u64,
+    /// How many credentials.
+    pub credentials: u64,
+    /// How often they came in the last 30 days.
+    pub uses: i64,
 }
 
 /// What the solver found about a rule.
@@ -49,6 +64,8 @@ pub struct Finding {
 pub struct Effect {
     /// In one sentence.
     pub summary: String,
+    /// The workspaces where, the most frequent first; none where one workspace was asked about.
+    pub workspaces: Vec<WorkspaceRow>,
     /// Who would be refused, the most frequent first.
     pub refused: Vec<RefusedRow>,
     /// What is left out of the list, in a sentence; empty where nothing.
@@ -69,8 +86,8 @@ pub struct EffectPage {
     pub error: String,
     /// What would change.
     pub changes: Vec<ChangeRow>,
-    /// What would happen; none where that is not counted.
-    pub effect: Option<Effect>,
+    /// What would happen.
+    pub effect: Effect,
     /// Ranges that hold a good part of all addresses.
     pub wide: Vec<String>,
     /// Whether who saves would be locked out.

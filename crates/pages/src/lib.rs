@@ -35,6 +35,7 @@ pub mod project;
 pub mod provider_sign_in;
 pub mod repository;
 pub mod resource_form;
+pub mod said;
 pub mod second_step;
 pub mod session;
 pub mod source;

@@ -8,25 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use model::{
-    Action, Credential, CredentialId, GuardrailMode, Holder, Permission, ProjectId, RepositoryId, Resource,
-    ResourceKind, Result, ScopeSet, User, Username, WorkspaceId, WorkspacePermission, act,
-};
-use policy::{GrantFact, PrincipalFacts, Question, ResourceFacts};
+use model::{Guardrails, Result, WorkspaceId, act};
 use store::Reader;
-use store::count::DailyCount;
 
-use crate::access_question::usual_scopes;
-use crate::guard::{Guard, is_guardrail};
+use crate::guard::Guard;
+use crate::guardrail_change::{Budget, Change, Gathered};
 use crate::{Caller, NewGuardrails, Service};
 
-/// So many days of what was used are looked at.
-const DAYS: i64 = 30;
-/// So many kinds of use.
-const MOST_USES: i64 = 5_000;
-/// So many people, and so many credentials.
-const MOST_HOLDERS: i64 = 1_000;
-/// So many of those who would be refused are told one by one.
+/// How much of one workspace is looked at.
+const IN_WORKSPACE: Budget = Budget { uses: 5_000, holders: 1_000 };
+/// How much of all workspaces together.
+const IN_INSTANCE: Budget = Budget { uses: 20_000, holders: 5_000 };
+/// So many workspaces, where the instance's guardrails are thought of.
+const MOST_WORKSPACES: usize = 1_000;
+/// So many of those who would be refused, and of the workspaces where, are told one by one.
 const MOST_TOLD: usize = 200;
 /// How long the solver may look at one rule.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Somebody who would be refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
+    /// The slug of the workspace where.
+    pub workspace: String,
     /// As the audit trail names them.
     pub principal: String,
     /// The credential, by kind and id; none for signing in.
@@ -44,6 +41,19 @@ pub struct Refused {
     pub uses: i64,
     /// By which guardrails and rules.
     pub refused_by: Vec<String>,
+}
+
+/// How many would be refused in one workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedIn {
+    /// Its slug.
+    pub workspace: String,
+    /// How many people.
+    pub people: usize,
+    /// How many credentials.
+    pub credentials: usize,
+    /// How many uses of the last days.
+    pub uses: i64,
 }
 
 /// What the solver says of a rule; nothing where there is no solver, or no time.
@@ -72,6 +82,12 @@ pub struct GuardrailEffect {
     pub credentials: usize,
     /// How many uses of the last days.
     pub uses: i64,
+    /// The workspaces where somebody would be refused, the most frequent first.
+    pub workspaces: Vec<RefusedIn>,
+    /// How many there are, told or not.
+    pub workspaces_total: usize,
+    /// How many workspaces were looked at.
+    pub looked_at: usize,
     /// Whether there was more than was looked at.
     pub incomplete: bool,
     /// Whether whoever asks would be locked out.
@@ -80,259 +96,59 @@ pub struct GuardrailEffect {
     pub rules: Vec<RuleFinding>,
 }
 
-/// Somebody with what they come by.
-struct Holding {
-    label: String,
-    principal: PrincipalFacts,
-    credential: Option<Credential>,
-}
-
-impl Holding {
-    fn user(user: &User, credential: Option<Credential>) -> Self {
-        let principal = PrincipalFacts::User {
-            id: user.id,
-            active: user.active,
-            approved: user.approved,
-            second_step: user.second_step,
-            staff: user.staff_role,
-        };
-        Self { label: format!("user:{}", user.username), principal, credential }
-    }
-
-    fn token(token: Credential) -> Option<Self> {
-        let Holder::Resource(bound_to, _) = token.holder else { return None };
-        let principal = PrincipalFacts::AccessToken { id: token.id, bound_to };
-        Some(Self {
-            label: format!("access-token:{}", token.id.braced()),
-            principal,
-            credential: Some(token),
-        })
-    }
-
-    fn means(&self) -> Option<String> {
-        self.credential.as_ref().map(crate::access::credential_label)
-    }
-}
-
-type Key = (String, Option<String>, Option<String>);
-
-/// Who would be refused, as it is gathered.
-#[derive(Default)]
-struct Gathered(BTreeMap<Key, (i64, BTreeSet<String>)>);
-
-impl Gathered {
-    fn add(&mut self, holding: &Holding, address: Option<String>, uses: i64, by: Vec<String>) {
-        if by.is_empty() {
-            return;
-        }
-        let entry = self.0.entry((holding.label.clone(), holding.means(), address)).or_default();
-        entry.0 = entry.0.saturating_add(uses);
-        entry.1.extend(by);
-    }
-}
-
-/// The two states that are held against each other.
-struct Change<'a> {
-    service: &'a Service,
-    before: &'a Guard,
-    after: &'a Guard,
-}
-
-impl Change<'_> {
-    /// What would refuse this and does not.
-    fn anew(
-        &self,
-        action: Action,
-        holding: &Holding,
-        on: (&ResourceFacts, &[GrantFact]),
-        address: Option<std::net::IpAddr>,
-    ) -> Vec<String> {
-        let kind = holding.credential.as_ref().map(|credential| credential.kind);
-        let refused_by = |guard: &Guard, at_least| {
-            let facts = guard.facts_about(holding.credential.as_ref(), at_least);
-            // From where somebody will come is not known; from where they came is.
-            let address_allowed = address.and_then(|address| guard.allows(Some(address), at_least));
-            let question = Question {
-                action,
-                principal: &holding.principal,
-                resource: on.0,
-                grants: on.1,
-                held: ScopeSet::everything(),
-                required: usual_scopes(action).for_kind(kind),
-                credential: kind,
-                guardrails: policy::Guardrails { address_allowed, address, ..facts },
-            };
-            let policies = self.service.model.work_out(&question).policies();
-            policies.into_iter().filter(|policy| is_guardrail(policy)).collect::<Vec<_>>()
-        };
-        match refused_by(self.before, GuardrailMode::On).is_empty() {
-            true => refused_by(self.after, GuardrailMode::Report),
-            false => Vec::new(),
-        }
-    }
-
-    /// Everybody who may come by now, wherever they come from.
-    fn by_now(
-        &self,
-        reader: &mut Reader<'_>,
-        workspace: WorkspaceId,
-        gathered: &mut Gathered,
-    ) -> Result<bool> {
-        let users = store::guardrail::granted_to(reader, workspace, MOST_HOLDERS)?;
-        let now = reader.now();
-        let credentials = store::credential::reaching(reader, workspace, &users, now, MOST_HOLDERS)?;
-        let full = |length: usize| i64::try_from(length).unwrap_or(i64::MAX) >= MOST_HOLDERS;
-        let incomplete = full(users.len()) || full(credentials.len());
-        let mut holdings = Vec::new();
-        for id in users {
-            let Some(user) = store::user::find(reader, id)? else { continue };
-            holdings.push(Holding::user(&user, None));
-            let own = credentials.iter().filter(|one| one.holder == Holder::User(id));
-            holdings.extend(own.map(|one| Holding::user(&user, Some(one.clone()))));
-        }
-        let tokens = credentials.into_iter().filter(|one| matches!(one.holder, Holder::Resource(..)));
-        holdings.extend(tokens.filter_map(Holding::token));
-        let somewhere = ResourceFacts::Repository {
-            id: RepositoryId::from_uuid(uuid::Uuid::nil()),
-            project: ProjectId::from_uuid(uuid::Uuid::nil()),
-            workspace,
-            private: true,
-        };
-        let owner = GrantFact {
-            on: workspace.into(),
-            permission: Permission::Workspace(WorkspacePermission::Owner),
-            via: None,
-        };
-        for holding in holdings {
-            let by = self.anew(Action::RepositoryRead, &holding, (&somewhere, &[owner]), None);
-            gathered.add(&holding, None, 0, by);
-        }
-        Ok(incomplete)
-    }
-
-    /// Whoever came in the last days, as they came.
-    fn by_use(
-        &self,
-        reader: &mut Reader<'_>,
-        workspace: WorkspaceId,
-        gathered: &mut Gathered,
-    ) -> Result<bool> {
-        let day = reader.now().day() - DAYS;
-        let used = store::count::in_workspace(reader, workspace, day, MOST_USES)?;
-        let mut incomplete = i64::try_from(used.len()).unwrap_or(i64::MAX) >= MOST_USES;
-        for used in used.iter().filter(|used| used.outcome != "refused") {
-            let Ok(action) = used.action.parse::<Action>() else { continue };
-            let Some(holding) = holding(reader, used)? else { continue };
-            let Some((facts, grants)) = place(reader, workspace, &used.resource_id, &holding)? else {
-                incomplete = true;
-                continue;
-            };
-            let address = used.address.parse().ok();
-            let by = self.anew(action, &holding, (&facts, &grants), address);
-            gathered.add(&holding, address.map(|address| address.to_string()), used.count, by);
-        }
-        Ok(incomplete)
-    }
-}
-
-/// Who it was, as far as they are still there.
-fn holding(reader: &mut Reader<'_>, used: &DailyCount) -> Result<Option<Holding>> {
-    let credential = match used.credential.split_once(':').map(|(_, id)| id.parse::<CredentialId>()) {
-        Some(Ok(id)) => store::credential::find(reader, id)?,
-        _ => None,
-    };
-    match used.actor.split_once(':') {
-        Some(("user", name)) => {
-            let Ok(name) = name.parse::<Username>() else { return Ok(None) };
-            let user = store::user::find_by_username(reader, &name)?.filter(|user| user.active);
-            Ok(user.map(|user| Holding::user(&user, credential)))
-        }
-        Some(("access-token", _)) => Ok(credential.and_then(Holding::token)),
-        _ => Ok(None),
-    }
-}
-
-/// What it was, as far as it is still there, with what the one who came is granted on it.
-fn place(
-    reader: &mut Reader<'_>,
-    workspace: WorkspaceId,
-    resource: &str,
-    holding: &Holding,
-) -> Result<Option<(ResourceFacts, Vec<GrantFact>)>> {
-    let Some((kind, id)) = resource.split_once(':') else { return Ok(None) };
-    let id = id.trim_matches(['{', '}']).parse::<uuid::Uuid>().ok();
-    let Some(resource) = ResourceKind::parse(kind).zip(id).map(|(kind, id)| Resource::from_parts(kind, id))
-    else {
-        return Ok(None);
-    };
-    let facts = match resource {
-        Resource::Workspace(id) if id == workspace => ResourceFacts::Workspace { id },
-        Resource::Project(id) => {
-            match store::project::find(reader, id)?.filter(|one| one.workspace == workspace) {
-                Some(project) => ResourceFacts::Project { id, workspace, private: project.private },
-                None => return Ok(None),
-            }
-        }
-        Resource::Repository(id) => {
-            let found = store::repository::find(reader, id)?;
-            match found.filter(|one| one.workspace == workspace && one.deleted_on.is_none()) {
-                Some(found) => ResourceFacts::Repository {
-                    id,
-                    project: found.project,
-                    workspace,
-                    private: found.private,
-                },
-                None => return Ok(None),
-            }
-        }
-        _ => return Ok(None),
-    };
-    let grants = match holding.principal {
-        PrincipalFacts::User { id, .. } => {
-            let chain = [
-                Some(workspace.uuid()),
-                facts.project().map(ProjectId::uuid),
-                facts.repository().map(RepositoryId::uuid),
-            ];
-            store::grant::held_by(reader, id, &chain.into_iter().flatten().collect::<Vec<_>>())?
-        }
-        _ => Vec::new(),
-    };
-    Ok(Some((facts, grants)))
-}
-
 impl Service {
-    /// What these guardrails would do to a workspace.
+    /// What these guardrails would do to a workspace, or, without one, to all as what the instance asks of them.
     pub async fn guardrail_effect(
         &self,
         caller: &Caller,
-        workspace: &str,
+        workspace: Option<&str>,
         mut new: NewGuardrails,
     ) -> Result<GuardrailEffect> {
-        let ground = self.guardrail_ground(caller, Some(workspace)).await?;
+        let ground = self.guardrail_ground(caller, workspace).await?;
         self.check(caller, act::GuardrailRead, &ground)?;
-        let seen = self.guardrails(caller, Some(workspace)).await?;
+        let seen = self.guardrails(caller, workspace).await?;
         // Nothing is saved: there is nothing to confirm.
         new.confirm_wide_ranges = true;
-        let after = self.candidate(&new, ground.subject, &seen).await?;
-        let locks_out =
-            self.keeps_in(caller, &ground, self.candidate(&new, ground.subject, &seen).await?).is_err();
-        let (service, before, id) = (self.clone(), ground.guard.clone(), ground.subject);
-        let (gathered, incomplete) = self
-            .store
-            .read(move |reader| {
-                let change = Change { service: &service, before: &before, after: &after };
-                let mut gathered = Gathered::default();
-                let mut incomplete = false;
-                if let Some(id) = id {
-                    incomplete = change.by_now(reader, id, &mut gathered)?;
-                    incomplete |= change.by_use(reader, id, &mut gathered)?;
-                }
-                Ok((gathered, incomplete))
-            })
-            .await?;
+        let candidate = self.candidate(&new, ground.subject, &seen).await?;
+        let locks_out = self.keeps_in(caller, &ground, candidate).is_err();
+        let (service, scope, guardrails) = (self.clone(), ground.subject, new.guardrails.clone());
+        let (gathered, looked_at) =
+            self.store.read(move |reader| service.gathered(reader, scope, &guardrails)).await?;
         let rules = self.examined(&new, &seen).await;
-        Ok(summed(gathered, incomplete, locks_out, rules))
+        Ok(GuardrailEffect { locks_out, looked_at, rules, ..summed(gathered) })
+    }
+
+    /// Who would be refused in the workspace, or in any, and in how many it was looked.
+    fn gathered(
+        &self,
+        reader: &mut Reader<'_>,
+        scope: Option<WorkspaceId>,
+        new: &Guardrails,
+    ) -> Result<(Gathered, usize)> {
+        let mut gathered = Gathered::default();
+        let (workspaces, mut budget) = match scope {
+            Some(id) => (store::workspace::find(reader, id)?.into_iter().collect(), IN_WORKSPACE),
+            None => {
+                let limit = i64::try_from(MOST_WORKSPACES).unwrap_or(i64::MAX);
+                let all = store::workspace::all(reader, limit)?;
+                gathered.incomplete = all.len() >= MOST_WORKSPACES;
+                (all, IN_INSTANCE)
+            }
+        };
+        for (before, workspace) in workspaces.iter().enumerate() {
+            if budget.is_spent() {
+                return Ok((gathered, before));
+            }
+            let before = self.guard(reader, workspace.id)?;
+            let (floor, own) = match scope {
+                Some(_) => (before.floor.clone(), new.clone()),
+                None => (new.clone(), before.own.clone()),
+            };
+            let after = Guard::new(&self.model, Some(workspace.id), floor, own)?;
+            let change = Change { service: self, workspace, before: &before, after: &after };
+            change.gather(reader, &mut budget, &mut gathered)?;
+        }
+        Ok((gathered, workspaces.len()))
     }
 
     /// The rules that are new or changed, as the solver sees them, where there is one.
@@ -360,24 +176,66 @@ impl Service {
     }
 }
 
-fn summed(gathered: Gathered, incomplete: bool, locks_out: bool, rules: Vec<RuleFinding>) -> GuardrailEffect {
-    let entries = gathered.0.into_iter().map(|((principal, credential, address), (uses, by))| Refused {
-        principal,
-        credential,
-        address,
+/// People and credentials that are told apart.
+#[derive(Default)]
+struct Distinct<'a> {
+    people: BTreeSet<&'a str>,
+    credentials: BTreeSet<&'a str>,
+    uses: i64,
+}
+
+impl<'a> Distinct<'a> {
+    fn add(&mut self, one: &'a Refused) {
+        if one.principal.starts_with("user:") {
+            self.people.insert(&one.principal);
+        }
+        self.credentials.extend(one.credential.as_deref());
+        self.uses = self.uses.saturating_add(one.uses);
+    }
+}
+
+/// What was gathered, without what only its caller knows.
+fn summed(gathered: Gathered) -> GuardrailEffect {
+    let entries = gathered.refused.into_iter().map(|(key, (uses, by))| Refused {
+        workspace: key.workspace,
+        principal: key.principal,
+        credential: key.credential,
+        address: key.address,
         uses,
         refused_by: by.into_iter().collect(),
     });
     let mut refused: Vec<Refused> = entries.collect();
-    let people: BTreeSet<&str> = refused
-        .iter()
-        .map(|one| one.principal.as_str())
-        .filter(|principal| principal.starts_with("user:"))
+    let (mut whole, mut apart) = (Distinct::default(), BTreeMap::<&str, Distinct<'_>>::new());
+    for one in &refused {
+        whole.add(one);
+        apart.entry(&one.workspace).or_default().add(one);
+    }
+    let (people, credentials, uses) = (whole.people.len(), whole.credentials.len(), whole.uses);
+    let mut workspaces: Vec<RefusedIn> = apart
+        .into_iter()
+        .map(|(workspace, here)| RefusedIn {
+            workspace: workspace.to_owned(),
+            people: here.people.len(),
+            credentials: here.credentials.len(),
+            uses: here.uses,
+        })
         .collect();
-    let credentials: BTreeSet<&str> = refused.iter().filter_map(|one| one.credential.as_deref()).collect();
-    let (people, credentials, total) = (people.len(), credentials.len(), refused.len());
-    let uses = refused.iter().fold(0_i64, |sum, one| sum.saturating_add(one.uses));
+    let (total, workspaces_total) = (refused.len(), workspaces.len());
+    workspaces.sort_by_key(|one| std::cmp::Reverse((one.uses, one.people)));
+    workspaces.truncate(MOST_TOLD);
     refused.sort_by(|one, two| two.uses.cmp(&one.uses).then_with(|| one.principal.cmp(&two.principal)));
     refused.truncate(MOST_TOLD);
-    GuardrailEffect { refused, total, people, credentials, uses, incomplete, locks_out, rules }
+    GuardrailEffect {
+        refused,
+        total,
+        people,
+        credentials,
+        uses,
+        workspaces,
+        workspaces_total,
+        looked_at: 0,
+        incomplete: gathered.incomplete,
+        locks_out: false,
+        rules: Vec::new(),
+    }
 }

@@ -60,6 +60,13 @@ pub fn resolve(reader: &mut Reader<'_>, name: &WorkspaceName) -> Result<Option<W
     }
 }
 
+/// All workspaces by slug, at most so many.
+pub fn all(reader: &mut Reader<'_>, limit: i64) -> Result<Vec<Workspace>> {
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" FROM workspace w WHERE w.deleted_on IS NULL ORDER BY w.slug LIMIT ").bind(limit);
+    reader.query(&query)?.iter().map(from_row).collect()
+}
+
 /// The workspaces a user belongs to, with the effective permission there, by slug.
 pub fn of_user(
     reader: &mut Reader<'_>,

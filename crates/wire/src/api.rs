@@ -21,7 +21,7 @@ pub use audit_event::AuditEvent;
 pub use audit_refusal::{Refusal, Refusals};
 pub use audit_sink::{AuditSink, AuditSinkCreate, AuditSinkCreated, AuditSinks};
 pub use credential::{Credential, CredentialCreate, CredentialCreated};
-pub use guardrail::{Effect, EffectEntry, Guardrails, GuardrailsUpdate, RuleFinding};
+pub use guardrail::{Effect, EffectEntry, EffectWorkspace, Guardrails, GuardrailsUpdate, RuleFinding};
 pub use identity_provider::{GroupMapping, IdentityProvider, IdentityProviderSet, WorkspaceIdentityProvider};
 pub use member::{Member, MemberSet};
 pub use member_group::MemberGroup;

@@ -3,7 +3,7 @@
 //! Would catch: a page that saves without showing the effect, loses what was typed, locks somebody out unasked, lets a
 //! stranger see or set guardrails, or runs what a name or a description holds.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::world::PASSWORD;
 use testkit::{Browser, World, form};
 
@@ -144,4 +144,56 @@ async fn nobody_else_sees_or_sets_them_and_the_instances_are_for_administrators(
     let owner = Browser::signed_in(&world.server, "owner", PASSWORD).await;
     let forged = owner.form(PAGE, PAGE).await.with("form_token", "0").with("do", "save");
     assert_eq!(owner.submit(forged).await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn what_the_instance_asks_of_all_is_shown_workspace_by_workspace_before_it_is_saved() {
+    let world = World::new().await;
+    let staff = json!({ "staff_role": "administrator" });
+    let _ = world.server.administer("PUT", "/api/users/outsider", &staff).await;
+    let administrator = Browser::signed_in(&world.server, "outsider", PASSWORD).await;
+    let page = "/-/guardrails";
+    let empty = administrator.form(page, page).await.with("do", "effect");
+    let nothing = administrator.submit(empty.clone()).await;
+    assert!(nothing.text.contains("Nobody: going by"), "{}", nothing.text);
+    let effect = administrator.submit(empty.clone().with("second_step", "on")).await;
+    assert_eq!(effect.status.as_u16(), 200, "{}", effect.text);
+    let row = |workspace: &str| format!("<code class=\"strong\">{workspace}</code>");
+    assert!(effect.text.contains("would be refused in 2 workspaces"), "{}", effect.text);
+    assert!(effect.text.contains(&row("acme")) && effect.text.contains(&row("other")), "{}", effect.text);
+    assert!(effect.text.contains("<span class=\"strong\">reader</span>"), "{}", effect.text);
+    // What the interface says is the same.
+    let asked = json!({ "second_step": { "mode": "on" } });
+    let found = world.server.administer("POST", "/api/guardrails/effect", &asked).await;
+    let here = |found: &Value, workspace: &str| {
+        let all = found["workspaces"].as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|one| one["workspace"] == workspace).unwrap_or_default()
+    };
+    // Everybody but the outsider is granted something in the one, its owner and the server's first administrator alone
+    // in the other.
+    assert!(here(&found, "acme")["people"].as_i64() >= Some(7), "{found}");
+    assert!(here(&found, "other")["people"].as_i64() <= Some(2), "{found}");
+    assert_eq!(found["workspaces_total"], 2, "{found}");
+    let people =
+        format!("<td data-label=\"People\" class=\"number\">{}</td>", here(&found, "acme")["people"]);
+    assert!(effect.text.contains(&people), "{people}: {}", effect.text);
+    let seen = world.server.administer("GET", "/api/guardrails", &Value::Null).await;
+    assert_eq!(seen["second_step"]["mode"], "off", "looking saves nothing");
+    // Who is refused by a workspace's own guardrails already is refused nothing more.
+    let owner = Browser::signed_in(&world.server, "owner", PASSWORD).await;
+    let own = owner.form(PAGE, PAGE).await.with("second_step", "on").with("confirm_lockout", "yes");
+    assert_eq!(owner.submit(own.with("do", "save")).await.status.as_u16(), 303);
+    let found = world.server.administer("POST", "/api/guardrails/effect", &asked).await;
+    assert_eq!(here(&found, "acme"), Value::Null, "{found}");
+    assert_eq!(found["workspaces_total"], 1, "{found}");
+    // It is the administrators' alone.
+    for person in ["owner", "member"] {
+        let refused =
+            world.server.send("POST", "/api/guardrails/effect", &world.password(person), &asked).await;
+        assert!(matches!(refused.status.as_u16(), 401 | 403 | 404), "{person}: {}", refused.text);
+    }
+    // Saved after its effect was seen.
+    let again = administrator.submit(empty.with("second_step", "report")).await;
+    let saved = administrator.submit(form(&again.text, page).with("do", "save")).await;
+    assert_eq!((saved.status.as_u16(), saved.header("location")), (303, page), "{}", saved.text);
 }

@@ -10,6 +10,7 @@
 
 mod audit;
 mod guardrail;
+mod hostile;
 mod member;
 mod resource;
 mod workspace_token;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use model::Result;
 use service::{GuardrailView, NewGuardrails};
-use wire::api::{Effect, EffectEntry, Guardrails, GuardrailsUpdate, RuleFinding};
+use wire::api::{Effect, EffectEntry, EffectWorkspace, Guardrails, GuardrailsUpdate, RuleFinding};
 
 use super::{admitted, document, must_be_bound_to};
 use crate::http::{Cx, Response, answer};
@@ -63,21 +63,28 @@ pub async fn reset(cx: Cx) -> Result<Response> {
     document(StatusCode::OK, &shape(&view))
 }
 
-/// `POST /api/workspaces/{workspace}/guardrails/effect`: what the body would do.
+/// `POST /api/workspaces/{workspace}/guardrails/effect` and `POST /api/guardrails/effect`: what the body would do.
 ///
 /// # Errors
 /// When the caller may not see guardrails, or the body is not what it must be.
 pub async fn effect(mut cx: Cx) -> Result<Response> {
     admitted(&cx)?;
     let body: GuardrailsUpdate = cx.json().await?;
-    let found = cx.service()?.guardrail_effect(&cx.caller, cx.param("workspace"), new(&body)?).await?;
+    let found = cx.service()?.guardrail_effect(&cx.caller, workspace(&cx), new(&body)?).await?;
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let refused = found.refused.into_iter().map(|one| EffectEntry {
+        workspace: one.workspace,
         principal: one.principal,
         credential: one.credential,
         address: one.address,
         uses: one.uses,
         refused_by: one.refused_by,
+    });
+    let workspaces = found.workspaces.into_iter().map(|one| EffectWorkspace {
+        workspace: one.workspace,
+        people: count(one.people),
+        credentials: count(one.credentials),
+        uses: one.uses,
     });
     let rules = found.rules.into_iter().map(|rule| RuleFinding {
         name: rule.name,
@@ -91,6 +98,9 @@ pub async fn effect(mut cx: Cx) -> Result<Response> {
         people: count(found.people),
         credentials: count(found.credentials),
         uses: found.uses,
+        workspaces: workspaces.collect(),
+        workspaces_total: count(found.workspaces_total),
+        looked_at: count(found.looked_at),
         incomplete: found.incomplete,
         locks_you_out: found.locks_out,
         rules: rules.collect(),

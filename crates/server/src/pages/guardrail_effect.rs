@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use model::{AllowedRange, EntryKind, Error, GuardrailKind, GuardrailMode, Guardrails, OwnRule, Result};
 use pages::guardrail::mode_words;
-use pages::guardrail_effect::{ChangeRow, Effect, EffectPage, Finding, RefusedRow};
+use pages::guardrail_effect::{ChangeRow, Effect, EffectPage, Finding, RefusedRow, WorkspaceRow};
 use pages::measure::count;
 use pages::principal::Known;
 use service::{GuardrailEffect, GuardrailView, NewGuardrails, RuleFinding};
@@ -15,6 +15,9 @@ use crate::http::{Cx, Response};
 
 /// Fields that are not a part of what was typed.
 const OWN_FIELDS: [&str; 5] = ["form_token", "do", "state", "confirm_lockout", "confirm_wide_ranges"];
+
+/// So many workspaces, and so many of those who would be refused, are listed of the whole instance.
+const MOST_LISTED: usize = 50;
 
 /// What was changed meanwhile is not overwritten unseen.
 pub(super) const CHANGED: &str = "Somebody changed these guardrails after you opened the page. What you typed is kept: \
@@ -98,10 +101,7 @@ async fn effect_page(
     sent: &Parameters,
     error: String,
 ) -> Result<Response> {
-    let found = match &place.workspace {
-        Some(slug) => Some(cx.service()?.guardrail_effect(&cx.caller, slug, new.clone()).await?),
-        None => None,
-    };
+    let found = cx.service()?.guardrail_effect(&cx.caller, place.workspace.as_deref(), new.clone()).await?;
     let action = cx.here.split('?').next().unwrap_or_default().to_owned();
     let typed = sent.iter().filter(|(name, _)| !OWN_FIELDS.contains(name));
     let mut typed: Vec<_> = typed.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -112,8 +112,8 @@ async fn effect_page(
         of: place.of.clone(),
         error,
         changes: changes(&view.guardrails, &new.guardrails),
-        locks_out: found.as_ref().is_some_and(|effect| effect.locks_out),
-        effect: found.map(|effect| told(effect, &view.guardrails, &new.guardrails)),
+        locks_out: found.locks_out,
+        effect: told(found, place, (&view.guardrails, &new.guardrails)),
         wide: wide(&new.guardrails),
         typed,
         form_token: form::token(cx, &action),
@@ -193,29 +193,64 @@ fn rule_words(id: &str) -> String {
     own.or(kind).or(sessions).unwrap_or_else(|| id.to_owned())
 }
 
-fn told(found: GuardrailEffect, before: &Guardrails, after: &Guardrails) -> Effect {
-    let number = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let uses = u64::try_from(found.uses).unwrap_or(0);
-    let summary = match found.total {
-        0 => "Nobody: going by the last 30 days and by who may come in now, nobody is refused who is not already."
-            .to_owned(),
-        _ => format!(
-            "{} and {} would be refused, which came {} in the last 30 days. What only reports is counted as if it refused.",
-            count(number(found.people), "person", "people"),
-            count(number(found.credentials), "credential", "credentials"),
-            count(uses, "time", "times"),
-        ),
+fn number(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// How many would be refused, in a sentence or two.
+fn summary(found: &GuardrailEffect, place: &Place) -> String {
+    if found.total == 0 {
+        return "Nobody: going by the last 30 days and by who may come in now, nobody is refused who is not already."
+            .to_owned();
+    }
+    let within = match place.workspace {
+        Some(_) => String::new(),
+        None => format!(" in {}", count(number(found.workspaces_total), "workspace", "workspaces")),
     };
-    let listed = found.refused.len();
-    let mut left_out = String::new();
-    if found.total > listed {
-        left_out =
-            format!("{} more are not listed. ", count(number(found.total - listed), "entry", "entries"));
+    format!(
+        "{} and {} would be refused{within}, which came {} in the last 30 days. What only reports is counted as if it refused.",
+        count(number(found.people), "person", "people"),
+        count(number(found.credentials), "credential", "credentials"),
+        count(u64::try_from(found.uses).unwrap_or(0), "time", "times"),
+    )
+}
+
+/// What is not in the lists, in a sentence or two; empty where nothing.
+fn left_out(found: &GuardrailEffect, place: &Place, workspaces: usize, listed: usize) -> String {
+    let mut text = String::new();
+    let mut more = |total: usize, shown: usize, one: &str, many: &str| {
+        if total > shown {
+            text.push_str(&format!("{} more are not listed. ", count(number(total - shown), one, many)));
+        }
+    };
+    if place.workspace.is_none() {
+        more(found.workspaces_total, workspaces, "workspace", "workspaces");
     }
+    more(found.total, listed, "entry", "entries");
     if found.incomplete {
-        left_out.push_str("There was more use than is looked at here: the counts are too low.");
+        text.push_str("There was more than is looked at here: the counts are too low.");
+        if place.workspace.is_none() {
+            let looked_at = count(number(found.looked_at), "workspace", "workspaces");
+            text.push_str(&format!(" {looked_at} were looked at, in the order of their names."));
+        }
     }
-    let refused = found.refused.into_iter().map(|one| RefusedRow {
+    text
+}
+
+fn told(found: GuardrailEffect, place: &Place, (before, after): (&Guardrails, &Guardrails)) -> Effect {
+    let of_instance = place.workspace.is_none();
+    let most = if of_instance { MOST_LISTED } else { usize::MAX };
+    let (listed, workspaces) = (found.refused.len().min(most), found.workspaces.len().min(most));
+    let (summary, left_out) = (summary(&found, place), left_out(&found, place, workspaces, listed));
+    let workspaces = found.workspaces.into_iter().take(workspaces).filter(|_| of_instance);
+    let workspaces = workspaces.map(|one| WorkspaceRow {
+        workspace: one.workspace,
+        people: number(one.people),
+        credentials: number(one.credentials),
+        uses: one.uses,
+    });
+    let refused = found.refused.into_iter().take(listed).map(|one| RefusedRow {
+        workspace: one.workspace,
         who: Known::principal(&one.principal),
         credential: Known::credential(one.credential.as_deref()),
         address: one.address.unwrap_or_default(),
@@ -223,7 +258,7 @@ fn told(found: GuardrailEffect, before: &Guardrails, after: &Guardrails) -> Effe
         by: one.refused_by.iter().map(|id| rule_words(id)).collect(),
     });
     let findings = findings(&found.rules, before, after);
-    Effect { summary, refused: refused.collect(), left_out, findings }
+    Effect { summary, workspaces: workspaces.collect(), refused: refused.collect(), left_out, findings }
 }
 
 /// What was found about each rule that is new or changed.

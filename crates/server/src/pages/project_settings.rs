@@ -16,7 +16,7 @@ fn fields(typed: &Typed, there: bool) -> Vec<pages::form::Field> {
     vec![
         typed.line("name", "Name"),
         typed.line("key", "Key").hint(if there { format!("{key} {former}") } else { key.to_owned() }),
-        typed.line("description", "What it is for").kind(Kind::Text).optional(),
+        typed.line("description", "What it is for").kind(Kind::Prose).optional(),
         typed.privacy("project").hint("In a private project every repository is private."),
     ]
 }

@@ -50,7 +50,7 @@ async fn new_page(cx: &Cx, typed: Typed) -> Result<Response> {
     let fields = vec![
         typed.choice("project", "Project", choices(&projects)),
         typed.line("slug", "Name").hint(hint),
-        typed.line("description", "What it is for").kind(Kind::Text).optional(),
+        typed.line("description", "What it is for").kind(Kind::Prose).optional(),
         typed.privacy("repository"),
         typed.line("default_branch", "Main branch"),
     ];
@@ -133,7 +133,7 @@ fn fields(typed: &Typed, projects: Vec<(String, String)>) -> Vec<Field> {
             .line("slug", "Short name")
             .hint("It stands in addresses. The former one leads on to the new one."),
         typed.choice("project", "Project", projects),
-        typed.line("description", "What it is for").kind(Kind::Text).optional(),
+        typed.line("description", "What it is for").kind(Kind::Prose).optional(),
         typed.privacy("repository"),
         typed.line("default_branch", "Main branch").hint("The branch that a clone checks out."),
         typed.choice("fork_policy", "Who may fork it", forks),

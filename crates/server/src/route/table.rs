@@ -437,6 +437,7 @@ pub static ROUTES: &[Route] = &[
     put("/api/workspaces/{workspace}/guardrails", "api_set_workspace_guardrails", "guardrails").asks(GuardrailUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
     post("/api/workspaces/{workspace}/guardrails/effect", "api_get_workspace_guardrails_effect", "guardrails").asks(GuardrailRead, Workspace).api("workspace:admin").reads().built(|cx| Box::pin(api::guardrail::effect(cx))),
     get("/api/guardrails", "api_get_guardrails", "guardrails").asks(GuardrailRead, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::get(cx))),
+    post("/api/guardrails/effect", "api_get_guardrails_effect", "guardrails").asks(GuardrailRead, Instance).api("instance:admin").reads().built(|cx| Box::pin(api::guardrail::effect(cx))),
     put("/api/guardrails", "api_set_guardrails", "guardrails").asks(GuardrailUpdate, Instance).api("instance:admin").built(|cx| Box::pin(api::guardrail::set(cx))),
     get("/api/workspaces/{workspace}/identity-provider", "api_get_identity_provider", "identity-provider").asks(IdentityProviderRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::identity_provider::get(cx))),
     put("/api/workspaces/{workspace}/identity-provider", "api_set_identity_provider", "identity-provider").asks(IdentityProviderUpdate, Workspace).api("workspace:admin").sample(Sample::json(r#"{"issuer":"https://id.example.com","client_id":"bastide"}"#)).built(|cx| Box::pin(api::identity_provider::set(cx))),

@@ -104,6 +104,7 @@ fn what_changes_something_leaves_an_event() {
         .collect();
     let known = [
         "api_get_workspace_guardrails_effect",
+        "api_get_guardrails_effect",
         "git_upload_pack",
         "list_commits_by_form",
         "list_commits_of_revision_by_form",

@@ -176,6 +176,8 @@ pub struct GuardrailsUpdate {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "guardrail_effect_entry")]
 pub struct EffectEntry {
+    /// The slug of the workspace where.
+    pub workspace: String,
     /// Who, as the audit trail names them: `user:ann`, `access-token:{uuid}`.
     pub principal: String,
     /// With which credential, by kind and id; absent for a session.
@@ -188,6 +190,20 @@ pub struct EffectEntry {
     pub uses: i64,
     /// Why: names of guardrails and of own rules.
     pub refused_by: Vec<String>,
+}
+
+/// How many would be refused in one workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "guardrail_effect_workspace")]
+pub struct EffectWorkspace {
+    /// Its slug.
+    pub workspace: String,
+    /// How many people.
+    pub people: i64,
+    /// How many credentials.
+    pub credentials: i64,
+    /// How many uses of the last 30 days.
+    pub uses: i64,
 }
 
 /// What the solver says of one of the workspace's own rules.
@@ -221,7 +237,13 @@ pub struct Effect {
     pub credentials: i64,
     /// How many uses of the last 30 days.
     pub uses: i64,
-    /// Whether there were more kinds of use than were looked at.
+    /// The workspaces where somebody would be refused; the most frequent first, at most 200.
+    pub workspaces: Vec<EffectWorkspace>,
+    /// How many there are, listed or not.
+    pub workspaces_total: i64,
+    /// How many workspaces were looked at.
+    pub looked_at: i64,
+    /// Whether there was more than was looked at: the counts are too low.
     pub incomplete: bool,
     /// Whether whoever asks would be locked out.
     pub locks_you_out: bool,
