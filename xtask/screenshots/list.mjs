@@ -215,6 +215,14 @@ export const pages = {
       await Promise.all([tab.waitForNavigation(), tab.click("button.primary[value=effect]")]);
     },
   },
+  "guardrail-effect-instance": {
+    path: "/-/guardrails",
+    who: "eve",
+    act: async (tab) => {
+      await tab.click("#second_step input[value=on]");
+      await Promise.all([tab.waitForNavigation(), tab.click("button.primary[value=effect]")]);
+    },
+  },
   "guardrails-wrong": {
     path: "/acme/workspace/settings/guardrails",
     who: "bea",

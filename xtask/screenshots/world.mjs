@@ -82,6 +82,9 @@ export async function build(site, administrator) {
   for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"], ["dee", "Dee Abara"]]) {
     await as("POST", "/api/users", { username, email: `${username}@example.com`, display_name: name, password: PASSWORD });
   }
+  const staff = { username: "eve", email: "eve@example.com", display_name: "Eve Moreau", password: PASSWORD };
+  await as("POST", "/api/users", staff);
+  await as("PUT", "/api/users/eve", { staff_role: "administrator" });
   await as("POST", "/api/workspaces", { slug: "acme", name: "Acme" });
   const owner = basic("bea", PASSWORD);
   await as("PUT", "/api/workspaces/acme/members/bea", { permission: "owner" });

@@ -21,6 +21,14 @@ pub enum Kind {
     Choice(Vec<(String, String)>),
 }
 
+impl Kind {
+    /// A choice between these values, each with its label.
+    #[must_use]
+    pub fn choice(pairs: &[(&str, &str)]) -> Self {
+        Self::Choice(pairs.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect())
+    }
+}
+
 /// One field.
 #[derive(Clone, Debug, Template)]
 #[template(path = "part/field.html")]

@@ -27,8 +27,6 @@ pub struct MemberRow {
     pub second_step: Option<bool>,
     /// The day on which they last did something here; none where they never did.
     pub last_active: Option<Moment>,
-    /// Since when.
-    pub since: Moment,
     /// Where they are removed.
     pub remove: String,
     /// Whether it is the viewer.

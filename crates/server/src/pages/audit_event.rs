@@ -86,8 +86,7 @@ fn fields(typed: &Parameters, wrong: &FieldErrors) -> Result<Vec<Field>> {
         let value = typed.get(name)?.unwrap_or_default();
         let field = Field::line(name, label).value(value).error(error);
         let mut field = match name {
-            "outcome" => field
-                .kind(Kind::Choice(outcomes.map(|(word, text)| (word.to_owned(), text.to_owned())).to_vec())),
+            "outcome" => field.kind(Kind::choice(&outcomes)),
             "from" | "until" => field.kind(Kind::Line("datetime-local")),
             "action" => field.suggestions("actions"),
             _ => field,

@@ -1,14 +1,15 @@
 //! The groups of a workspace: listed, made, changed, deleted.
 
 use axum::http::StatusCode;
-use model::{Action, DisplayName, Error, FieldErrors, RepositoryPermission, Result, WorkspacePermission};
+use model::{Action, DisplayName, Error, RepositoryPermission, Result, WorkspacePermission};
 use pages::form::{Field, Kind};
 use pages::group::{GroupMember, GroupPage, GroupRow, GroupsPage};
+use pages::member::LEVELS;
 use service::{GroupChange, GroupWithMembers, Named, Window};
 use wire::Parameters;
 
-use super::error::sentence;
 use super::home::role;
+use super::resource_form::Typed;
 use super::settings::{self, Section};
 use super::{form, may, page, see_other};
 use crate::http::{Cx, Response};
@@ -81,89 +82,74 @@ pub async fn create(cx: Cx, form: Parameters) -> Result<Response> {
     }
 }
 
-/// What is wrong with one of the page's forms, and what was typed.
-#[derive(Default)]
-struct Wrong {
-    whole: String,
-    fields: FieldErrors,
-    typed: Parameters,
-}
-
-impl Wrong {
-    fn at(&self, name: &str) -> String {
-        self.fields.get(name).map(|texts| texts.join("; ")).unwrap_or_default()
-    }
-
-    fn typed(&self, name: &str) -> Option<String> {
-        self.typed.get(name).ok().flatten().map(str::to_owned)
-    }
-}
-
-fn settings_fields(one: &GroupWithMembers, level: Option<WorkspacePermission>, wrong: &Wrong) -> Vec<Field> {
-    let named = |pairs: &[(&str, &str)]| {
-        Kind::Choice(pairs.iter().map(|(word, text)| ((*word).to_owned(), (*text).to_owned())).collect())
-    };
-    let levels = [
-        ("", "None of its own"),
-        ("member", "Member"),
-        ("create-project", "Member who may create projects"),
-        ("owner", "Owner"),
-    ];
-    let defaults = [("", "Nothing by itself"), ("read", "Read"), ("write", "Write"), ("admin", "Admin")];
+/// What a group has set, by the fields of its form.
+fn there(one: &GroupWithMembers, level: Option<WorkspacePermission>) -> Vec<(&'static str, String)> {
     let group = &one.group;
-    let by_default =
-        group.default_permission.filter(|_| group.auto_add).map_or("", RepositoryPermission::as_str);
+    let by_default = group.default_permission.filter(|_| group.auto_add);
     vec![
-        Field::line("name", "Name")
-            .value(wrong.typed("name").unwrap_or_else(|| group.name.to_string()))
-            .error(wrong.at("name")),
-        Field::line("permission", "Level on the workspace")
+        ("name", group.name.to_string()),
+        ("permission", level.map_or("", WorkspacePermission::as_str).to_owned()),
+        ("default_permission", by_default.map_or("", RepositoryPermission::as_str).to_owned()),
+    ]
+}
+
+fn settings_fields(typed: &Typed) -> Vec<Field> {
+    let levels: Vec<_> = std::iter::once(("", "None of its own")).chain(LEVELS).collect();
+    let defaults = [("", "Nothing by itself"), ("read", "Read"), ("write", "Write"), ("admin", "Admin")];
+    vec![
+        typed.line("name", "Name"),
+        typed
+            .line("permission", "Level on the workspace")
             .hint("What everybody in it is in the whole workspace.")
-            .kind(named(&levels))
-            .value(level.map_or("", WorkspacePermission::as_str))
-            .error(wrong.at("permission"))
+            .kind(Kind::choice(&levels))
             .optional(),
-        Field::line("default_permission", "New repositories grant it")
+        typed
+            .line("default_permission", "New repositories grant it")
             .hint("From their making on; what is there already stays as it is.")
-            .kind(named(&defaults))
-            .value(by_default)
+            .kind(Kind::choice(&defaults))
             .optional(),
     ]
 }
 
-async fn shown(cx: &Cx, wrong: Wrong) -> Result<Response> {
+/// The page of a group; with what was sent to it and the error that it met, where there was one.
+async fn shown(cx: &Cx, refused: Option<(Parameters, Error)>) -> Result<Response> {
     let service = cx.service()?;
     let (workspace, one) = service.group(&cx.caller, cx.param("workspace"), cx.param("group_slug")).await?;
     let (slug, group) = (workspace.slug.as_str(), one.group.slug.as_str());
     let levels = service.member_groups(&cx.caller, slug, ALL).await?.values;
     let level = levels.iter().find(|level| level.group.id == one.group.id).map(|level| level.permission);
+    let status = if refused.is_none() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    let typed = Typed::there(there(&one, level));
+    let typed = match refused {
+        Some((sent, error)) => typed.refused(sent, error)?,
+        None => typed,
+    };
     let action = address(slug, group);
     let name = one.group.name.to_string();
     let members = one.members.iter().map(|user| GroupMember {
         username: user.username.to_string(),
         display_name: user.display_name.to_string(),
     });
-    let clean = wrong.whole.is_empty() && wrong.fields.is_empty();
+    let add = typed.line("username", "Username").hint("Of a member of the workspace.");
+    let settings = settings_fields(&typed);
+    let known: Vec<Field> = settings.iter().chain([&add]).cloned().collect();
     let page_shown = GroupPage {
         frame: settings::workspace(cx, slug, &name, Section::Groups).await,
         slug: group.to_owned(),
-        error: wrong.whole.clone(),
+        error: typed.elsewhere(&known, true),
         members: members.collect(),
         may_change: may(cx, Action::GroupUpdate, Named::Workspace(slug)).await,
-        add: Field::line("username", "Username")
-            .hint("Of a member of the workspace.")
-            .value(wrong.typed("username").unwrap_or_default())
-            .error(wrong.at("username")),
-        settings: settings_fields(&one, level, &wrong),
+        add,
+        settings,
         delete: Field::line("confirm", "Type the group's short name to delete it")
             .hint(group)
-            .error(wrong.at("confirm")),
+            .error(typed.error("confirm")),
         list: settings::address(slug, "groups"),
         form_token: form::token(cx, &action),
         action,
         name,
     };
-    page(if clean { StatusCode::OK } else { StatusCode::BAD_REQUEST }, &page_shown)
+    page(status, &page_shown)
 }
 
 /// `GET /{workspace}/workspace/settings/groups/{group_slug}`
@@ -171,7 +157,7 @@ async fn shown(cx: &Cx, wrong: Wrong) -> Result<Response> {
 /// # Errors
 /// When the caller may not see groups, or there is none of this name.
 pub async fn get(cx: Cx) -> Result<Response> {
-    shown(&cx, Wrong::default()).await
+    shown(&cx, None).await
 }
 
 async fn change(cx: &Cx, form: &Parameters) -> Result<()> {
@@ -235,12 +221,6 @@ pub async fn set(cx: Cx, form: Parameters) -> Result<Response> {
     };
     match done {
         Ok(()) => see_other(&address(&slug, &group)),
-        Err(Error::Invalid { fields, .. }) if !fields.is_empty() => {
-            shown(&cx, Wrong { fields, typed: form, whole: String::new() }).await
-        }
-        Err(error @ (Error::Invalid { .. } | Error::Conflict(_))) => {
-            shown(&cx, Wrong { whole: sentence(&error.to_string()), ..Wrong::default() }).await
-        }
-        Err(error) => Err(error),
+        Err(error) => shown(&cx, Some((form, error))).await,
     }
 }

@@ -44,7 +44,6 @@ fn row(cx: &Cx, slug: &str, member: &Member, told: Option<Option<i64>>, now: Tim
         inactive: !member.user.active,
         second_step: told.map(|_| member.user.second_step),
         last_active: day.map(|day| on_day(day, now)),
-        since: Moment::of(member.granted_on, now),
         this: cx.caller.as_user().is_some_and(|user| user.id == member.user.id),
         username,
     }
@@ -75,7 +74,6 @@ async fn shown(cx: &Cx, typed: Typed) -> Result<Response> {
         let label = format!("user:{}", member.user.username);
         row(cx, slug, member, active.as_ref().map(|days| days.get(&label).copied()), now)
     });
-    let levels = LEVELS.map(|(word, text)| (word.to_owned(), text.to_owned())).to_vec();
     let level = if typed.level.is_empty() { LEVELS[0].0.to_owned() } else { typed.level };
     let clean = typed.error.is_empty() && typed.wrong.is_empty();
     let page_shown = MembersPage {
@@ -87,7 +85,7 @@ async fn shown(cx: &Cx, typed: Typed) -> Result<Response> {
         may_change,
         fields: vec![
             Field::line("username", "Username").value(typed.username).error(typed.wrong),
-            Field::line("permission", "Level").kind(Kind::Choice(levels)).value(level),
+            Field::line("permission", "Level").kind(Kind::choice(&LEVELS)).value(level),
         ],
         form_token: form::token(cx, &action),
         action,

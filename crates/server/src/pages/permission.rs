@@ -141,7 +141,6 @@ async fn shown(cx: &Cx, place: Place, typed: Typed) -> Result<Response> {
     let people = service.permission_paths(&cx.caller, &place.on, window).await?;
     let pages = turned(cx, &place.address, number, ROWS, people.values.len(), people.size);
     let kinds = [("user", "Member"), ("group", "Group")];
-    let kinds = kinds.map(|(word, text)| (word.to_owned(), text.to_owned())).to_vec();
     let clean = typed.wrong.is_empty() && typed.error.is_empty();
     let page_shown = PermissionsPage {
         frame: place.frame,
@@ -149,7 +148,7 @@ async fn shown(cx: &Cx, place: Place, typed: Typed) -> Result<Response> {
         grants,
         more_grants,
         fields: vec![
-            Field::line("kind", "To").kind(Kind::Choice(kinds)).value(typed.kind),
+            Field::line("kind", "To").kind(Kind::choice(&kinds)).value(typed.kind),
             Field::line("name", "Username or group").value(typed.name).error(typed.wrong),
             Field::line("permission", "Level").kind(Kind::Choice(place.levels.clone())).value(typed.level),
         ],

@@ -50,7 +50,7 @@ impl Typed {
     }
 
     /// What is wrong with what no field of the form holds.
-    fn elsewhere(&self, known: &[Field], deletes: bool) -> String {
+    pub(super) fn elsewhere(&self, known: &[Field], deletes: bool) -> String {
         let known =
             |name: &str| known.iter().any(|field| field.name == name) || (deletes && name == "confirm");
         let others = self.fields.iter().filter(|(name, _)| !known(name));
