@@ -13,6 +13,7 @@ mod host;
 mod load;
 mod machine;
 mod memory;
+mod pages;
 mod report;
 mod rest;
 mod start;
@@ -49,6 +50,7 @@ const BENCHMARKS: &[Benchmark] = &[
     benchmark("rest", "one repository over REST with a token", rest::repository),
     benchmark("decision", "one access decision", rest::decision),
     benchmark("audit", "audit events that are on disk before their callers are answered", audit::events),
+    benchmark("pages", "pages of a repository with 50,000 files", pages::opened),
     benchmark("memory", "resident memory, idle and while 1 GB is pushed", memory::resident),
     benchmark("start", "from the start to the first authenticated answer", start::cold),
 ];

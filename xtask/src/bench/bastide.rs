@@ -54,12 +54,16 @@ impl Installation {
 /// Starts a fresh one with the workspace and the project.
 pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
     let installation = Installation::new(folder, program)?;
+    started(folder, &installation).map(|(host, _)| host)
+}
+
+/// Starts this one, and gives its address too.
+pub(super) fn started(folder: &Path, installation: &Installation) -> Result<(Host, String)> {
     let (mut running, port) = installation.serve()?;
     running.wait_until(|| load::status(port, "/healthz", None) == Some(200))?;
     let site = format!("http://127.0.0.1:{port}");
-    let authorization = installation.authorization;
-    let post =
-        |path: &str, body: &Value| Request::post(&format!("{site}{path}"), &authorization, body).send();
+    let authorization = &installation.authorization;
+    let post = |path: &str, body: &Value| Request::post(&format!("{site}{path}"), authorization, body).send();
     post("/api/workspaces", &json!({"slug": WORKSPACE, "name": "Bench"}))?;
     post(&format!("/2.0/workspaces/{WORKSPACE}/projects"), &json!({"key": PROJECT, "name": "Bench"}))?;
     // What is measured is what machines use: an access token, which the same header opens REST and git with.
@@ -68,7 +72,7 @@ pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
     let made: Value = serde_json::from_str(&made)?;
     let token = made.get("token").and_then(Value::as_str).unwrap_or_default();
     let authorization = format!("Authorization: Bearer {token}");
-    Ok(Host {
+    let host = Host {
         kind: Kind::Bastide,
         accounts: None,
         name: "Bastide",
@@ -77,7 +81,8 @@ pub(super) fn start(folder: &Path, program: &Path) -> Result<Host> {
         running: vec![running],
         create: Create::Post(format!("{site}/2.0/repositories/{WORKSPACE}/")),
         folder: folder.to_owned(),
-    })
+    };
+    Ok((host, site))
 }
 
 /// Makes an empty private repository.

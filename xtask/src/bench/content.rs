@@ -14,14 +14,18 @@ pub(super) struct Shape {
     commits: u32,
     /// Mebibytes of data that does not compress, in files of one mebibyte.
     mebibytes: u32,
+    /// Small files that the first commit brings, 100 to a directory.
+    files: u32,
 }
 
 /// As a small service has it: a pack of a few megabytes.
-pub(super) const SMALL: Shape = Shape { name: "small", commits: 800, mebibytes: 0 };
+pub(super) const SMALL: Shape = Shape { name: "small", commits: 800, mebibytes: 0, files: 0 };
 /// A pack of more than 100 MB.
-pub(super) const LARGE: Shape = Shape { name: "large", commits: 2000, mebibytes: 120 };
+pub(super) const LARGE: Shape = Shape { name: "large", commits: 2000, mebibytes: 120, files: 0 };
 /// A push of 1 GB.
-pub(super) const HUGE: Shape = Shape { name: "huge", commits: 10, mebibytes: 1000 };
+pub(super) const HUGE: Shape = Shape { name: "huge", commits: 10, mebibytes: 1000, files: 0 };
+/// Many files, as one repository for everything has them.
+pub(super) const MANY: Shape = Shape { name: "many", commits: 100, mebibytes: 0, files: 50_000 };
 
 /// A bare repository of this shape, packed, made once per run of the benchmarks.
 pub(super) fn repository(folder: &Path, shape: &Shape) -> Result<PathBuf> {
@@ -70,6 +74,9 @@ fn write(out: &mut impl Write, shape: &Shape) -> Result<()> {
         if commit > 1 {
             writeln!(out, "from :{}", commit - 1)?;
         }
+        if commit == 1 && shape.files > 0 {
+            many_files(out, shape.files)?;
+        }
         for _ in 0..3 {
             let text = random.text();
             let file = random.below(300);
@@ -92,6 +99,18 @@ fn write(out: &mut impl Write, shape: &Shape) -> Result<()> {
     writeln!(out, "reset refs/heads/main\nfrom :{}", shape.commits)?;
     writeln!(out, "done")?;
     out.flush()?;
+    Ok(())
+}
+
+/// Files in two levels of directories, and a README above them.
+fn many_files(out: &mut impl Write, files: u32) -> Result<()> {
+    let readme = "# Many files\n\n".to_owned() + &"Some text with `code` and a [link](src).\n\n".repeat(60);
+    writeln!(out, "M 100644 inline README.md\ndata {}\n{readme}", readme.len())?;
+    for file in 0..files {
+        let text = format!("file {file}\n").repeat(10);
+        let (outer, inner) = (file / 2_500, file / 100 % 25);
+        writeln!(out, "M 100644 inline src/d{outer}/p{inner}/file_{file}.txt\ndata {}\n{text}", text.len())?;
+    }
     Ok(())
 }
 
@@ -145,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_content_is_the_same_every_time_and_as_large_as_it_says() {
-        let shape = Shape { name: "t", commits: 3, mebibytes: 2 };
+        let shape = Shape { name: "t", commits: 3, mebibytes: 2, files: 0 };
         let (mut one, mut two) = (Vec::new(), Vec::new());
         write(&mut one, &shape).unwrap();
         write(&mut two, &shape).unwrap();
@@ -156,8 +175,11 @@ mod tests {
     #[test]
     fn git_accepts_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = repository(folder.path(), &Shape { name: "t", commits: 101, mebibytes: 0 }).unwrap();
+        let path =
+            repository(folder.path(), &Shape { name: "t", commits: 101, mebibytes: 0, files: 250 }).unwrap();
         let count = git(&path, &["rev-list", "--all", "--count"]).unwrap();
         assert_eq!(count.trim(), "101");
+        let files = git(&path, &["ls-tree", "-r", "--name-only", "main", "src/d0"]).unwrap();
+        assert_eq!(files.lines().count(), 250);
     }
 }

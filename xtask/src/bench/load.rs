@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,11 @@ impl Request {
     pub(super) fn post(url: &str, authorization: &str, body: &Value) -> Self {
         let request = Self::get(url, authorization).line("header", "Content-Type: application/json");
         request.line("data", &body.to_string())
+    }
+
+    /// By another method.
+    pub(super) fn by(self, method: &str) -> Self {
+        self.line("request", method)
     }
 
     fn line(mut self, name: &str, value: &str) -> Self {
@@ -88,6 +93,62 @@ pub(super) fn drain(
         return Err(format!("{} of {times} downloads came to an end", sizes.len()).into());
     }
     Ok((sizes.iter().sum(), elapsed))
+}
+
+/// A person in a browser: what they are known by is kept in a file of curl's.
+pub(super) struct Visitor {
+    site: String,
+    cookies: PathBuf,
+}
+
+impl Visitor {
+    /// Signs in with a name and a password.
+    pub(super) fn sign_in(folder: &Path, site: &str, name: &str, password: &str) -> Result<Self> {
+        let visitor = Self { site: site.to_owned(), cookies: folder.join("cookies") };
+        process::write_private(&visitor.cookies, "")?;
+        let request = visitor
+            .at("/sign-in")
+            .line("cookie-jar", &visitor.cookies.display().to_string())
+            .line("header", &format!("Origin: {site}"))
+            .line("data-urlencode", &format!("name={name}"))
+            .line("data-urlencode", &format!("password={password}"));
+        let said = curl(
+            &["--silent", "--show-error", "-o", "/dev/null", "-w", "%{http_code}"],
+            &request.lines.concat(),
+        )?;
+        if said.trim() == "303" {
+            Ok(visitor)
+        } else {
+            Err(format!("signing in was answered with {said}").into())
+        }
+    }
+
+    fn at(&self, path: &str) -> Request {
+        let request = Request { lines: Vec::new() }.line("url", &format!("{}{path}", self.site));
+        request.line("cookie", &self.cookies.display().to_string())
+    }
+
+    /// Opens a page `times` times, one after the other over one connection: each time the milliseconds until the
+    /// answer began, and the page's bytes.
+    pub(super) fn open(&self, path: &str, times: usize) -> Result<(Vec<f64>, f64)> {
+        let mut request = self.at(path).line("output", "/dev/null");
+        for _ in 1..times {
+            request = request.line("url", &format!("{}{path}", self.site)).line("output", "/dev/null");
+        }
+        let told = "%{http_code} %{size_download} %{time_starttransfer}\\n";
+        let said = curl(&["--silent", "--show-error", "-w", told], &request.lines.concat())?;
+        let (mut milliseconds, mut bytes) = (Vec::new(), 0.0);
+        for line in said.lines() {
+            let cells: Vec<&str> = line.split(' ').collect();
+            let [status, size, seconds] = cells[..] else { continue };
+            if status != "200" {
+                return Err(format!("{path} was answered with {status}").into());
+            }
+            bytes = size.parse()?;
+            milliseconds.push(seconds.parse::<f64>()? * 1000.0);
+        }
+        Ok((milliseconds, bytes))
+    }
 }
 
 fn curl(arguments: &[&str], configuration: &str) -> Result<String> {

@@ -132,7 +132,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
         parents: parents.collect(),
         tree: pages::address::of(&[workspace, slug, "src", id]),
         summary: changes.summary(),
-        files: changes.stat.listing.values.iter().map(|stat| changed(located, id, stat)).collect(),
+        files: changes.files().iter().map(|stat| changed(located, id, stat)).collect(),
         patch: changes.patch.files.iter().map(|file| patched(located, id, file)).collect(),
         cut: changes.patch.cut,
     };
@@ -157,9 +157,9 @@ async fn beginning(
     Ok((bytes, true))
 }
 
-/// What a commit changed: the list of files, and as much of the patch as is shown.
+/// What a commit changed: the list of files, unless it is too long to be made, and as much of the patch as is shown.
 struct Changes {
-    stat: Diffstat,
+    stat: Option<Diffstat>,
     patch: Patch,
 }
 
@@ -173,12 +173,24 @@ impl Changes {
         );
         let (bytes, whole) = patch?;
         let limits = if one_file { Limits::FILE } else { Limits::COMMIT };
-        Ok(Self { stat: stat?, patch: change::read(&bytes, limits, whole) })
+        let stat = match stat {
+            Ok(stat) => Some(stat),
+            Err(Error::TooLarge { .. }) => None,
+            Err(other) => return Err(other),
+        };
+        Ok(Self { stat, patch: change::read(&bytes, limits, whole) })
+    }
+
+    fn files(&self) -> &[FileStat] {
+        self.stat.as_ref().map_or(&[], |stat| &stat.listing.values)
     }
 
     fn summary(&self) -> String {
-        let total = self.stat.listing.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-        let shown = &self.stat.listing.values;
+        let Some(stat) = &self.stat else {
+            return "Too many files changed to list them; the first changes are below.".to_owned();
+        };
+        let total = stat.listing.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        let shown = &stat.listing.values;
         let sum = |of: fn(&FileStat) -> Option<u64>| shown.iter().filter_map(of).fold(0, u64::saturating_add);
         let lines = format!(
             "{} added, {} removed",
