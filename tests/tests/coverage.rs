@@ -233,6 +233,7 @@ async fn people(world: &World, facts: &Facts) -> Vec<Asker> {
             approved: true,
             second_step: false,
             staff: StaffRole::None,
+            break_glass: None,
         };
         let secret = world.mint(&world.password(person), "/api/user/api-tokens", &flat).await;
         askers.push(Asker {

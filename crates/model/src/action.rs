@@ -236,6 +236,14 @@ actions! {
     AccessTokenCreate = "access-token.create" on [Workspace, Project, Repository] AccessWrite;
     /// Revoke an access token.
     AccessTokenRevoke = "access-token.revoke" on [Workspace, Project, Repository] AccessWrite;
+    /// See who asked for break-glass, and why.
+    BreakGlassRead = "break-glass.read" on [Instance, Workspace] Read;
+    /// Ask to read in a workspace for a few hours, as an administrator of the instance.
+    BreakGlassRequest = "break-glass.request" on [Workspace] AccessWrite;
+    /// Give what another administrator asked for.
+    BreakGlassApprove = "break-glass.approve" on [Workspace] AccessWrite;
+    /// End it early, or refuse it.
+    BreakGlassEnd = "break-glass.end" on [Workspace] AccessWrite;
     /// Ask who may do what, and why.
     AccessRead = "access.read" on [Workspace, Project, Repository] Read;
     /// Read the audit trail.

@@ -101,6 +101,8 @@ ids! {
     SecondStepId;
     /// A receiver of the audit trail.
     AuditSinkId;
+    /// Break-glass that was asked for.
+    BreakGlassId;
     /// An audit event.
     EventId;
     /// One push, from its intent to its outcome.

@@ -8,6 +8,7 @@ pub mod action;
 pub mod address_range;
 pub mod audit_event;
 pub mod audit_sink;
+mod break_glass;
 pub mod clock;
 pub mod credential;
 pub mod error;
@@ -35,6 +36,7 @@ pub use action::{Act, Action, act};
 pub use address_range::{AddressRange, BadAddressRange};
 pub use audit_event::{AuditEvent, Outcome};
 pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
+pub use break_glass::BreakGlass;
 pub use clock::{Clock, Timestamp};
 pub use credential::{Credential, Holder};
 pub use error::{Error, FieldErrors, Result};
@@ -43,8 +45,8 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AuditSinkId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId,
-    SecondStepId, SessionId, UserId, WorkspaceId,
+    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId,
+    RequestId, SecondStepId, SessionId, UserId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};

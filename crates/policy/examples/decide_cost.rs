@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         approved: true,
         second_step: true,
         staff: StaffRole::None,
+        break_glass: None,
     };
     let token = PrincipalFacts::AccessToken { id: CredentialId::new(&random), bound_to: id.into() };
     let via = Some(GroupId::new(&random));

@@ -98,7 +98,7 @@ impl Types {
         match question.principal {
             PrincipalFacts::Anonymous => Ok(Seen { uid: self.anonymous.clone(), entities: Vec::new() }),
             PrincipalFacts::Operator => Ok(Seen { uid: self.operator.clone(), entities: Vec::new() }),
-            PrincipalFacts::User { id, active, approved, second_step, staff } => {
+            PrincipalFacts::User { id, active, approved, second_step, staff, break_glass } => {
                 let uid = uid(&self.user, id.uuid());
                 let mut entities = Vec::new();
                 let mut parents = self.granted(question.grants, question.resource, &mut entities);
@@ -110,7 +110,10 @@ impl Types {
                 let attributes =
                     [("active", *active), ("approved", *approved), ("second_step", *second_step)]
                         .map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
-                entities.push(entity(uid.clone(), attributes, parents)?);
+                let break_glass = break_glass.map(|workspace| {
+                    ("break_glass", RestrictedExpression::new_entity_uid(self.workspace(workspace)))
+                });
+                entities.push(entity(uid.clone(), attributes.into_iter().chain(break_glass), parents)?);
                 Ok(Seen { uid, entities })
             }
             PrincipalFacts::AccessToken { id, bound_to } => {
@@ -304,6 +307,10 @@ mod tests {
                 approved: true,
                 second_step: false,
                 staff: *staff,
+                break_glass: on.iter().find_map(|on| match on {
+                    Resource::Workspace(id) if *staff == StaffRole::Administrator => Some(*id),
+                    _ => None,
+                }),
             });
         }
         for bound_to in on {

@@ -174,6 +174,7 @@ mod tests {
                     approved: true,
                     second_step: true,
                     staff: StaffRole::None,
+                    break_glass: None,
                 },
             }
         }

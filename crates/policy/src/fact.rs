@@ -26,6 +26,8 @@ pub enum PrincipalFacts {
         second_step: bool,
         /// Their part in running the instance.
         staff: StaffRole,
+        /// The workspace asked about, where break-glass is in force for them there.
+        break_glass: Option<WorkspaceId>,
     },
     /// An access token, bound to a workspace, project or repository.
     AccessToken {
@@ -89,6 +91,17 @@ impl PrincipalKind {
 }
 
 impl PrincipalFacts {
+    /// The same, with break-glass in force in a workspace, or nowhere. It is nothing to who is no person.
+    #[must_use]
+    pub fn with_break_glass(self, workspace: Option<WorkspaceId>) -> Self {
+        match self {
+            Self::User { id, active, approved, second_step, staff, .. } => {
+                Self::User { id, active, approved, second_step, staff, break_glass: workspace }
+            }
+            other => other,
+        }
+    }
+
     /// The kind; none for an access token that is bound to what tokens are not bound to.
     #[must_use]
     pub fn kind(&self) -> Option<PrincipalKind> {

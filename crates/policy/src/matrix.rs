@@ -129,7 +129,9 @@ fn people() -> Vec<Column> {
         approved: true,
         second_step: true,
         staff,
+        break_glass: None,
     };
+    let broken = user(true, StaffRole::Administrator).with_break_glass(Some(WorkspaceId::from_uuid(THIS)));
     let plain = user(true, StaffRole::None);
     let column = |legend, principal, grant| Column { legend, principal, grant, credential: None };
     vec![
@@ -152,6 +154,7 @@ fn people() -> Vec<Column> {
         ),
         column("auditor of the instance", user(true, StaffRole::Auditor), None),
         column("administrator of the instance", user(true, StaffRole::Administrator), None),
+        column("administrator of the instance, with break-glass on the workspace", broken, None),
         column("operator: the command line on the server's machine", PrincipalFacts::Operator, None),
     ]
 }

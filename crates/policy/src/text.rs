@@ -11,6 +11,7 @@ pub const POLICIES: &[(&str, &str)] = &[
     ("access_token.cedar", include_str!("../policies/access_token.cedar")),
     ("account.cedar", include_str!("../policies/account.cedar")),
     ("instance.cedar", include_str!("../policies/instance.cedar")),
+    ("break_glass.cedar", include_str!("../policies/break_glass.cedar")),
     ("restraints.cedar", include_str!("../policies/restraints.cedar")),
     ("guardrails.cedar", include_str!("../policies/guardrails.cedar")),
 ];

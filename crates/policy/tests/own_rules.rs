@@ -138,6 +138,7 @@ impl World {
                 approved: true,
                 second_step: false,
                 staff: StaffRole::None,
+                break_glass: None,
             },
             repository: ResourceFacts::Repository { id, project, workspace, private: true },
             grant: GrantFact {

@@ -78,6 +78,7 @@ fn only_people_touch_who_may_do_what() {
             "access.",
             "audit.",
             "guardrail.",
+            "break-glass.",
         ]
         .iter()
         .any(|start| name.starts_with(start));
@@ -143,6 +144,7 @@ fn a_permit_comes_from_its_own_question_alone() {
         approved: true,
         second_step: true,
         staff: StaffRole::None,
+        break_glass: None,
     };
     let id = WorkspaceId::new(&random);
     let resource = ResourceFacts::Workspace { id };

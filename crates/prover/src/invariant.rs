@@ -1,7 +1,9 @@
 //! The invariants of the access model: what no policy may ever break. Each has a twin that sounds much like it and is
 //! false; the twin must be found false, so that the prover is seen to tell the two apart.
 
+mod break_glass;
 mod list;
+mod phrase;
 
 use crate::claim::Claim;
 

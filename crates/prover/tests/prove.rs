@@ -107,7 +107,37 @@ async fn staff_let_into_private_repositories_are_noticed() {
         "permit (principal is User, action in Action::\"repository.read\", resource is Repository)\nwhen { principal in resource.readers };",
         "permit (principal is User, action in Action::\"repository.read\", resource is Repository)\nwhen { principal in resource.readers || principal in Role::\"administrators\" };",
     );
-    assert_eq!(refuted(&model).await, ["private-repositories-need-a-grant", "staff-open-no-content"]);
+    let found = refuted(&model).await;
+    let expected = ["private-repositories-need-a-grant", "staff-open-no-content", "break-glass-is-narrow"];
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn break_glass_that_opens_more_than_it_says_is_noticed() {
+    let asked =
+        INVARIANTS.iter().find(|listed| listed.name == "break-glass-is-narrow").expect("is in the list");
+    for (from, to) in [
+        (
+            "Action::\"repository.clone\"],\n    resource\n) when {\n    principal in Role::\"administrators\" &&",
+            "Action::\"repository.clone\"],\n    resource\n) when {",
+        ),
+        (
+            "action == Action::\"repository.read\", resource is Repository)\nwhen {\n    principal in Role::\"administrators\" &&\n    principal has break_glass &&\n    resource in principal.break_glass",
+            "action == Action::\"repository.read\", resource is Repository)\nwhen {\n    principal in Role::\"administrators\" &&\n    principal has break_glass",
+        ),
+        (
+            "action == Action::\"repository.read\", resource is Repository)",
+            "action in Action::\"repository.read\", resource is Repository)",
+        ),
+        (
+            "Action::\"project.read\", Action::\"repository.clone\"]",
+            "Action::\"project.read\", Action::\"repository.push\"]",
+        ),
+    ] {
+        let rules = Rules::of(&broken(from, to)).unwrap();
+        let lines = prove(std::slice::from_ref(asked), &rules, &solver()).await.unwrap();
+        assert!(matches!(lines[0].verdict, Verdict::Refuted(_)), "{to}");
+    }
 }
 
 #[tokio::test]

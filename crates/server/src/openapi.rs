@@ -81,6 +81,9 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_get_workspace_guardrails_effect" => changes::<api::GuardrailsUpdate, api::Effect>(),
         "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
         "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
+        "api_list_break_glass" | "api_list_workspace_break_glass" => tells::<Page<api::BreakGlass>>(),
+        "api_request_break_glass" => makes::<api::BreakGlassCreate, api::BreakGlass>(),
+        "api_approve_break_glass" => tells::<api::BreakGlass>(),
         "api_list_members" => tells::<Page<api::Member>>(),
         "api_set_member" => changes::<api::MemberSet, api::Member>(),
         "api_list_member_groups" => tells::<Page<api::MemberGroup>>(),
@@ -111,6 +114,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_reset_second_steps"
         | "api_delete_workspace"
         | "api_remove_member"
+        | "api_end_break_glass"
         | "api_remove_member_group"
         | "api_remove_identity_provider"
         | "api_remove_audit_sink"
@@ -281,7 +285,12 @@ mod tests {
         for route in described() {
             let shapes = shapes(route.operation).unwrap_or_else(|| panic!("{}", route.operation));
             let sends = matches!(route.method, Method::Post | Method::Put);
-            let bare = ["api_restore_repository", "api_approve_user", "api_make_reset_link"];
+            let bare = [
+                "api_restore_repository",
+                "api_approve_user",
+                "api_make_reset_link",
+                "api_approve_break_glass",
+            ];
             let bare = bare.contains(&route.operation);
             assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);
             assert_eq!(shapes.status == "204", route.method == Method::Delete, "{}", route.operation);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{
-    Act, Action, Credential, Error, GuardrailMode, Project, Resource, ResourceKind, Result, Subject, User,
-    UserId, Workspace,
+    Act, Action, Credential, Error, GuardrailMode, Project, Resource, ResourceKind, Result, Subject,
+    Timestamp, User, UserId, Workspace, WorkspaceId,
 };
 use policy::{
     Decision, GrantFact, InternalReason, Origin, Permit, PrincipalFacts, Question, Reason, ResourceFacts,
@@ -27,7 +27,17 @@ pub(crate) struct Ground<T> {
     pub(crate) facts: ResourceFacts,
     pub(crate) grants: Vec<GrantFact>,
     pub(crate) guard: Arc<Guard>,
+    /// Until when break-glass is in force here for this caller, where it is.
+    pub(crate) break_glass: Option<Timestamp>,
     pub(crate) target: Target,
+}
+
+impl<T> Ground<T> {
+    /// Who asks, with break-glass where it is in force.
+    pub(crate) fn principal(&self, facts: PrincipalFacts, now: Timestamp) -> PrincipalFacts {
+        let in_force = self.break_glass.filter(|until| now < *until);
+        facts.with_break_glass(in_force.and(self.facts.workspace()))
+    }
 }
 
 /// How a request names a repository: the contract lets an id stand alone, with empty braces for the workspace.
@@ -140,6 +150,17 @@ fn grants(reader: &mut Reader<'_>, user: Option<UserId>, chain: &[uuid::Uuid]) -
     }
 }
 
+fn break_glass(
+    reader: &mut Reader<'_>,
+    user: Option<UserId>,
+    workspace: WorkspaceId,
+) -> Result<Option<Timestamp>> {
+    match user {
+        Some(user) => store::break_glass::until(reader, user, workspace),
+        None => Ok(None),
+    }
+}
+
 /// A located repository as ground for a user, or for somebody without grants.
 pub(crate) fn repository_ground(
     service: &Service,
@@ -151,6 +172,7 @@ pub(crate) fn repository_ground(
     let grants = grants(reader, user, &chain)?;
     Ok(Ground {
         guard: service.guard(reader, located.workspace.id)?,
+        break_glass: break_glass(reader, user, located.workspace.id)?,
         facts: repository_facts(&located),
         target: repository_target(&located),
         grants,
@@ -170,7 +192,8 @@ pub(crate) fn project_ground(
     let facts = ResourceFacts::Project { id: project.id, workspace: workspace.id, private: project.private };
     let guard = service.guard(reader, workspace.id)?;
     let target = project_target(&workspace, &project);
-    Ok(Ground { facts, target, grants, guard, subject: (workspace, project) })
+    let break_glass = break_glass(reader, user, workspace.id)?;
+    Ok(Ground { facts, target, grants, guard, break_glass, subject: (workspace, project) })
 }
 
 /// A workspace as ground.
@@ -183,7 +206,8 @@ pub(crate) fn workspace_ground(
     let grants = grants(reader, user, &[workspace.id.uuid()])?;
     let facts = ResourceFacts::Workspace { id: workspace.id };
     let guard = service.guard(reader, workspace.id)?;
-    Ok(Ground { facts, target: workspace_target(&workspace), grants, guard, subject: workspace })
+    let break_glass = break_glass(reader, user, workspace.id)?;
+    Ok(Ground { facts, target: workspace_target(&workspace), grants, guard, break_glass, subject: workspace })
 }
 
 /// The one answer for what does not exist and for what this caller may not know of.
@@ -367,6 +391,7 @@ impl Service {
             facts: ResourceFacts::User { id: user.id },
             grants: Vec::new(),
             guard: self.guards.none(),
+            break_glass: None,
             target: user_target(&user),
             subject: user,
         }
@@ -379,13 +404,14 @@ impl Service {
             facts: ResourceFacts::Instance,
             grants: Vec::new(),
             guard: self.guards.none(),
+            break_glass: None,
             target,
         }
     }
 
     /// What the access model says, without consequences.
     pub(crate) fn decide<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Decision {
-        let principal = caller.facts();
+        let principal = ground.principal(caller.facts(), self.clock.now());
         self.model.decide(&question(caller, &principal, action, ground))
     }
 
@@ -397,6 +423,9 @@ impl Service {
         }
         self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
         self.report(caller, A::ACTION, ground);
+        if crate::break_glass::decided_by(&decision.reasons) {
+            self.record_access(caller, A::ACTION, &ground.target, decision.policies());
+        }
         Ok(())
     }
 
@@ -407,7 +436,7 @@ impl Service {
         _action: A,
         ground: &Ground<T>,
     ) -> Result<Permit<A>> {
-        let principal = caller.facts();
+        let principal = ground.principal(caller.facts(), self.clock.now());
         let question = question(caller, &principal, A::ACTION, ground);
         match self.model.permit::<A>(&question, self.origin(caller), ground.target.clone()) {
             Ok(permit) => {
@@ -506,6 +535,8 @@ fn wants_step_up(action: Action) -> bool {
             | Action::IdentityProviderUpdate
             | Action::AuditSinkUpdate
             | Action::IdentityConnect
+            | Action::BreakGlassRequest
+            | Action::BreakGlassApprove
             | Action::WorkspaceDelete
             | Action::ProjectDelete
             | Action::RepositoryDelete

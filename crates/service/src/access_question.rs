@@ -105,6 +105,8 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::UserApprove
         | Action::UserResetLink
         | Action::UserDelete
+        | Action::BreakGlassRequest
+        | Action::BreakGlassApprove
         | Action::Upkeep => ("instance:admin", "instance:admin"),
         Action::WorkspaceCreate
         | Action::WorkspaceAdmin
@@ -117,6 +119,8 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::IdentityProviderSync
         | Action::AuditSinkRead
         | Action::AuditSinkUpdate
+        | Action::BreakGlassRead
+        | Action::BreakGlassEnd
         | Action::MemberSet
         | Action::MemberRemove
         | Action::GroupCreate
@@ -140,6 +144,7 @@ fn facts_of(asked: &Asked) -> PrincipalFacts {
             approved: true,
             second_step: true,
             staff: model::StaffRole::None,
+            break_glass: None,
         },
         Asked::User(user) => PrincipalFacts::User {
             id: user.id,
@@ -147,6 +152,7 @@ fn facts_of(asked: &Asked) -> PrincipalFacts {
             approved: user.approved,
             second_step: user.second_step,
             staff: user.staff_role,
+            break_glass: None,
         },
         Asked::Token(token) => match token.holder {
             Holder::Resource(bound_to, _) => PrincipalFacts::AccessToken { id: token.id, bound_to },
@@ -173,7 +179,7 @@ impl Service {
             .store
             .read(move |reader| {
                 let asked = asked(reader, &wanted, workspace)?;
-                let grants = grants_of(reader, &asked, &chain)?;
+                let grants = grants_of(reader, &asked, &chain, workspace)?;
                 let groups = match workspace {
                     Some(workspace) => store::group::list(reader, workspace)?,
                     None => Vec::new(),
@@ -214,22 +220,26 @@ impl Service {
             .store
             .read(move |reader| {
                 let groups = store::group::list(reader, workspace)?;
-                let mut all = vec![(Asked::Anonymous, Vec::new())];
-                for user in users_on(reader, &chain)? {
-                    let grants = store::grant::held_by(reader, user.id, &chain)?;
-                    all.push((Asked::User(user), grants));
+                let mut all = vec![Asked::Anonymous];
+                for user in users_on(reader, &chain, workspace)? {
+                    all.push(Asked::User(user));
                 }
                 for token in store::credential::bound_to(reader, &chain, now)? {
-                    all.push((Asked::Token(Box::new(token)), Vec::new()));
+                    all.push(Asked::Token(Box::new(token)));
                 }
-                Ok((all, groups))
+                let mut with = Vec::with_capacity(all.len());
+                for asked in all {
+                    let held = grants_of(reader, &asked, &chain, Some(workspace))?;
+                    with.push((asked, held));
+                }
+                Ok((with, groups))
             })
             .await?;
         let names = groups.into_iter().map(|group| (group.id, format!("group {}", group.slug))).collect();
         Ok(all
             .iter()
-            .filter_map(|(asked, grants)| {
-                let answer = self.answer(place, action, asked, grants, &names);
+            .filter_map(|(asked, held)| {
+                let answer = self.answer(place, action, asked, held, &names);
                 answer.decision.allowed.then(|| Able { principal: label(asked), path: answer.path })
             })
             .collect())
@@ -252,10 +262,10 @@ impl Service {
         place: &Place,
         action: Action,
         asked: &Asked,
-        grants: &[GrantFact],
+        has: &Held,
         groups: &BTreeMap<GroupId, String>,
     ) -> Explanation {
-        let principal = facts_of(asked);
+        let principal = facts_of(asked).with_break_glass(has.break_glass);
         let (held, credential) = match asked {
             Asked::Token(token) => (token.scopes.closed(), Some(token.kind)),
             // A person's scopes are their credential's; the question is about the person.
@@ -273,7 +283,7 @@ impl Service {
             action,
             principal: &principal,
             resource: &place.ground.facts,
-            grants,
+            grants: &has.grants,
             held,
             required,
             credential,
@@ -344,6 +354,7 @@ fn place<T>(ground: &Ground<T>, chain: &[(Uuid, String)]) -> Place {
             facts: ground.facts,
             grants: ground.grants.clone(),
             guard: Arc::clone(&ground.guard),
+            break_glass: ground.break_glass,
             target: ground.target.clone(),
         },
         chain: chain.iter().map(|(id, _)| *id).collect(),
@@ -396,17 +407,35 @@ fn asked(reader: &mut Reader<'_>, text: &str, within: Option<WorkspaceId>) -> Re
     }
 }
 
-fn grants_of(reader: &mut Reader<'_>, asked: &Asked, chain: &[Uuid]) -> Result<Vec<GrantFact>> {
-    match asked {
-        Asked::User(user) => store::grant::held_by(reader, user.id, chain),
-        Asked::Group(group, _) => store::grant::held_by_group(reader, *group, chain),
-        Asked::Anonymous | Asked::Token(_) => Ok(Vec::new()),
+/// What somebody holds along a chain.
+struct Held {
+    grants: Vec<GrantFact>,
+    /// The workspace, where break-glass is in force for them.
+    break_glass: Option<WorkspaceId>,
+}
+
+fn grants_of(
+    reader: &mut Reader<'_>,
+    asked: &Asked,
+    chain: &[Uuid],
+    workspace: Option<WorkspaceId>,
+) -> Result<Held> {
+    let plain = |grants| Held { grants, break_glass: None };
+    match (asked, workspace) {
+        (Asked::User(user), Some(workspace)) => {
+            let grants = store::grant::held_by(reader, user.id, chain)?;
+            let until = store::break_glass::until(reader, user.id, workspace)?;
+            Ok(Held { grants, break_glass: until.map(|_| workspace) })
+        }
+        (Asked::User(user), None) => store::grant::held_by(reader, user.id, chain).map(plain),
+        (Asked::Group(group, _), _) => store::grant::held_by_group(reader, *group, chain).map(plain),
+        (Asked::Anonymous | Asked::Token(_), _) => Ok(plain(Vec::new())),
     }
 }
 
-/// Every user with a grant somewhere along the chain, directly or through a group.
-fn users_on(reader: &mut Reader<'_>, chain: &[Uuid]) -> Result<Vec<User>> {
-    let mut ids = BTreeSet::new();
+/// Every user with a grant somewhere along the chain, directly or through a group, or with break-glass in force.
+fn users_on(reader: &mut Reader<'_>, chain: &[Uuid], workspace: WorkspaceId) -> Result<Vec<User>> {
+    let mut ids: BTreeSet<UserId> = store::break_glass::holders(reader, workspace)?.into_iter().collect();
     for subject in store::grant::subjects_on(reader, chain)? {
         match subject {
             Subject::User(id) => {

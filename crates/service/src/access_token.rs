@@ -59,6 +59,7 @@ fn place<T>(ground: &Ground<T>, kind: CredentialKind, workspace: &Workspace) -> 
         facts: ground.facts,
         grants: ground.grants.clone(),
         guard: Arc::clone(&ground.guard),
+        break_glass: ground.break_glass,
         target: ground.target.clone(),
     };
     Place { ground, resource, kind, workspace: workspace.clone() }
@@ -250,6 +251,7 @@ impl Service {
             grants: Vec::new(),
             // What its scopes open; from where and until when it will be used is not known yet.
             guard: self.guards.none(),
+            break_glass: None,
             target: Target { resource, label: String::new(), workspace: Some(workspace) },
         };
         let project = match place.resource {

@@ -228,6 +228,24 @@ impl Service {
         });
     }
 
+    /// Records an access that is worth a record each time: what break-glass opens.
+    pub(crate) fn record_access(
+        &self,
+        caller: &Caller,
+        action: Action,
+        target: &Target,
+        reasons: Vec<String>,
+    ) {
+        let id = EventId::new(&self.random);
+        let done = event(&self.origin(caller), target, id, (action, Outcome::Done), reasons);
+        let store = self.store.clone();
+        self.background.spawn(async move {
+            if let Err(error) = store.record(done).await {
+                tracing::error!(%error, "an access by break-glass could not be recorded");
+            }
+        });
+    }
+
     /// Counts a refusal of somebody unknown, by address and minute: nobody buys a disk write with a request.
     pub(crate) fn count_stranger(&self, caller: &Caller) {
         if let Some(address) = caller.address {

@@ -229,6 +229,7 @@ impl Caller {
                 approved: user.approved && !self.must_enrol,
                 second_step: user.second_step,
                 staff: user.staff_role,
+                break_glass: None,
             },
             _ => match self.principal() {
                 Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
@@ -239,6 +240,7 @@ impl Caller {
                     approved: false,
                     second_step: false,
                     staff: StaffRole::None,
+                    break_glass: None,
                 },
                 Principal::Anonymous | Principal::System => PrincipalFacts::Anonymous,
             },

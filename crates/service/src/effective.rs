@@ -119,6 +119,7 @@ impl Service {
             approved: held.user.approved,
             second_step: held.user.second_step,
             staff: StaffRole::None,
+            break_glass: None,
         };
         let resource = ResourceFacts::Repository {
             id: held.located.repository.id,

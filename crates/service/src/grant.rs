@@ -74,6 +74,7 @@ fn place<T>(ground: &Ground<T>, resource: Resource, workspace: WorkspaceId) -> P
         facts: ground.facts,
         grants: ground.grants.clone(),
         guard: Arc::clone(&ground.guard),
+        break_glass: ground.break_glass,
         target: ground.target.clone(),
     };
     Place { ground, resource, workspace }

@@ -147,13 +147,13 @@ impl Service {
     ) -> Result<Ground<Option<WorkspaceId>>> {
         match workspace {
             Some(name) => {
-                let Ground { subject, facts, grants, guard, target } =
+                let Ground { subject, facts, grants, guard, break_glass, target } =
                     self.workspace_ground(caller, name).await?;
-                Ok(Ground { subject: Some(subject.id), facts, grants, guard, target })
+                Ok(Ground { subject: Some(subject.id), facts, grants, guard, break_glass, target })
             }
             None => {
                 let Ground { facts, grants, guard, target, .. } = self.instance_ground();
-                Ok(Ground { subject: None, facts, grants, guard, target })
+                Ok(Ground { subject: None, facts, grants, guard, break_glass: None, target })
             }
         }
     }
@@ -307,7 +307,7 @@ impl Service {
         sight: Option<Action>,
     ) -> Option<Error> {
         let reason = decision.reasons.iter().find(|reason| is_guardrail(&reason.policy))?;
-        let principal = caller.facts();
+        let principal = ground.principal(caller.facts(), self.clock.now());
         let facts = as_private(ground.facts);
         let bare = Question {
             action: sight?,
@@ -343,7 +343,7 @@ impl Service {
         if !ground.guard.reports() {
             return;
         }
-        let principal = caller.facts();
+        let principal = ground.principal(caller.facts(), self.clock.now());
         let asked = question(caller, &principal, action, ground);
         let guardrails = ground.guard.facts(caller, GuardrailMode::Report);
         let decision = self.model.decide(&Question { guardrails, ..asked });

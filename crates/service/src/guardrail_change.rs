@@ -54,6 +54,7 @@ impl Holding {
             approved: user.approved,
             second_step: user.second_step,
             staff: user.staff_role,
+            break_glass: None,
         };
         Self { label: format!("user:{}", user.username), principal, credential }
     }

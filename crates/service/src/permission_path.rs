@@ -123,6 +123,7 @@ impl Service {
             approved: user.approved,
             second_step: user.second_step,
             staff: StaffRole::None,
+            break_glass: None,
         };
         let may = |action| {
             let question = Question {

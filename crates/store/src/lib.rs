@@ -9,6 +9,7 @@ pub mod audit;
 pub mod audit_filter;
 pub mod audit_sink;
 mod bookkeeping;
+pub mod break_glass;
 pub mod challenge;
 mod checkpoint;
 pub mod count;

@@ -24,6 +24,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     8 "0008_mail";
     9 "0009_identity_provider";
     10 "0010_audit_sink";
+    11 "0011_break_glass";
 };
 
 #[cfg(test)]

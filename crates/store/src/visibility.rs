@@ -22,18 +22,20 @@ pub enum AtLeast {
     Owner,
 }
 
-/// What guardrails close to a viewer.
+/// What guardrails close to a viewer, and break-glass opens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closed {
     /// The workspaces whose private content is closed.
     pub private_in: Vec<WorkspaceId>,
     /// Whether the instance lets nothing be public. What a single workspace says of that is in the store.
     pub nothing_public: bool,
+    /// The workspaces whose content break-glass opens to the viewer.
+    pub opened_in: Vec<WorkspaceId>,
 }
 
 impl Closed {
     /// Nothing is closed.
-    pub const NOTHING: Self = Self { private_in: Vec::new(), nothing_public: false };
+    pub const NOTHING: Self = Self { private_in: Vec::new(), nothing_public: false, opened_in: Vec::new() };
 }
 
 /// What a condition speaks of.
@@ -70,6 +72,18 @@ fn open(query: &mut Query, about: About, closed: &Closed) {
         About::Projects => " AND (NOT p.private OR p.workspace_id NOT IN ",
     });
     query.bind_list(closed.private_in.iter().copied()).sql(")");
+}
+
+/// That break-glass opens it.
+fn opened(query: &mut Query, about: About, closed: &Closed) {
+    if closed.opened_in.is_empty() {
+        return;
+    }
+    query.sql(match about {
+        About::Repositories => " OR r.workspace_id IN ",
+        About::Projects => " OR p.workspace_id IN ",
+    });
+    query.bind_list(closed.opened_in.iter().copied());
 }
 
 /// A grant of at least a level to a user, directly or through a group. `levels` are SQL lists per kind of resource.
@@ -117,6 +131,9 @@ fn may_see_repository(query: &mut Query, viewer: Principal, at_least: AtLeast, c
                 query.sql(" OR ");
             }
             granted(query, user, at_least, true);
+            if at_least == AtLeast::Visible {
+                opened(query, About::Repositories, closed);
+            }
             query.sql(")");
         }
         Principal::AccessToken { bound_to, .. } => match bound_to {
@@ -157,6 +174,7 @@ fn may_see_project(query: &mut Query, viewer: Principal, closed: &Closed) {
             public(query, About::Projects, closed);
             query.sql(" OR ");
             granted(query, user, AtLeast::Visible, false);
+            opened(query, About::Projects, closed);
             query.sql(")");
         }
         Principal::AccessToken { bound_to, .. } => match bound_to {

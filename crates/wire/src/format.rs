@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use model::{
-    AuditSinkId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp, UserId,
-    WorkspaceId,
+    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp,
+    UserId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -34,7 +34,18 @@ macro_rules! braced {
     )*};
 }
 
-braced!(AuditSinkId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, UserId, WorkspaceId);
+braced!(
+    AuditSinkId,
+    BreakGlassId,
+    CredentialId,
+    EventId,
+    GroupId,
+    ProjectId,
+    RepositoryId,
+    RequestId,
+    UserId,
+    WorkspaceId
+);
 
 impl JsonSchema for Braced {
     fn schema_name() -> Cow<'static, str> {

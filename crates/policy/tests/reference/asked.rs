@@ -61,18 +61,16 @@ pub(crate) fn chain() -> impl Strategy<Value = Resource> {
 }
 
 pub(crate) fn principal() -> impl Strategy<Value = PrincipalFacts> {
-    let user = (
-        two(UserId::new),
-        (prop::bool::weighted(0.95), prop::bool::weighted(0.95), prop::bool::weighted(0.7)),
-        prop::sample::select(StaffRole::ALL.to_vec()),
-    )
-        .prop_map(|(id, (active, approved, second_step), staff)| PrincipalFacts::User {
-            id,
-            active,
-            approved,
-            second_step,
-            staff,
-        });
+    let user =
+        (
+            two(UserId::new),
+            (prop::bool::weighted(0.95), prop::bool::weighted(0.95), prop::bool::weighted(0.7)),
+            prop::sample::select(StaffRole::ALL.to_vec()),
+            prop::option::weighted(0.3, two(WorkspaceId::new)),
+        )
+            .prop_map(|(id, (active, approved, second_step), staff, break_glass)| {
+                PrincipalFacts::User { id, active, approved, second_step, staff, break_glass }
+            });
     let token = (two(CredentialId::new), chain())
         .prop_map(|(id, bound_to)| PrincipalFacts::AccessToken { id, bound_to });
     prop_oneof![

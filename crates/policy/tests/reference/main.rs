@@ -80,6 +80,10 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::AuditSinkUpdate
             | A::AlertRead
             | A::AlertAcknowledge
+            | A::BreakGlassRead
+            | A::BreakGlassRequest
+            | A::BreakGlassApprove
+            | A::BreakGlassEnd
     );
     let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
     inactive || unapproved || lacking || unlisted || (people_only && (token || nameless)) || guarded(question)
@@ -101,6 +105,7 @@ fn guarded(question: &Question<'_>) -> bool {
                     | A::AuditSinkUpdate
                     | A::AlertRead
                     | A::AlertAcknowledge
+                    | A::BreakGlassRead
             );
             (guarded, false)
         }
@@ -132,7 +137,7 @@ fn guarded(question: &Question<'_>) -> bool {
         _ => Need::Nothing,
     };
     if guardrails.private_only && reading && (public_place || private) && (nameless || user) {
-        let let_in = user && granted(question, need);
+        let let_in = user && (granted(question, need) || broken(question));
         if !let_in {
             return true;
         }
@@ -204,7 +209,9 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
         ResourceFacts::Workspace { .. } => match action {
             A::WorkspaceRead | A::MemberList | A::GroupRead => Need::Member,
             A::ProjectCreate | A::ProjectPublish => Need::Make,
-            A::Upkeep | A::IdentityProviderSync => Need::Nothing,
+            A::Upkeep | A::IdentityProviderSync | A::BreakGlassRequest | A::BreakGlassApprove => {
+                Need::Nothing
+            }
             _ => Need::Admin,
         },
         ResourceFacts::Instance | ResourceFacts::User { .. } => Need::Nothing,
@@ -224,9 +231,35 @@ fn permitted(question: &Question<'_>) -> bool {
         PrincipalFacts::Operator => operator(question.action),
         PrincipalFacts::AccessToken { bound_to, .. } => token(*bound_to, question.resource, need),
         PrincipalFacts::User { id, staff, .. } => {
-            public || staff_or_own(question, *id, *staff) || granted(question, need)
+            public || staff_or_own(question, *id, *staff) || granted(question, need) || opened(question)
         }
     }
+}
+
+/// Whether break-glass is in force for an administrator of the instance where the question is asked.
+fn broken(question: &Question<'_>) -> bool {
+    let PrincipalFacts::User { staff: StaffRole::Administrator, break_glass: Some(on), .. } =
+        *question.principal
+    else {
+        return false;
+    };
+    question.resource.workspace() == Some(on)
+}
+
+/// What it opens.
+fn opened(question: &Question<'_>) -> bool {
+    use Action as A;
+
+    broken(question)
+        && matches!(
+            question.action,
+            A::WorkspaceRead
+                | A::MemberList
+                | A::GroupRead
+                | A::ProjectRead
+                | A::RepositoryRead
+                | A::RepositoryClone
+        )
 }
 
 fn operator(action: Action) -> bool {
@@ -262,6 +295,9 @@ fn operator(action: Action) -> bool {
             | A::AuditSinkUpdate
             | A::AlertRead
             | A::AlertAcknowledge
+            | A::BreakGlassRead
+            | A::BreakGlassRequest
+            | A::BreakGlassEnd
     )
 }
 
@@ -292,7 +328,8 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::UserApprove
         | A::UserResetLink
         | A::UserDelete => staff == StaffRole::Administrator,
-        A::AuditRead => staff != StaffRole::None,
+        A::BreakGlassRequest | A::BreakGlassApprove | A::BreakGlassEnd => staff == StaffRole::Administrator,
+        A::AuditRead | A::BreakGlassRead => staff != StaffRole::None,
         A::AlertRead | A::AuditSinkRead => {
             staff != StaffRole::None && *question.resource == ResourceFacts::Instance
         }

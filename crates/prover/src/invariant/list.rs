@@ -1,60 +1,11 @@
 //! Every invariant, from what everybody may do to what guardrails refuse.
 
 use model::{Action, ResourceKind};
-use policy::PrincipalKind;
 
+use super::break_glass::BREAK_GLASS;
+use super::phrase::*;
 use super::{Invariant, Twin};
 use crate::claim::{Actions, Claim};
-
-const fn twin(sentence: &'static str, claim: Claim) -> Twin {
-    Twin { sentence, claim, policies: "" }
-}
-
-use PrincipalKind::{
-    Anonymous, Operator, ProjectAccessToken, RepositoryAccessToken, User, WorkspaceAccessToken,
-};
-use ResourceKind::{Instance, Project, Repository, Workspace};
-
-const EVERYBODY: &[PrincipalKind] = PrincipalKind::ALL;
-const WITHOUT_OPERATOR: &[PrincipalKind] =
-    &[User, RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken, Anonymous];
-const PLACES: &[ResourceKind] = &[Workspace, Project, Repository];
-const TOKENS: &[PrincipalKind] = &[RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken];
-const EVERYTHING: &[ResourceKind] = &[Instance, ResourceKind::User, Workspace, Project, Repository];
-/// What a person does with content, rather than with who may reach it.
-const CONTENT: Actions = Actions::Of(&[
-    "repository.read",
-    "repository.write",
-    "repository.delete",
-    "repository.create",
-    "project.read",
-    "project.create",
-]);
-
-/// Nobody of these kinds is allowed any action on these resources while the condition holds.
-const fn nothing(by: &'static [PrincipalKind], on: &'static [ResourceKind], when: &'static str) -> Claim {
-    Claim::Never { by, what: Actions::All, on, when }
-}
-
-const fn never(
-    by: &'static [PrincipalKind],
-    what: Actions,
-    on: &'static [ResourceKind],
-    when: &'static str,
-) -> Claim {
-    Claim::Never { by, what, on, when }
-}
-
-const fn implies(one: &'static str, other: Action, given: &'static str) -> Claim {
-    Claim::Implies { by: EVERYBODY, one, other, on: Repository, given }
-}
-
-/// Nobody of these kinds is allowed anything that guardrails guard, on what is not public, while the condition holds.
-macro_rules! private {
-    ($condition:literal) => {
-        concat!("(!(resource has private) || resource.private) && ", $condition)
-    };
-}
 
 /// Every invariant.
 pub const INVARIANTS: &[Invariant] = &[
@@ -159,13 +110,14 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "private-repositories-need-a-grant",
-        sentence: "Nobody, staff included, reaches a private repository without a grant or an access token for it.",
+        sentence: "Nobody, staff included, reaches a private repository without a grant, break-glass or an access token for it.",
         claims: &[
             nothing(
                 &[User],
                 &[Repository],
                 "resource.private && !(principal in resource.readers) && \
-                 resource.writers in resource.readers && resource.admins in resource.writers",
+                 resource.writers in resource.readers && resource.admins in resource.writers && \
+                 !(principal has break_glass && resource in principal.break_glass)",
             ),
             nothing(&[Anonymous], &[Repository], "resource.private"),
             never(&[Operator], CONTENT, &[Repository], "true"),
@@ -177,14 +129,15 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "private-projects-need-a-grant",
-        sentence: "Nobody, staff included, reaches a private project without a grant or an access token for it.",
+        sentence: "Nobody, staff included, reaches a private project without a grant, break-glass or an access token for it.",
         claims: &[
             nothing(
                 &[User],
                 &[Project],
                 "resource.private && !(principal in resource.readers) && \
                  resource.writers in resource.readers && resource.creators in resource.writers && \
-                 resource.admins in resource.creators",
+                 resource.admins in resource.creators && \
+                 !(principal has break_glass && resource in principal.break_glass)",
             ),
             nothing(&[Anonymous], &[Project], "resource.private"),
             never(&[Operator], CONTENT, &[Workspace, Project], "true"),
@@ -196,14 +149,15 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "staff-open-no-content",
-        sentence: "An administrator or auditor without a grant never changes a project or repository, and reads only public ones.",
+        sentence: "An administrator or auditor without a grant never changes a project or repository and, where break-glass is not in force, reads only public ones.",
         claims: &[
             never(
                 &[User],
                 Actions::All,
                 &[Repository],
                 "(principal in Role::\"administrators\" || principal in Role::\"auditors\") && resource.private && \
-                 !(principal in resource.readers) && !(principal in resource.writers) && !(principal in resource.admins)",
+                 !(principal in resource.readers) && !(principal in resource.writers) && !(principal in resource.admins) && \
+                 !(principal has break_glass && resource in principal.break_glass)",
             ),
             never(
                 &[User],
@@ -219,9 +173,16 @@ pub const INVARIANTS: &[Invariant] = &[
             ),
             never(
                 &[User],
-                Actions::Except(&["audit.read"]),
+                Actions::Except(&[
+                    "audit.read",
+                    "break-glass.read",
+                    "break-glass.request",
+                    "break-glass.approve",
+                    "break-glass.end",
+                ]),
                 &[Workspace],
-                "!(principal in resource.members) && !(principal in resource.creators) && !(principal in resource.owners)",
+                "!(principal in resource.members) && !(principal in resource.creators) && !(principal in resource.owners) && \
+                 !(principal has break_glass && resource in principal.break_glass)",
             ),
         ],
         twin: twin(
@@ -233,6 +194,7 @@ pub const INVARIANTS: &[Invariant] = &[
             ),
         ),
     },
+    BREAK_GLASS,
     Invariant {
         name: "anonymous-only-reads",
         sentence: "Without signing in, nobody does anything but read public projects and repositories.",
@@ -528,7 +490,8 @@ pub const INVARIANTS: &[Invariant] = &[
                 &[User],
                 Actions::Of(&["repository.read", "project.read"]),
                 &[Project, Repository],
-                "context has guardrails && context.guardrails.private_only && !(principal in resource.readers)",
+                "context has guardrails && context.guardrails.private_only && !(principal in resource.readers) && \
+                 !(principal has break_glass && resource in principal.break_glass)",
             ),
             never(
                 &[Anonymous],

@@ -8,6 +8,7 @@ pub mod audit_export;
 pub mod audit_refusal;
 pub mod audit_sink;
 pub mod audit_stream;
+pub mod break_glass;
 pub mod guardrail;
 pub mod identity_provider;
 pub mod member;

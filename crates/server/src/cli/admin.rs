@@ -30,6 +30,9 @@ pub(super) enum Admin {
         /// For whom
         username: String,
     },
+    /// Let an administrator read in a workspace for a few hours, for a reason that its owners are told
+    #[command(subcommand)]
+    BreakGlass(super::break_glass::BreakGlass),
     /// See whether mail leaves
     #[command(subcommand)]
     Mail(super::mail::Mail),
@@ -168,6 +171,7 @@ pub(super) async fn run(admin: Admin) -> Result<Verdict> {
         Admin::User(user) => run_user(user).await,
         Admin::Token(token) => run_token(token).await,
         Admin::ResetLink { place, username } => run_reset_link(&place, &username).await,
+        Admin::BreakGlass(command) => super::break_glass::run(command).await,
         Admin::Mail(mail) => super::mail::run(mail).await,
         Admin::Guardrails(guardrails) => run_guardrails(guardrails).await,
     }?;
@@ -400,7 +404,7 @@ fn show_guardrails(output: &Output, shown: &Value) -> Result<()> {
 }
 
 /// A name as one segment of a path. None of ours needs encoding but the braces of an id.
-fn segment(name: &str) -> Result<String> {
+pub(super) fn segment(name: &str) -> Result<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '{' | '}' | '~');
     match !matches!(name, "" | "." | "..") && name.chars().all(plain) {
         true => Ok(name.replace('{', "%7B").replace('}', "%7D")),

@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod audit;
+mod break_glass;
 mod client;
 mod demo;
 mod doctor;

@@ -443,6 +443,12 @@ pub static ROUTES: &[Route] = &[
     put("/api/workspaces/{workspace}/identity-provider", "api_set_identity_provider", "identity-provider").asks(IdentityProviderUpdate, Workspace).api("workspace:admin").sample(Sample::json(r#"{"issuer":"https://id.example.com","client_id":"bastide"}"#)).built(|cx| Box::pin(api::identity_provider::set(cx))),
     delete("/api/workspaces/{workspace}/identity-provider", "api_remove_identity_provider", "identity-provider").asks(IdentityProviderUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::identity_provider::remove(cx))),
     // /api: access tokens
+    get("/api/break-glass", "api_list_break_glass", "break-glass").asks(BreakGlassRead, Instance).api("instance:admin").built(|cx| Box::pin(api::break_glass::list(cx))),
+    get("/api/workspaces/{workspace}/break-glass", "api_list_workspace_break_glass", "break-glass").asks(BreakGlassRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::break_glass::list(cx))),
+    post("/api/workspaces/{workspace}/break-glass", "api_request_break_glass", "break-glass").asks(BreakGlassRequest, Workspace).api("instance:admin").sample(Sample::json(r#"{"reason":"a support case of theirs","hours":1}"#)).built(|cx| Box::pin(api::break_glass::request(cx))),
+    put("/api/workspaces/{workspace}/break-glass/{uuid}/approval", "api_approve_break_glass", "break-glass").asks(BreakGlassApprove, Workspace).api("instance:admin").built(|cx| Box::pin(api::break_glass::approve(cx))),
+    delete("/api/workspaces/{workspace}/break-glass/{uuid}", "api_end_break_glass", "break-glass").asks(BreakGlassEnd, Workspace).api("workspace:admin").built(|cx| Box::pin(api::break_glass::end(cx))),
+
     get("/api/workspaces/{workspace}/access-tokens", "api_list_workspace_access_tokens", "access-tokens").asks(AccessTokenList, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::list(cx))),
     post("/api/workspaces/{workspace}/access-tokens", "api_create_workspace_access_token", "access-tokens").asks(AccessTokenCreate, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::create(cx))),
     delete("/api/workspaces/{workspace}/access-tokens/{uuid}", "api_revoke_workspace_access_token", "access-tokens").asks(AccessTokenRevoke, Workspace).api("credential:write").built(|cx| Box::pin(api::access_token::revoke(cx))),

@@ -1,7 +1,7 @@
 //! What mail says: plain text, one thing each, and how to do something about it. No secret stands in any but the one-time
 //! link that it is about.
 
-use model::{Email, User};
+use model::{BreakGlass, Email, User};
 
 use super::{Message, inline};
 
@@ -86,4 +86,49 @@ pub(crate) fn credentials_end(to: &Email, list: &[Ending], base: &str) -> Messag
         _ => format!("{} credentials end soon", list.len()),
     };
     Message::new(to, &subject, &signed(&body, base))
+}
+
+/// To an owner of a workspace: what became of break-glass there.
+pub(crate) fn break_glass(to: &Email, one: &BreakGlass, news: &str, base: &str) -> Message {
+    let BreakGlass { id, workspace_slug, username, reason, .. } = one;
+    let until = match one.approved_on {
+        Some(_) => format!("It ends by itself on {}. ", one.expires_on),
+        None => String::new(),
+    };
+    let more = match one.ended_on {
+        Some(_) => String::new(),
+        None => format!(
+            "\n\n{until}With it, they read what is private in the workspace, and change nothing; the workspace's audit \
+             trail tells each access. An owner may end it at any time:\n\n    \
+             curl -X DELETE {base}/api/workspaces/{workspace_slug}/break-glass/%7B{id}%7D"
+        ),
+    };
+    let body = format!(
+        "Break-glass on the workspace {workspace_slug}, for the administrator {username} and {}, {news}.\n\nReason: {}{more}",
+        hours(one.hours),
+        paragraph(reason),
+    );
+    Message::new(to, &format!("Break-glass on {workspace_slug}"), &signed(&body, base))
+}
+
+fn hours(number: i64) -> String {
+    if number == 1 { "1 hour".to_owned() } else { format!("{number} hours") }
+}
+
+/// To who can give it: that somebody asks for break-glass.
+pub(crate) fn break_glass_wanted(to: &Email, one: &BreakGlass, base: &str) -> Message {
+    let BreakGlass { id, workspace_slug, username, reason, .. } = one;
+    let body = format!(
+        "{username} asks for break-glass on the workspace {workspace_slug}, for {}, and waits for another administrator \
+         to give it.\n\nReason: {}\n\nTo give it, with an administrator's credential:\n\n    \
+         curl -X PUT {base}/api/workspaces/{workspace_slug}/break-glass/%7B{id}%7D/approval",
+        hours(one.hours),
+        paragraph(reason),
+    );
+    Message::new(to, &format!("{username} asks for break-glass on {workspace_slug}"), &signed(&body, base))
+}
+
+/// Text of somebody's of several lines, set apart so that it cannot be taken for ours.
+fn paragraph(text: &str) -> String {
+    text.lines().map(|line| format!("\n    > {line}")).collect()
 }

@@ -17,11 +17,11 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned())
 }
 
-fn operator() -> Caller {
+pub(super) fn operator() -> Caller {
     Caller::operator(RequestId::new(&Random::system()))
 }
 
-fn nobody() -> Caller {
+pub(super) fn nobody() -> Caller {
     nobody_at("192.0.2.7")
 }
 
@@ -42,7 +42,7 @@ fn over<T>(result: model::Result<T>) -> bool {
 }
 
 impl House {
-    async fn user(&self, name: &str) -> User {
+    pub(super) async fn user(&self, name: &str) -> User {
         let new = NewUser {
             username: name.parse().unwrap(),
             email: format!("{name}@example.com").parse().unwrap(),
@@ -52,7 +52,7 @@ impl House {
         self.service.create_user(&operator(), new).await.unwrap()
     }
 
-    async fn work(&self) {
+    pub(super) async fn work(&self) {
         self.service.run_due_jobs().await.unwrap();
         self.service.deliver_mail().await.unwrap();
     }
@@ -63,7 +63,7 @@ impl House {
         server.messages()
     }
 
-    fn caller(user: &User) -> Caller {
+    pub(super) fn caller(user: &User) -> Caller {
         Caller::user(std::sync::Arc::new(user.clone()), None, &nobody())
     }
 }

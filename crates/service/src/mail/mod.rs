@@ -10,6 +10,7 @@ mod delivery;
 pub(crate) mod letter;
 mod settings;
 
+mod break_glass_tests;
 mod link_tests;
 mod tests;
 

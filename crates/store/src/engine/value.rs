@@ -1,8 +1,8 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AuditSinkId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId, RequestId,
-    SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId,
+    RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -206,6 +206,7 @@ ids!(
     RepositoryId,
     GroupId,
     CredentialId,
+    BreakGlassId,
     EventId,
     PushId,
     JobId,

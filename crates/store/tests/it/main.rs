@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod break_glass;
 mod count;
 mod engine;
 mod group_commit;
