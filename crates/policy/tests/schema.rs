@@ -79,11 +79,16 @@ fn only_people_touch_who_may_do_what() {
             "audit.",
             "guardrail.",
             "break-glass.",
+            "identity.",
+            "identity-provider.",
+            "audit-sink.",
+            "alert.",
         ]
         .iter()
         .any(|start| name.starts_with(start));
         let about_access = about_access || ["repository.transfer", "repository.restore"].contains(&name);
-        let harmless = ["member.list", "group.read"].contains(&name);
+        // No policy permits `identity-provider.sync` to anybody.
+        let harmless = ["member.list", "group.read", "identity-provider.sync"].contains(&name);
         assert_eq!(people_only.contains(name), about_access && !harmless, "{name}");
     }
 }
