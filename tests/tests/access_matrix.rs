@@ -12,7 +12,7 @@ use server::route::{Handler, ROUTES, Visibility};
 
 fn text() -> String {
     let mut text = String::from(
-        "Who may do what. Made from crates/policy/policies and crates/server/src/route/table.rs; a test compares.\n\n\
+        "Who may do what. Made from crates/policy/policies and crates/server/src/route; a test compares.\n\n\
          ROLES AND ACTIONS, every scope being held\n\n",
     );
     text.push_str(&policy::matrix::matrix(&AccessModel::load().expect("the access model loads")));

@@ -23,6 +23,7 @@
 //! - **Paths.** A last parameter that may hold slashes (a ref, a revision, a path) is a wildcard, so that it may be sent
 //!   raw or percent-encoded.
 
+mod page_table;
 mod router;
 mod table;
 
@@ -35,7 +36,15 @@ use model::{Action, CredentialKind, ResourceKind};
 use crate::http::{Cx, Response};
 
 pub use router::{Params, Reached, Router, TableError, Unmatched};
-pub use table::ROUTES;
+
+/// Every operation: what programs call, then pages.
+pub static ROUTES: &[Route] = &{
+    let mut all = [get("", "", ""); table::ROWS.len() + page_table::ROWS.len()];
+    let (called, opened) = all.split_at_mut(table::ROWS.len());
+    called.copy_from_slice(table::ROWS);
+    opened.copy_from_slice(page_table::ROWS);
+    all
+};
 
 /// The methods of the table. HEAD and OPTIONS are answered from these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
