@@ -274,6 +274,7 @@ async fn sessions(world: &World, facts: &Facts) -> Vec<Asker> {
                 approved: true,
                 second_step: false,
                 staff: StaffRole::None,
+                break_glass: None,
             },
             grants: facts.grants(person),
             held: ScopeSet::everything(),
