@@ -103,6 +103,8 @@ ids! {
     AuditSinkId;
     /// Break-glass that was asked for.
     BreakGlassId;
+    /// An alert.
+    AlertId;
     /// An audit event.
     EventId;
     /// One push, from its intent to its outcome.

@@ -6,6 +6,7 @@
 
 pub mod action;
 pub mod address_range;
+pub mod alert;
 pub mod audit_event;
 pub mod audit_sink;
 mod break_glass;
@@ -34,6 +35,7 @@ pub mod workspace;
 
 pub use action::{Act, Action, act};
 pub use address_range::{AddressRange, BadAddressRange};
+pub use alert::{Alert, AlertPattern};
 pub use audit_event::{AuditEvent, Outcome};
 pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
 pub use break_glass::BreakGlass;
@@ -45,8 +47,8 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId,
-    RequestId, SecondStepId, SessionId, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
+    RepositoryId, RequestId, SecondStepId, SessionId, UserId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};

@@ -146,6 +146,8 @@ internal_reasons! {
     /// The audit trail's events expire.
     AuditRetention = "internal-audit-retention":
         "Events older than the operator keeps them are removed from the audit trail; their hashes stay in the ledger.";
+    /// An alert.
+    Alert = "internal-alert": "Something stands out in the audit trail, and an alert of it is raised.";
     /// Sweeping.
     Sweep = "internal-sweep": "What was deleted, or has expired, is removed for good.";
     /// The first start.

@@ -98,6 +98,8 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_explain_access" => tells::<api::Explanation>(),
         "api_who_can" => tells::<Page<api::WhoCan>>(),
         "api_list_audit_events" | "api_list_workspace_audit_events" => tells::<Page<api::AuditEvent>>(),
+        "api_list_alerts" | "api_list_workspace_alerts" => tells::<Page<api::Alert>>(),
+        "api_acknowledge_alert" | "api_acknowledge_workspace_alert" => tells::<api::Alert>(),
         "api_list_audit_sinks" | "api_list_workspace_audit_sinks" => tells::<api::AuditSinks>(),
         "api_create_audit_sink" | "api_create_workspace_audit_sink" => {
             makes::<api::AuditSinkCreate, api::AuditSinkCreated>()

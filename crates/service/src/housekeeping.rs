@@ -25,8 +25,10 @@ impl Service {
         let days = |days: i64| now.plus_seconds(-days.saturating_mul(86_400));
         let daily = self.store.forget_counts_before(days(self.settings.count_days)).await?;
         let refusals = self.store.forget_refusals_before(days(REFUSAL_DAYS)).await?;
+        let counted = days(self.settings.count_days);
+        let alerts = self.store.keep(move |books| store::alert::forget_before(books, counted)).await?;
         let checkpoints = self.store.thin_checkpoints().await?;
-        tracing::debug!(daily, refusals, checkpoints, "what is not kept for ever was removed");
+        tracing::debug!(daily, refusals, checkpoints, alerts, "what is not kept for ever was removed");
         Ok(())
     }
 }

@@ -28,6 +28,8 @@ const SETTLE_AGE_SECONDS: i64 = 60;
 const SWEEP: Duration = Duration::from_secs(3_600);
 /// How often receivers of the audit trail are looked at.
 const DELIVER: Duration = Duration::from_secs(1);
+/// How often it is looked for what stands out.
+const WATCH: Duration = Duration::from_secs(10);
 /// How often what is not kept for ever is removed.
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
@@ -59,6 +61,9 @@ impl Service {
         }
         self.repeat(DELIVER, "receivers of the audit trail could not be told", |service| async move {
             service.deliver_audit().await
+        });
+        self.repeat(WATCH, "the trail could not be looked through for alerts", |service| async move {
+            service.watch().await
         });
         self.repeat(SETTLE, "open pushes could not be settled", |service| async move {
             service.settle_open_pushes(&service.clock, SETTLE_AGE_SECONDS).await.map(drop)

@@ -7,6 +7,9 @@
 mod access;
 mod access_question;
 mod access_token;
+mod alert;
+mod alert_pattern;
+mod alert_watch;
 mod audit;
 mod audit_delivery;
 mod audit_export;

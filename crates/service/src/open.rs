@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::access::{Ground, RepositoryPath};
+use crate::alert_watch::LookedAt;
 use crate::authn::Known;
 use crate::breached::Breached;
 use crate::cache::Cache;
@@ -102,6 +103,7 @@ pub struct Inner {
     pub(crate) passkeys: Passkeys,
     pub(crate) throttle: Throttle,
     pub(crate) outbound: Outbound,
+    pub(crate) looked_at: LookedAt,
     pub(crate) providers: Providers,
     pub(crate) credentials: Cache<SecretHash, Known>,
     /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
@@ -166,6 +168,7 @@ impl Service {
                 passwords: Passwords::new(random.clone(), breached),
                 throttle: Throttle::default(),
                 outbound: Outbound::new(&settings.outbound)?,
+                looked_at: LookedAt::default(),
                 providers: Providers::default(),
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),

@@ -44,6 +44,10 @@ pub enum Table {
     LedgerTile,
     /// How far receivers of the audit trail have been told.
     AuditSinkState,
+    /// Alerts that are too old: one statement. Their events stay.
+    Alert,
+    /// How far the trail was looked through for alerts.
+    AlertState,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -79,6 +83,8 @@ impl Table {
         Self::LedgerCheckpoint,
         Self::LedgerTile,
         Self::AuditSinkState,
+        Self::Alert,
+        Self::AlertState,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -103,6 +109,8 @@ impl Table {
             Self::LedgerCheckpoint => "ledger_checkpoint",
             Self::LedgerTile => "ledger_tile",
             Self::AuditSinkState => "audit_sink_state",
+            Self::Alert => "alert",
+            Self::AlertState => "alert_state",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }
@@ -114,6 +122,7 @@ impl Table {
         match self {
             Self::CredentialUse => return sql == NOTE_USE || sql == NOTE_WARNED,
             Self::RepositorySize => return sql == NOTE_SIZE,
+            Self::Alert => return sql == crate::alert::FORGET,
             Self::SecondStepUse => return crate::second_step::BOOKKEEPING.contains(&sql),
             Self::RecoveryCodeUse => return sql == crate::second_step::USE_RECOVERY_CODE,
             Self::SessionUse => return crate::session::BOOKKEEPING.contains(&sql),

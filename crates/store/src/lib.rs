@@ -5,6 +5,7 @@
 //! on it. What is not: any decision about who may do what (a [`Writer`] needs a `policy::Permit`), any key that opens
 //! what is sealed here.
 
+pub mod alert;
 pub mod audit;
 pub mod audit_filter;
 pub mod audit_sink;

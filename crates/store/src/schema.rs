@@ -25,6 +25,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_identity_provider";
     10 "0010_audit_sink";
     11 "0011_break_glass";
+    12 "0012_alert";
 };
 
 #[cfg(test)]

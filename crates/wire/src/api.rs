@@ -2,6 +2,7 @@
 //! are not known are refused, because a mistyped field of ours should not pass in silence.
 
 pub mod access;
+pub mod alert;
 pub mod audit_event;
 pub mod audit_refusal;
 pub mod audit_sink;
@@ -18,6 +19,7 @@ pub mod workspace;
 pub mod workspace_token;
 
 pub use access::{Explanation, Reason, WhoCan};
+pub use alert::Alert;
 pub use audit_event::AuditEvent;
 pub use audit_refusal::{Refusal, Refusals};
 pub use audit_sink::{AuditSink, AuditSinkCreate, AuditSinkCreated, AuditSinks};

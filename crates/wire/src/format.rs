@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use model::{
-    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId, Timestamp,
-    UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId,
+    Timestamp, UserId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -35,6 +35,7 @@ macro_rules! braced {
 }
 
 braced!(
+    AlertId,
     AuditSinkId,
     BreakGlassId,
     CredentialId,

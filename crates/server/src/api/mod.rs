@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod access_token;
+pub mod alert;
 pub mod audit_event;
 pub mod audit_export;
 pub mod audit_refusal;

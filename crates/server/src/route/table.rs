@@ -482,6 +482,10 @@ pub(super) const ROWS: &[Route] = &[
     get("/api/workspaces/{workspace}/audit/sinks", "api_list_workspace_audit_sinks", "audit").asks(AuditSinkRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::audit_sink::list(cx))),
     post("/api/workspaces/{workspace}/audit/sinks", "api_create_workspace_audit_sink", "audit").asks(AuditSinkUpdate, Workspace).api("workspace:admin").sample(Sample::json(r#"{"kind":"webhook","address":"https://logs.example.com/"}"#)).built(|cx| Box::pin(api::audit_sink::create(cx))),
     delete("/api/workspaces/{workspace}/audit/sinks/{uuid}", "api_remove_workspace_audit_sink", "audit").asks(AuditSinkUpdate, Workspace).api("workspace:admin").built(|cx| Box::pin(api::audit_sink::remove(cx))),
+    get("/api/alerts", "api_list_alerts", "audit").asks(AlertRead, Instance).api("audit:read").built(|cx| Box::pin(api::alert::list(cx))),
+    put("/api/alerts/{uuid}/acknowledgement", "api_acknowledge_alert", "audit").asks(AlertAcknowledge, Instance).api("audit:read").built(|cx| Box::pin(api::alert::acknowledge(cx))),
+    get("/api/workspaces/{workspace}/alerts", "api_list_workspace_alerts", "audit").asks(AlertRead, Workspace).api("audit:read").built(|cx| Box::pin(api::alert::list(cx))),
+    put("/api/workspaces/{workspace}/alerts/{uuid}/acknowledgement", "api_acknowledge_workspace_alert", "audit").asks(AlertAcknowledge, Workspace).api("audit:read").built(|cx| Box::pin(api::alert::acknowledge(cx))),
     get("/api/audit/checkpoint", "api_get_audit_checkpoint", "audit").asks(AuditRead, Instance).api("audit:read").built(|cx| Box::pin(tlog::checkpoint(cx))),
     // /api: the command line on the server's machine, through its socket
     post("/api/operator/init", "api_operator_init", "operator").asks(UserCreate, Instance).api("instance:admin").operator_only().built(|cx| Box::pin(api::operator::init(cx))),

@@ -1,7 +1,7 @@
 //! What mail says: plain text, one thing each, and how to do something about it. No secret stands in any but the one-time
 //! link that it is about.
 
-use model::{BreakGlass, Email, User};
+use model::{Alert, AlertPattern, BreakGlass, Email, User};
 
 use super::{Message, inline};
 
@@ -131,4 +131,26 @@ pub(crate) fn break_glass_wanted(to: &Email, one: &BreakGlass, base: &str) -> Me
 /// Text of somebody's of several lines, set apart so that it cannot be taken for ours.
 fn paragraph(text: &str) -> String {
     text.lines().map(|line| format!("\n    > {line}")).collect()
+}
+
+/// To a workspace's owners, or to the administrators of the instance: that something stands out.
+pub(crate) fn alert(to: &Email, alert: &Alert, place: Option<&str>, base: &str) -> Message {
+    let what = match alert.pattern {
+        AlertPattern::ManyRefusals => "many requests were refused",
+        AlertPattern::UnseenNetwork => "a credential was used from a network not seen before",
+        AlertPattern::GuardrailLoosened => "a guardrail was loosened",
+        AlertPattern::AdministratorMade => "somebody was made administrator",
+        AlertPattern::MassRead => "many repositories were read",
+    };
+    let (at, path) = match place {
+        Some(place) => (inline(place), format!("/api/workspaces/{}/alerts", inline(place))),
+        None => ("Bastide".to_owned(), "/api/alerts".to_owned()),
+    };
+    let body = format!(
+        "{}\n\nIf that is as it should be, there is nothing to do. All alerts, and the way to acknowledge them:\n\n    \
+         {base}{path}\n\nWhat happened in detail stands in the audit trail. Of this pattern and subject no other alert comes \
+         today.",
+        inline(&alert.told)
+    );
+    Message::new(to, &format!("{at}: {what}"), &signed(&body, base))
 }

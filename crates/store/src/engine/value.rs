@@ -1,8 +1,8 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId, RepositoryId,
-    RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
+    RepositoryId, RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -212,6 +212,7 @@ ids!(
     JobId,
     RequestId,
     SecondStepId,
+    AlertId,
     AuditSinkId,
     SessionId
 );
