@@ -134,3 +134,40 @@ async fn the_ledger_is_for_those_who_may_read_the_trail_until_the_operator_opens
         assert!(answer.header("cache-control").starts_with("private"), "{path}");
     }
 }
+
+/// Turns a bit of a leaf of the ledger's around, in the database behind the server's back.
+const TURN: &str = r#"
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=30)
+(leaf,) = database.execute("SELECT leaf FROM ledger_entry WHERE idx = 1").fetchone()
+leaf = bytes([leaf[0] ^ 1]) + leaf[1:]
+assert database.execute("UPDATE ledger_entry SET leaf = ? WHERE idx = 1", (leaf,)).rowcount == 1
+database.commit()
+"#;
+
+/// Attack: who has the database alters the past. The signed checkpoint stays as it was, so strangers must notice.
+#[tokio::test]
+async fn a_foreign_client_notices_an_altered_tile() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(program) = client(folder.path()) else { return };
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_in(data.path(), &["--public-ledger"]);
+    grow(&server, 5).await;
+    grown(&server, 5).await;
+    let key = text(&server, "/tlog/key").await;
+    let honest = run(&program, &server, key.trim(), "", None);
+    assert!(honest.status.success(), "{}", said(&honest));
+    let turn = || {
+        let mut python = Command::new("python3");
+        let turned = python.args(["-c", TURN]).arg(data.path().join("bastide.db")).status().unwrap();
+        assert!(turned.success());
+    };
+    turn();
+    let altered = run(&program, &server, key.trim(), "", None);
+    assert!(!altered.status.success(), "{}", said(&altered));
+    assert!(!said(&altered).contains("404"), "refused for what the tile says: {}", said(&altered));
+    // Nothing but the bit was wrong.
+    turn();
+    let honest = run(&program, &server, key.trim(), "", None);
+    assert!(honest.status.success(), "{}", said(&honest));
+}

@@ -237,6 +237,13 @@ impl Service {
             }
         };
         let target = Target { resource: Resource::Instance, label: label.to_owned(), workspace: None };
+        // Nothing was looked up, so the call belongs to no workspace; but an access token does, whose owners want to know.
+        let home = caller.credential().and_then(|credential| match credential.holder {
+            Holder::Resource(_, workspace) => Some(workspace),
+            Holder::User(_) => None,
+        });
+        let counted = Target { workspace: home, ..target.clone() };
+        self.count(caller, action, &counted, model::Outcome::Refused);
         self.record_refusal(caller, action, &target, vec![reason.to_owned()]);
         Err(error)
     }
