@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use model::{
-    Act, Action, Credential, Error, GuardrailMode, Project, Resource, ResourceKind, Result, Subject,
+    Act, Action, Credential, Error, GuardrailMode, Holder, Project, Resource, ResourceKind, Result, Subject,
     Timestamp, User, UserId, Workspace, WorkspaceId,
 };
 use policy::{
