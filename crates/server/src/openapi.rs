@@ -78,7 +78,9 @@ fn shapes(operation: &str) -> Option<Shapes> {
         "api_set_workspace_guardrails" | "api_set_guardrails" => {
             changes::<api::GuardrailsUpdate, api::Guardrails>()
         }
-        "api_get_workspace_guardrails_effect" => changes::<api::GuardrailsUpdate, api::Effect>(),
+        "api_get_workspace_guardrails_effect" | "api_get_guardrails_effect" => {
+            changes::<api::GuardrailsUpdate, api::Effect>()
+        }
         "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
         "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
         "api_list_break_glass" | "api_list_workspace_break_glass" => tells::<Page<api::BreakGlass>>(),
@@ -292,6 +294,8 @@ mod tests {
                 "api_approve_user",
                 "api_make_reset_link",
                 "api_approve_break_glass",
+                "api_acknowledge_alert",
+                "api_acknowledge_workspace_alert",
             ];
             let bare = bare.contains(&route.operation);
             assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);
