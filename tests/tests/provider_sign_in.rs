@@ -385,6 +385,31 @@ async fn an_answer_is_its_own_browsers_and_taken_once() {
     }
 }
 
+/// Attack: who runs a provider, or has broken into it, comes in as somebody who has a second step here, without it; also by
+/// way of stepping up a session.
+#[tokio::test]
+async fn a_provider_does_not_stand_for_the_accounts_own_second_step() {
+    let scene = Scene::new().await;
+    scene.provider.lets_in(ann(&[])).await;
+    let mut before = Browser::new(scene.server());
+    let _ = before.open(scene.begin()).await;
+    scene.approve("ann").await;
+    assert!(before.open("/acme").await.status.is_success());
+    let added = Command::new("sqlite3")
+        .arg(scene.server().data().join("bastide.db"))
+        .args([".timeout 20000", "UPDATE user_account SET second_step = 1 WHERE username = 'ann'"])
+        .status()
+        .expect("sqlite3 runs");
+    assert!(added.success());
+
+    let mut browser = Browser::new(scene.server());
+    let asked = browser.open(scene.begin()).await;
+    assert!(asked.text.contains("Six digits from your authenticator"), "{asked:?}");
+    assert!(!browser.open("/acme").await.status.is_success(), "let in without the second step");
+    let again = before.open(scene.begin()).await;
+    assert!(again.text.contains("Six digits from your authenticator"), "{again:?}");
+}
+
 /// Attack: who runs a provider claims somebody's address, or an administrator's, and is let into their account.
 #[tokio::test]
 async fn no_account_is_taken_over_by_its_address() {

@@ -111,7 +111,7 @@ pub use refs::{GitRef, NewRef, REF_FIELDS, RefQuery, Refs};
 pub use repository::{NewRepository, RepositoryChange, RepositoryQuery};
 pub use second_step::{Enrolled, STEP_UP_REQUIRED, SecondSteps, TotpEnrolment};
 pub use session::{Browser, NewSession, SessionLimits};
-pub use sign_in::{SignIn, SignInSettings};
+pub use sign_in::{SecondStepWanted, SignIn, SignInSettings};
 pub use source::{SOURCE_FIELDS, SourceAt, attributes};
 pub use upload::{CommitFacts, Upload};
 pub use user::{NewUser, UserChange};

@@ -168,6 +168,7 @@ impl Service {
         &self,
         user: Option<UserId>,
         kind: &'static str,
+        first: &Value,
     ) -> Result<PasskeyRequest> {
         let site = self.passkeys.site()?;
         let (options, state) = match user {
@@ -185,18 +186,19 @@ impl Service {
                 (json(&options)?, json(&state)?)
             }
         };
-        let challenge = self.wait_for(kind, user, state).await?;
+        let challenge =
+            self.wait_for(kind, user, serde_json::json!({ "asked": state, "first": first })).await?;
         Ok(PasskeyRequest { challenge, options })
     }
 
-    /// The user whose passkey answered. `nobody` is recorded where a passkey may have been copied.
+    /// The user whose passkey answered, and the `first` that it was asked with. `nobody` is recorded where a passkey may have been copied.
     pub(crate) async fn prove_passkey(
         &self,
         nobody: &Caller,
         kind: &'static str,
         challenge: &Secret,
         response: &Value,
-    ) -> Result<User> {
+    ) -> Result<(User, Value)> {
         let waiting = self.take_waiting(kind, challenge).await?;
         let response: PublicKeyCredential = answer(response)?;
         let id = response.get_credential_id().to_vec();
@@ -211,7 +213,8 @@ impl Service {
         let (kept, user) = found
             .filter(|(_, user)| user.active && waiting.user.is_none_or(|asked| asked == user.id))
             .ok_or_else(not_proved)?;
-        let proved = self.check_answer(&waiting.state, waiting.user.is_some(), &response, &kept);
+        let part = |name: &str| waiting.state.get(name).cloned().unwrap_or_default();
+        let proved = self.check_answer(&part("asked"), waiting.user.is_some(), &response, &kept);
         let proved = match proved {
             Ok(proved) if proved.user_verified() => proved,
             Err(WebauthnError::CredentialPossibleCompromise) => return Err(self.tell_copied(nobody, user)),
@@ -219,7 +222,7 @@ impl Service {
         };
         let (id, counter) = (kept.step.id, proved.counter());
         let rose = self.store.keep(move |books| store::second_step::use_passkey(books, id, counter)).await?;
-        if rose { Ok(user) } else { Err(self.tell_copied(nobody, user)) }
+        if rose { Ok((user, part("first"))) } else { Err(self.tell_copied(nobody, user)) }
     }
 
     fn check_answer(

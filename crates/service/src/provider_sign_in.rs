@@ -4,7 +4,8 @@
 //! began it, so another browser's answer is nobody's, and beginning costs no write. An answer is taken once.
 //!
 //! Whoever runs a provider can sign in as everybody whom it identifies. So accounts are linked to a provider's subject by
-//! their owners alone, never by an address; and whoever helps to run the instance does not come in this way.
+//! their owners alone, never by an address; an account's own second step is asked for after the provider's answer as it is
+//! after a password; and whoever helps to run the instance does not come in this way.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,6 +24,7 @@ use crate::access::workspace_name;
 use crate::identity_provider::secret_context;
 use crate::open_id::{Claims, Expected, ProviderDocuments, Refused, verify};
 use crate::session::Proof;
+use crate::sign_in::SecondStepWanted;
 use crate::{Browser, Caller, NewSession, Service};
 
 /// How long a person may stay with the provider, in seconds.
@@ -78,6 +80,13 @@ pub enum Arrived {
     SignedIn {
         /// The session.
         session: Box<NewSession>,
+        /// Where to go.
+        next: String,
+    },
+    /// The account has a second step of its own, which a provider does not do for it.
+    SecondStep {
+        /// What to send back with it.
+        wanted: SecondStepWanted,
         /// Where to go.
         next: String,
     },
@@ -370,9 +379,12 @@ impl Service {
         }
         not_staff(&user)?;
         self.follow_groups(caller, &slug, &provider, &user, &claims).await?;
+        let here = Some(provider.workspace.to_string());
+        if user.second_step {
+            return Ok(Arrived::SecondStep { wanted: self.want_second_step(&user, here).await?, next });
+        }
         let now = self.clock.now().seconds();
         let fresh = claims.proved_on.is_some_and(|proved| (now - proved).abs() <= FRESH);
-        let here = Some(provider.workspace.to_string());
         if fresh && caller.session().is_some_and(|session| session.provider == here) {
             return Ok(Arrived::SteppedUp { secret: self.raise_session(caller, None).await?, next });
         }

@@ -30,16 +30,19 @@ pub enum SignIn {
     /// Done.
     Done(Box<NewSession>),
     /// The password was right; now the second step.
-    SecondStep {
-        /// Stands for the password that was given: to be sent back with the second step.
-        challenge: IssuedSecret,
-        /// Which kinds the account has. A recovery code does instead of any.
-        kinds: Vec<SecondStepKind>,
-    },
+    SecondStep(SecondStepWanted),
 }
 
-/// The password was right.
-const PASSWORD_GIVEN: &str = "password-given";
+/// The first step is done, with a password or an identity provider, and the account has a second one.
+pub struct SecondStepWanted {
+    /// Stands for the first step: to be sent back with the second.
+    pub challenge: IssuedSecret,
+    /// Which kinds the account has. A recovery code does instead of any.
+    pub kinds: Vec<SecondStepKind>,
+}
+
+/// The first step is done.
+const FIRST_STEP: &str = "first-step";
 /// A passkey was asked for, to sign in.
 const PASSKEY_SIGN_IN: &str = "passkey-sign-in";
 /// A passkey was asked for, to step up.
@@ -57,20 +60,29 @@ impl Service {
         let user = self.prove_password(nobody, name, password, Use::SignIn).await?;
         self.throttle.succeeded(nobody.address, name);
         if user.second_step {
-            let id = user.id;
-            let steps = self.store.read(move |reader| store::second_step::list(reader, id)).await?;
-            let mut kinds: Vec<SecondStepKind> = Vec::new();
-            for kept in steps {
-                if !kinds.contains(&kept.step.kind) {
-                    kinds.push(kept.step.kind);
-                }
-            }
-            let challenge = self.wait_for(PASSWORD_GIVEN, Some(id), Value::Null).await?;
-            return Ok(SignIn::SecondStep { challenge, kinds });
+            return Ok(SignIn::SecondStep(self.want_second_step(&user, None).await?));
         }
         let caller = Caller::user(Arc::new(user), None, nobody);
         let proof = Proof { method: SignInMethod::Password, provider: None, second_step: None, fresh: true };
         Ok(SignIn::Done(Box::new(self.begin_session(&caller, browser, proof).await?)))
+    }
+
+    /// Asks for the second step of who has done the first: with a provider, where one is named.
+    pub(crate) async fn want_second_step(
+        &self,
+        user: &User,
+        provider: Option<String>,
+    ) -> Result<SecondStepWanted> {
+        let id = user.id;
+        let steps = self.store.read(move |reader| store::second_step::list(reader, id)).await?;
+        let mut kinds: Vec<SecondStepKind> = Vec::new();
+        for kept in steps {
+            if !kinds.contains(&kept.step.kind) {
+                kinds.push(kept.step.kind);
+            }
+        }
+        let challenge = self.wait_for(FIRST_STEP, Some(id), json!({ "provider": provider })).await?;
+        Ok(SecondStepWanted { challenge, kinds })
     }
 
     /// The second step with a code: six digits from an app, or a recovery code. `challenge` is what the first step gave.
@@ -81,14 +93,12 @@ impl Service {
         challenge: &Secret,
         code: &Secret,
     ) -> Result<NewSession> {
-        let user = self.who_waits(challenge, true).await?;
+        let (user, first) = self.who_waits(challenge, true).await?;
         let caller = Caller::user(Arc::new(user), None, nobody);
         let kind = self.prove_code(&caller, code).await?;
-        // The password counts for one session.
-        self.take_waiting(PASSWORD_GIVEN, challenge).await?;
-        let proof =
-            Proof { method: SignInMethod::Password, provider: None, second_step: Some(kind), fresh: true };
-        self.begin_session(&caller, browser, proof).await
+        // The first step counts for one session.
+        self.take_waiting(FIRST_STEP, challenge).await?;
+        self.begin_session(&caller, browser, proved(&first, SignInMethod::Password, kind)).await
     }
 
     /// Asks the browser for a passkey: with the challenge of the first step for one of that account's, without for any
@@ -98,11 +108,13 @@ impl Service {
         _nobody: &Caller,
         challenge: Option<&Secret>,
     ) -> Result<PasskeyRequest> {
-        let user = match challenge {
-            Some(challenge) => Some(self.who_waits(challenge, false).await?.id),
-            None => None,
-        };
-        self.ask_for_passkey(user, PASSKEY_SIGN_IN).await
+        match challenge {
+            Some(challenge) => {
+                let (user, first) = self.who_waits(challenge, false).await?;
+                self.ask_for_passkey(Some(user.id), PASSKEY_SIGN_IN, &first).await
+            }
+            None => self.ask_for_passkey(None, PASSKEY_SIGN_IN, &Value::Null).await,
+        }
     }
 
     /// Signs in with what the browser answered. A passkey verifies its user and is enough by itself.
@@ -113,26 +125,28 @@ impl Service {
         challenge: &Secret,
         response: &Value,
     ) -> Result<NewSession> {
-        let user = self.prove_passkey(nobody, PASSKEY_SIGN_IN, challenge, response).await?;
+        let (user, first) = self.prove_passkey(nobody, PASSKEY_SIGN_IN, challenge, response).await?;
         let caller = Caller::user(Arc::new(user), None, nobody);
-        let second_step = Some(SecondStepKind::Passkey.as_str());
-        let proof = Proof { method: SignInMethod::Passkey, provider: None, second_step, fresh: true };
+        let proof = proved(&first, SignInMethod::Passkey, SecondStepKind::Passkey.as_str());
         self.begin_session(&caller, browser, proof).await
     }
 
-    /// The active user who has given the password for this challenge; with `attempt`, one more wrong code is counted.
-    async fn who_waits(&self, challenge: &Secret, attempt: bool) -> Result<User> {
+    /// The active user who has done the first step for this challenge, and how; with `attempt`, one more wrong code is
+    /// counted.
+    async fn who_waits(&self, challenge: &Secret, attempt: bool) -> Result<(User, Value)> {
         let hash = waiting_hash(challenge)?;
         let waiting = self
             .store
             .keep(move |books| match attempt {
-                true => store::challenge::attempt(books, &hash, PASSWORD_GIVEN, ATTEMPTS),
-                false => store::challenge::look(books, &hash, PASSWORD_GIVEN),
+                true => store::challenge::attempt(books, &hash, FIRST_STEP, ATTEMPTS),
+                false => store::challenge::look(books, &hash, FIRST_STEP),
             })
             .await?;
-        let id = waiting.and_then(|waiting| waiting.user).ok_or_else(too_late)?;
+        let waiting = waiting.ok_or_else(too_late)?;
+        let id = waiting.user.ok_or_else(too_late)?;
         let user = self.store.read(move |reader| store::user::find(reader, id)).await?;
-        user.filter(|user| user.active).ok_or_else(too_late)
+        let user = user.filter(|user| user.active).ok_or_else(too_late)?;
+        Ok((user, waiting.state))
     }
 
     /// Proves once more who holds the caller's session, with the password, and gives the session another secret: set the
@@ -159,7 +173,7 @@ impl Service {
     pub async fn begin_passkey_step_up(&self, caller: &Caller) -> Result<PasskeyRequest> {
         caller.session().ok_or(Error::Unauthenticated)?;
         let user = caller.as_user().ok_or(Error::Unauthenticated)?.id;
-        self.ask_for_passkey(Some(user), PASSKEY_STEP_UP).await
+        self.ask_for_passkey(Some(user), PASSKEY_STEP_UP, &Value::Null).await
     }
 
     /// The same with what the browser answered.
@@ -170,7 +184,7 @@ impl Service {
         response: &Value,
     ) -> Result<IssuedSecret> {
         let nobody = Caller::anonymous(caller.address, caller.request_id);
-        let proved = self.prove_passkey(&nobody, PASSKEY_STEP_UP, challenge, response).await?;
+        let (proved, _) = self.prove_passkey(&nobody, PASSKEY_STEP_UP, challenge, response).await?;
         if caller.as_user().is_none_or(|user| user.id != proved.id) {
             return Err(too_late());
         }
@@ -218,6 +232,35 @@ impl Service {
                 Err(Error::invalid_field("current_password", "this is not the account's password"))
             }
             Err(other) => Err(other),
+        }
+    }
+}
+
+/// What both steps prove: by the provider of the first one, where it was that; else by `method`.
+fn proved(first: &Value, method: SignInMethod, second_step: &'static str) -> Proof {
+    let provider = first.get("provider").and_then(Value::as_str).map(str::to_owned);
+    let method = if provider.is_some() { SignInMethod::OpenIdConnect } else { method };
+    Proof { method, provider, second_step: Some(second_step), fresh: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Would catch: a session that forgets, or makes up, which provider let its owner in.
+    #[test]
+    fn a_session_tells_how_its_first_step_was_done() {
+        let by = |first: &Value, method| {
+            let proof = proved(first, method, "totp");
+            (proof.method, proof.provider, proof.second_step)
+        };
+        let provider = json!({ "provider": "w" });
+        for method in [SignInMethod::Password, SignInMethod::Passkey] {
+            let expected = (SignInMethod::OpenIdConnect, Some("w".to_owned()), Some("totp"));
+            assert_eq!(by(&provider, method), expected);
+            for none in [Value::Null, json!({ "provider": null })] {
+                assert_eq!(by(&none, method), (method, None, Some("totp")));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use pages::provider_sign_in::{ProviderConnectPage, ProviderSignInPage, ProviderW
 use service::{Arrived, ProviderAnswer};
 use wire::Parameters;
 
-use super::session::{WEEK, begun_at, browser, next, protected, secret};
+use super::session::{WEEK, ask_second_step, begun_at, browser, next, protected, secret};
 use super::{Around, form, page, see_other};
 use crate::http::{Cx, Response, session as session_cookie};
 
@@ -101,6 +101,10 @@ pub async fn arrive(cx: Cx) -> Result<Response> {
         .await?;
     let mut response = match arrived {
         Arrived::SignedIn { session, next } => begun_at(&cx, &session, &next)?,
+        Arrived::SecondStep { wanted, next } => {
+            let next = pages::address::safe_next(&next).to_owned();
+            ask_second_step(&cx, &wanted, next).await?
+        }
         Arrived::SteppedUp { secret, next } => {
             let mut response = see_other(&next)?;
             let cookie = session_cookie::cookie(Some(secret.secret()), cx.secure, WEEK)?;

@@ -6,7 +6,7 @@ use pages::form::{Field, Kind};
 use pages::frame::Way;
 use pages::second_step::{PasskeyPage, Prompt};
 use pages::session::{SecondStepPage, SignInPage};
-use service::{Browser, NewSession, SignIn};
+use service::{Browser, NewSession, SecondStepWanted, SignIn};
 use wire::Parameters;
 
 use super::error::sentence;
@@ -76,13 +76,7 @@ pub async fn create(cx: Cx, form: Parameters) -> Result<Response> {
     let password = secret(&form, "password")?;
     match cx.service()?.sign_in(&cx.caller, &browser(&cx), name, &password).await {
         Ok(SignIn::Done(begun)) => begun_at(&cx, &begun, &next),
-        Ok(SignIn::SecondStep { challenge, kinds }) => {
-            let prompt = match kinds.contains(&SecondStepKind::Passkey) && passkey::possible(&cx) {
-                true => Some(second_step_prompt(&cx, challenge.secret(), &next).await?),
-                false => None,
-            };
-            page(StatusCode::OK, &second_step_page(&cx, challenge.secret(), prompt, "", next))
-        }
+        Ok(SignIn::SecondStep(wanted)) => ask_second_step(&cx, &wanted, next).await,
         Err(Error::Unauthenticated) => {
             let wrong = "The name or the password is wrong.";
             page(StatusCode::UNAUTHORIZED, &sign_in_page(&cx, name, wrong, next))
@@ -102,7 +96,17 @@ pub(super) fn code_field(error: &str) -> Field {
 /// Where a passkey's answer goes, to sign in.
 const ANSWER: &str = "/sign-in/passkey/answer";
 
-/// One of the passkeys of who has given the password.
+/// Asks for the second step of who has done the first.
+pub(super) async fn ask_second_step(cx: &Cx, wanted: &SecondStepWanted, next: String) -> Result<Response> {
+    let challenge = wanted.challenge.secret();
+    let prompt = match wanted.kinds.contains(&SecondStepKind::Passkey) && passkey::possible(cx) {
+        true => Some(second_step_prompt(cx, challenge, &next).await?),
+        false => None,
+    };
+    page(StatusCode::OK, &second_step_page(cx, challenge, prompt, "", next))
+}
+
+/// One of the passkeys of who has done the first step.
 async fn second_step_prompt(cx: &Cx, challenge: &Secret, next: &str) -> Result<Prompt> {
     let asked = cx.service()?.begin_passkey_sign_in(&cx.caller, Some(challenge)).await?;
     Ok(Prompt { at_once: false, next: next.to_owned(), ..prompt(&asked, ANSWER) })

@@ -79,7 +79,7 @@ impl House {
     pub async fn sign_in(&self, name: &str) -> NewSession {
         match self.sign_in_step(name, PASSWORD).await.unwrap() {
             SignIn::Done(session) => *session,
-            SignIn::SecondStep { .. } => panic!("a second step is asked for"),
+            SignIn::SecondStep(_) => panic!("a second step is asked for"),
         }
     }
 

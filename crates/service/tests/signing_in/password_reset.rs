@@ -89,10 +89,10 @@ async fn a_link_ends_with_what_it_was_made_for() {
     let (_, enrolled) = crate::second_step::enrol(&house, &ben).await;
     let given = link(&house, "ben").await;
     reset(&house, &given, NEW).await.unwrap();
-    let SignIn::SecondStep { challenge, .. } = house.sign_in_step("ben", NEW).await.unwrap() else {
+    let SignIn::SecondStep(wanted) = house.sign_in_step("ben", NEW).await.unwrap() else {
         panic!("the second step was forgotten")
     };
     let (nobody, code) = (house.nobody("192.0.2.7"), &enrolled.recovery_codes[0]);
     let browser = Browser::default();
-    house.service.sign_in_with_code(&nobody, &browser, challenge.secret(), code).await.unwrap();
+    house.service.sign_in_with_code(&nobody, &browser, wanted.challenge.secret(), code).await.unwrap();
 }

@@ -48,7 +48,7 @@ pub async fn enrol(house: &House, caller: &Caller) -> (Device, Enrolled) {
 /// The challenge that the right password is answered with.
 pub async fn password_given(house: &House, name: &str) -> Secret {
     match house.sign_in_step(name, PASSWORD).await.unwrap() {
-        SignIn::SecondStep { challenge, .. } => challenge.secret().clone(),
+        SignIn::SecondStep(wanted) => wanted.challenge.secret().clone(),
         SignIn::Done(_) => panic!("no second step was asked for"),
     }
 }
