@@ -5,10 +5,14 @@ use std::time::Duration;
 use model::{Error, ObjectId, Result};
 
 use crate::command::{Bounds, GitCommand};
+use crate::objects::{Kind, Oid, look};
 use crate::path::RepoPath;
 use crate::repository::Repository;
 use crate::stream::{self, ByteStream};
 use crate::tree::{self, Entry, EntryKind};
+
+/// A longer blob is git's to read, which keeps no more of it in memory than a piece.
+const SHORT: u64 = 1 << 20;
 
 /// How long git may take between two pieces.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -24,11 +28,14 @@ pub async fn find(repository: &Repository, commit: &ObjectId, path: &RepoPath) -
         .ok_or_else(|| Error::not_found(format!("file `{path}` in `{commit}`")))
 }
 
-/// A blob's content, piece by piece.
+/// A blob's content, piece by piece, or at once where it is short.
 ///
 /// # Errors
 /// When git cannot be started; the stream itself ends early when there is no such blob.
-pub fn open(repository: &Repository, id: &ObjectId) -> Result<ByteStream> {
+pub async fn open(repository: &Repository, id: &ObjectId) -> Result<ByteStream> {
+    if let Some(content) = short(repository, id).await {
+        return Ok(stream::once(content));
+    }
     let running = GitCommand::new(repository, "cat-file").operand("blob").object(id).spawn()?;
     Ok(stream::output(running, SILENCE))
 }
@@ -38,6 +45,16 @@ pub fn open(repository: &Repository, id: &ObjectId) -> Result<ByteStream> {
 /// # Errors
 /// `TooLarge` above the limit.
 pub async fn read(repository: &Repository, id: &ObjectId, limit: usize) -> Result<Vec<u8>> {
+    if let Some(content) = short(repository, id).await {
+        let too_large = Error::TooLarge { limit: u64::try_from(limit).unwrap_or(u64::MAX) };
+        return if content.len() > limit { Err(too_large) } else { Ok(content) };
+    }
     let command = GitCommand::new(repository, "cat-file").operand("blob").object(id);
     command.output(Vec::new(), Bounds { bytes: limit, ..Bounds::QUICK }).await
+}
+
+/// The content of a blob that is worth no process.
+async fn short(repository: &Repository, id: &ObjectId) -> Option<Vec<u8>> {
+    let id = Oid::of(id)?;
+    look(repository, move |_, objects| objects.content(&id, Kind::Blob, SHORT)).await
 }

@@ -2,9 +2,13 @@
 //!
 //! Revisions are object names here: what a user wrote is looked up first, by [`crate::refs::resolve`].
 
+use std::io;
+use std::path::Path;
+
 use model::{Error, ObjectId, Result};
 
 use crate::command::{Bounds, GitCommand};
+use crate::objects::{Kind, LONGEST_COMMIT, Objects, Oid, look};
 use crate::path::RepoPath;
 use crate::repository::Repository;
 
@@ -39,6 +43,45 @@ pub struct Commit {
     pub committer: Identity,
     /// The whole message, in UTF-8.
     pub message: String,
+}
+
+impl Commit {
+    /// From its object's bytes. `None` for one that git, which has seen all that ever was in commits, should read: with
+    /// another order or form of lines than git writes today, another encoding, a zero byte.
+    pub(crate) fn from_object(id: ObjectId, object: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(object).ok().filter(|text| !text.contains('\0'))?;
+        let (head, message) = text.split_once("\n\n")?;
+        let mut lines = head.split('\n');
+        let tree = lines.next()?.strip_prefix("tree ")?.parse().ok()?;
+        let mut parents = Vec::new();
+        let mut line = lines.next()?;
+        while let Some(parent) = line.strip_prefix("parent ") {
+            parents.push(parent.parse().ok()?);
+            line = lines.next()?;
+        }
+        let author = parse_identity(line.strip_prefix("author ")?)?;
+        let committer = parse_identity(lines.next()?.strip_prefix("committer ")?)?;
+        let again = ["tree ", "parent ", "author ", "committer ", "encoding "];
+        let odd = lines.any(|line| again.iter().any(|word| line.starts_with(word)));
+        let commit = Self { id, tree, parents, author, committer, message: message.to_owned() };
+        (!odd).then_some(commit)
+    }
+}
+
+/// `Ann Example <ann@example.com> 1700000000 +0100`, as git writes it.
+fn parse_identity(line: &str) -> Option<Identity> {
+    let (name, rest) = line.split_once(" <")?;
+    let (email, date) = rest.split_once("> ")?;
+    let plain = |text: &str| !text.contains(['<', '>']) && text.trim() == text;
+    let (seconds, zone) = date.split_once(' ')?;
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let dated = !seconds.is_empty() && seconds.len() <= 11 && digits(seconds);
+    let zoned = zone.len() == 5 && zone.strip_prefix(['+', '-']).is_some_and(digits);
+    if !plain(name) || !plain(email) || name.is_empty() || !dated || !zoned {
+        return None;
+    }
+    let (seconds, offset_minutes) = parse_date(date);
+    Some(Identity { name: name.to_owned(), email: email.to_owned(), seconds, offset_minutes })
 }
 
 /// Which commits a history has.
@@ -116,6 +159,11 @@ pub async fn count(repository: &Repository, query: &LogQuery) -> Result<u64> {
 /// # Errors
 /// `NotFound` when there is no such commit.
 pub async fn read(repository: &Repository, id: &ObjectId) -> Result<Commit> {
+    if let Some(mut found) = read_at_hand(repository, std::slice::from_ref(id)).await
+        && let Some(commit) = found.pop()
+    {
+        return Ok(commit);
+    }
     let command = show_command(repository).flag("--no-walk").object(id);
     let found = run(command.paths([])).await?;
     found.into_iter().next().ok_or_else(|| Error::not_found(format!("commit `{id}`")))
@@ -132,6 +180,9 @@ pub async fn read_all(repository: &Repository, ids: &[ObjectId]) -> Result<Vec<C
     if u64::try_from(ids.len()).unwrap_or(u64::MAX) > MOST_COMMITS {
         return Err(Error::TooLarge { limit: MOST_COMMITS });
     }
+    if let Some(found) = read_at_hand(repository, ids).await {
+        return Ok(found);
+    }
     let mut command = show_command(repository).flag("--no-walk=unsorted");
     for id in ids {
         command = command.object(id);
@@ -144,6 +195,20 @@ pub async fn read_all(repository: &Repository, ids: &[ObjectId]) -> Result<Vec<C
             by_id.get(id).map(|c| (*c).clone()).ok_or_else(|| Error::not_found(format!("commit `{id}`")))
         })
         .collect()
+}
+
+/// The commits with these names; `None` where only git can tell them all.
+async fn read_at_hand(repository: &Repository, ids: &[ObjectId]) -> Option<Vec<Commit>> {
+    let ids = ids.to_vec();
+    let read = move |_: &Path, objects: &mut Objects| {
+        let unusual = || io::Error::other("a commit that only git can read");
+        let read_one = |id: ObjectId| {
+            let object = objects.content(&Oid::of(&id).ok_or_else(unusual)?, Kind::Commit, LONGEST_COMMIT)?;
+            Commit::from_object(id, &object).ok_or_else(unusual)
+        };
+        ids.into_iter().map(read_one).collect()
+    };
+    look(repository, read).await
 }
 
 /// The bytes of the commit's object, as a signature covers them.

@@ -4,12 +4,17 @@
 //! of an object's name, and nothing else is looked for.
 
 use std::collections::HashMap;
+use std::io;
+use std::path::Path;
 
 use model::{Error, ObjectId, RefName, Result};
 
 use crate::command::{Bounds, GitCommand};
+use crate::commit::Commit;
 use crate::durability::{sync_directory, sync_push};
 use crate::lock::SharedLock;
+use crate::ls_refs;
+use crate::objects::{Kind, LONGEST_COMMIT, Objects, Oid, look};
 use crate::ref_update::{PushOutcome, RefOutcome, RefUpdate};
 use crate::repository::Repository;
 
@@ -80,6 +85,17 @@ pub async fn list(repository: &Repository, kind: RefKind) -> Result<Vec<Ref>> {
 /// # Errors
 /// When git cannot tell.
 pub async fn find(repository: &Repository, name: &RefName) -> Result<Option<Ref>> {
+    let wanted = name.clone();
+    let found = look(repository, move |top, objects| {
+        let Some(id) = ls_refs::target(top, wanted.as_str().as_bytes())? else { return Ok(None) };
+        let (target, commit) = (id.id()?, objects.content(&id, Kind::Commit, LONGEST_COMMIT)?);
+        let commit = Commit::from_object(target.clone(), &commit);
+        let commit = commit.ok_or_else(|| io::Error::other("a commit that only git can read"))?;
+        Ok(Some(Ref { name: wanted, target, peeled: None, made: commit.committer.seconds }))
+    });
+    if let Some(found) = found.await {
+        return Ok(found);
+    }
     Ok(find_all(repository, std::slice::from_ref(name)).await?.remove(name))
 }
 
@@ -153,6 +169,12 @@ pub async fn judge_durably(repository: &Repository, updates: &[RefUpdate]) -> Re
 /// `NotFound` when it names no commit here.
 pub async fn resolve(repository: &Repository, text: &str) -> Result<ObjectId> {
     let missing = || Error::not_found(format!("commit `{}`", text.escape_debug()));
+    let wanted = text.to_owned();
+    if let Some(Some(found)) =
+        look(repository, move |top, objects| resolve_at_hand(top, objects, &wanted)).await
+    {
+        return Ok(found);
+    }
     let commit = |expression: String| async move { commit_named(repository, expression).await };
     if let Ok(id) = text.parse::<ObjectId>() {
         return commit(format!("{id}^{{commit}}")).await?.ok_or_else(missing);
@@ -175,6 +197,25 @@ pub async fn resolve(repository: &Repository, text: &str) -> Result<ObjectId> {
         return found.filter(|id| id.as_str().starts_with(&digits)).ok_or_else(missing);
     }
     Err(missing())
+}
+
+/// The same for a whole name, a branch or a tag. `None` for anything else, which git has to look for.
+fn resolve_at_hand(top: &Path, objects: &mut Objects, text: &str) -> io::Result<Option<ObjectId>> {
+    let id = match text.parse::<ObjectId>() {
+        Ok(id) => Oid::of(&id),
+        Err(_) if text == "HEAD" => return Ok(None),
+        Err(_) => {
+            let names = [RefName::branch(text), RefName::tag(text)];
+            let mut found = None;
+            for name in names.into_iter().flatten() {
+                if found.is_none() {
+                    found = ls_refs::target(top, name.as_str().as_bytes())?;
+                }
+            }
+            found
+        }
+    };
+    id.map(|id| objects.commit(&id)?.id()).transpose()
 }
 
 /// What git finds for an expression that was built here from checked parts.

@@ -245,6 +245,11 @@ impl Repository {
         Self { quarantine: Some(directory), ..self.clone() }
     }
 
+    /// Whether some of its objects lie outside of its directory for objects.
+    pub(crate) fn has_objects_elsewhere(&self) -> bool {
+        self.quarantine.is_some()
+    }
+
     /// The variables that a quarantine needs.
     pub(crate) fn environment(&self) -> Vec<(&'static str, OsString)> {
         match &self.quarantine {

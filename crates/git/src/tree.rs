@@ -1,10 +1,16 @@
 //! Trees: what lies where in a commit.
 
+use std::io;
+
 use model::{Error, ObjectId, Result};
 
 use crate::command::{Bounds, GitCommand};
+use crate::objects::{Kind, Objects, Oid, TreeEntry, look};
 use crate::path::RepoPath;
 use crate::repository::Repository;
+
+/// The sizes of more files than this are for git to tell, which reads a pack faster than it can be asked.
+const MOST_SIZES: usize = 2_000;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,17 @@ pub struct Entry {
 /// # Errors
 /// `NotFound` when the commit is not there.
 pub async fn find(repository: &Repository, commit: &ObjectId, path: &RepoPath) -> Result<Option<Entry>> {
+    if let Some(id) = Oid::of(commit) {
+        let path = path.as_bytes().to_vec();
+        let found = look(repository, move |_, objects| {
+            let root = objects.root(&id)?;
+            let found = objects.at_path(&root, &path)?;
+            found.map(|found| entry(objects, found, path)).transpose()
+        });
+        if let Some(found) = found.await {
+            return Ok(found);
+        }
+    }
     let command = list_command(repository).flag("--full-tree").object(commit).path_operand(path);
     let entries = run(command, commit).await?;
     Ok(entries.into_iter().find(|entry| entry.path == path.as_bytes()))
@@ -56,6 +73,15 @@ pub async fn list(
     depth: usize,
     limit: usize,
 ) -> Result<Vec<Entry>> {
+    if depth == 1
+        && let Some(id) = Oid::of(commit)
+    {
+        let path = directory.map(|path| path.as_bytes().to_vec());
+        let found = look(repository, move |_, objects| directly_below(objects, &id, path, limit));
+        if let Some(found) = found.await {
+            return found.ok_or(Error::TooLarge { limit: u64::try_from(limit).unwrap_or(u64::MAX) });
+        }
+    }
     let (tree, prefix) = match directory {
         None => (commit.clone(), Vec::new()),
         Some(path) => {
@@ -76,6 +102,54 @@ pub async fn list(
         entry.path.splice(0..0, prefix.iter().copied());
     }
     Ok(entries)
+}
+
+/// What lies in a directory (`None` for the top); `None` when there are more than `limit` entries.
+///
+/// # Errors
+/// The disk's, and whatever makes this git's to tell: there is no such directory, or it is very large.
+fn directly_below(
+    objects: &mut Objects,
+    commit: &Oid,
+    directory: Option<Vec<u8>>,
+    limit: usize,
+) -> io::Result<Option<Vec<Entry>>> {
+    let unusual = |what: &'static str| io::Error::new(io::ErrorKind::Unsupported, what);
+    let root = objects.root(commit)?;
+    let (tree, prefix) = match directory {
+        None => (root, Vec::new()),
+        Some(path) => {
+            let found = objects.at_path(&root, &path)?.filter(TreeEntry::is_tree);
+            (found.ok_or_else(|| unusual("there is no such directory"))?.id, [&path[..], b"/"].concat())
+        }
+    };
+    let found = objects.tree(&tree)?;
+    if found.len() > limit {
+        return Ok(None);
+    }
+    if found.len() > MOST_SIZES {
+        return Err(unusual("a very large directory"));
+    }
+    let entries = found.into_iter().map(|one| {
+        let path = [&prefix[..], &one.name].concat();
+        entry(objects, one, path)
+    });
+    entries.collect::<io::Result<_>>().map(Some)
+}
+
+/// The entry of a tree's object, at that path.
+fn entry(objects: &mut Objects, found: TreeEntry, path: Vec<u8>) -> io::Result<Entry> {
+    let kind = kind_of_mode(&format!("{:0>6}", found.mode));
+    let kind =
+        kind.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an entry's mode is unknown"))?;
+    let size = match kind {
+        EntryKind::Directory | EntryKind::Submodule => None,
+        EntryKind::File { .. } | EntryKind::Symlink => match objects.head(&found.id)? {
+            (Kind::Blob, size) => Some(size),
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "a file is no blob")),
+        },
+    };
+    Ok(Entry { path, kind, id: found.id.id()?, size })
 }
 
 fn list_command(repository: &Repository) -> GitCommand {

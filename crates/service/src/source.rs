@@ -54,10 +54,10 @@ impl SourceAt {
     ///
     /// # Errors
     /// When it is a directory.
-    pub fn content(&self) -> Result<ByteStream> {
+    pub async fn content(&self) -> Result<ByteStream> {
         match &self.entry {
             Some(entry) if matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink) => {
-                git::blob::open(&self.repository, &entry.id)
+                git::blob::open(&self.repository, &entry.id).await
             }
             Some(entry) if entry.kind == EntryKind::Submodule => {
                 let name = bytes::Bytes::from(entry.id.to_string());

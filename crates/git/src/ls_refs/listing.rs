@@ -1,6 +1,5 @@
 //! The answer: `HEAD`, then all refs that are asked for by name, loose and packed ones merged, a piece at a time.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +9,6 @@ use super::packed::{Packed, Peeled};
 use super::request::Request;
 use crate::objects::{Objects, Oid};
 use crate::pkt_line::{FLUSH, LONGEST_DATA, write_data};
-use crate::repository::CONFIG_FILE;
 
 /// A piece is sent when it has become this long.
 const PIECE: usize = 64 * 1024;
@@ -33,16 +31,10 @@ impl Listing {
     /// The disk's; and for a repository that is not plainly one of ours: one with settings of its own, another format,
     /// objects elsewhere, refs that are links.
     pub(super) fn open(top: &Path, request: Request) -> io::Result<Self> {
-        if fs::read(top.join("config"))? != CONFIG_FILE.as_bytes() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "the repository has settings of its own"));
-        }
-        if top.join("objects/info/alternates").symlink_metadata().is_ok() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "the repository has objects elsewhere"));
-        }
+        let objects = Objects::open(top)?;
         let head = Some(loose::head(top)?);
         let loose = loose::list(top, &request.prefixes)?;
         let packed = Packed::open_after(&loose, top)?;
-        let objects = Objects::new(top);
         Ok(Self { request, head, loose: loose.into_iter().peekable(), packed, objects, finished: false })
     }
 

@@ -132,7 +132,10 @@ fn look(top: &Path, name: Vec<u8>) -> io::Result<Option<LooseRef>> {
 }
 
 /// Follows a ref to its object.
-fn resolve(top: &Path, name: &[u8]) -> io::Result<Resolved> {
+///
+/// # Errors
+/// The disk's, and `Unsupported` for what is better left to git.
+pub(super) fn resolve(top: &Path, name: &[u8]) -> io::Result<Resolved> {
     let mut target: Option<Vec<u8>> = None;
     for _ in 0..LONGEST_CHAIN {
         let end = match read(top, target.as_deref().unwrap_or(name))? {

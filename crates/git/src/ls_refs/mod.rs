@@ -12,6 +12,7 @@ mod packed;
 mod request;
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,12 +20,26 @@ use futures_util::stream::{self, StreamExt};
 use tokio::io::AsyncRead;
 
 use self::listing::Listing;
+use self::loose::End;
 pub(crate) use self::request::Request;
 use self::request::{Parser, Step};
+use crate::objects::Oid;
 use crate::repository::Repository;
 use crate::stream::{self as bytes_stream, ByteStream, read_within};
 
 pub use self::request::is_for_us;
+
+/// What a ref of the repository at `top` leads to; `None` where there is none.
+///
+/// # Errors
+/// The disk's, and for what is better left to git: a ref that is broken, or a link, or a symbolic ref that leads out.
+pub(crate) fn target(top: &Path, name: &[u8]) -> io::Result<Option<Oid>> {
+    match loose::resolve(top, name)?.end {
+        End::At(id) if !id.is_zero() => Ok(Some(id)),
+        End::Missing => Ok(None),
+        End::At(_) | End::Broken => Err(io::Error::new(io::ErrorKind::InvalidData, "a ref cannot be read")),
+    }
+}
 
 /// The beginning of a request.
 #[derive(Debug)]

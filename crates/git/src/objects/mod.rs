@@ -1,23 +1,27 @@
-//! One question about objects that is answered without a process: what a tag points at in the end. As git does it:
-//! packs first, then loose objects, then packs that came meanwhile.
+//! Small objects, read without a process: what pages show of a repository, and what a tag points at in the end. As git
+//! does it: packs first, then loose objects, then packs that came meanwhile.
 //!
-//! Everything else about objects is git's own to tell. What cannot be read here is an error, never a guess.
+//! Everything else about objects is git's own to tell: histories, differences, what is long. What cannot be read here is
+//! an error, never a guess; [`look`] leaves it to git.
 
 mod index;
+mod loose;
 mod oid;
 mod pack;
+mod tree;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::read::ZlibDecoder;
-
 pub(crate) use oid::Oid;
+pub(crate) use tree::TreeEntry;
 
 use self::index::Index;
+use self::loose::Loose;
 use self::pack::Pack;
+use crate::repository::{CONFIG_FILE, Repository};
 
 /// How many packs are kept open at once.
 const MOST_OPEN: usize = 32;
@@ -34,14 +38,47 @@ const LONGEST_CHAIN: usize = 256;
 /// How much of a loose tag is read: what it points at stands at its beginning.
 const TAG_HEAD: u64 = 8192;
 
+/// The longest commit that is read.
+pub(crate) const LONGEST_COMMIT: u64 = 1 << 20;
+
+/// The longest tag in a pack that is read.
+const LONGEST_TAG: u64 = 1 << 20;
+
 /// What is not as git writes it.
 fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
+/// Looks at a repository's objects without starting git. `None` when git must be asked: the repository is not plainly one
+/// of ours, or something in it cannot be read here.
+pub(crate) async fn look<T: Send + 'static>(
+    repository: &Repository,
+    work: impl FnOnce(&Path, &mut Objects) -> io::Result<T> + Send + 'static,
+) -> Option<T> {
+    if repository.has_objects_elsewhere() {
+        return None;
+    }
+    let top = repository.path().to_owned();
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut objects = Objects::open(&top)?;
+        work(&top, &mut objects)
+    });
+    match looked.await {
+        Ok(Ok(found)) => Some(found),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "git is asked instead");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "looking at objects broke off");
+            None
+        }
+    }
+}
+
 /// The kinds of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Commit,
     Tree,
     Blob,
@@ -87,14 +124,71 @@ pub(crate) struct Objects {
 
 impl Objects {
     /// The objects of the repository at `top`.
-    pub(crate) fn new(top: &Path) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The disk's; and `Unsupported` for a repository that is not plainly one of ours: one with settings of its own,
+    /// another format, objects elsewhere.
+    pub(crate) fn open(top: &Path) -> io::Result<Self> {
+        if fs::read(top.join("config"))? != CONFIG_FILE.as_bytes() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the repository has settings of its own"));
+        }
+        if top.join("objects/info/alternates").symlink_metadata().is_ok() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "the repository has objects elsewhere"));
+        }
+        Ok(Self {
             directory: top.join("objects"),
             places: Vec::new(),
             scans: 0,
             open: 0,
             recent: 0,
             known: HashMap::new(),
+        })
+    }
+
+    /// The content of an object that is there, of this kind, and no longer than `longest`.
+    ///
+    /// # Errors
+    /// The disk's, and `InvalidData` for any other object.
+    pub(crate) fn content(&mut self, id: &Oid, kind: Kind, longest: u64) -> io::Result<Vec<u8>> {
+        let other = || malformed("an object is of another kind");
+        match self.locate(id)?.ok_or_else(|| malformed("an object is not there"))? {
+            Location::Loose => {
+                let loose = Loose::open(&self.loose_path(id))?;
+                if loose.kind == kind { loose.content(longest) } else { Err(other()) }
+            }
+            Location::Packed { place, at } => {
+                let pack = self.pack(place)?.ok_or_else(|| malformed("a pack is gone"))?;
+                if pack.kind(at)? == kind { pack.content(at, longest) } else { Err(other()) }
+            }
+        }
+    }
+
+    /// Of what kind an object that is there is, and how long.
+    ///
+    /// # Errors
+    /// The disk's, and `InvalidData` when it is not there.
+    pub(crate) fn head(&mut self, id: &Oid) -> io::Result<(Kind, u64)> {
+        match self.locate(id)?.ok_or_else(|| malformed("an object is not there"))? {
+            Location::Loose => Loose::open(&self.loose_path(id)).map(|loose| (loose.kind, loose.size)),
+            Location::Packed { place, at } => {
+                let pack = self.pack(place)?.ok_or_else(|| malformed("a pack is gone"))?;
+                Ok((pack.kind(at)?, pack.size(at)?))
+            }
+        }
+    }
+
+    /// The commit that an object is, or that a tag leads to.
+    ///
+    /// # Errors
+    /// The disk's, and `InvalidData` for any other object.
+    pub(crate) fn commit(&mut self, id: &Oid) -> io::Result<Oid> {
+        let end = match self.head(id)? {
+            (Kind::Tag, _) => self.peel(id)?.ok_or_else(|| malformed("a tag leads nowhere"))?,
+            _ => *id,
+        };
+        match self.head(&end)? {
+            (Kind::Commit, _) => Ok(end),
+            _ => Err(malformed("an object is no commit")),
         }
     }
 
@@ -139,11 +233,14 @@ impl Objects {
     /// The content of a tag, or at least its head; `None` for another kind.
     fn tag(&mut self, id: &Oid, location: Location) -> io::Result<Option<Vec<u8>>> {
         match location {
-            Location::Loose => loose_tag(&self.loose_path(id)),
+            Location::Loose => {
+                let loose = Loose::open(&self.loose_path(id))?;
+                if loose.kind == Kind::Tag { loose.beginning(TAG_HEAD).map(Some) } else { Ok(None) }
+            }
             Location::Packed { place, at } => {
                 let pack = self.pack(place)?.ok_or_else(|| malformed("a pack is gone"))?;
                 match pack.kind(at)? {
-                    Kind::Tag => pack.content(at).map(Some),
+                    Kind::Tag => pack.content(at, LONGEST_TAG).map(Some),
                     _ => Ok(None),
                 }
             }
@@ -228,20 +325,6 @@ impl Objects {
         let digits = hex::encode(id.bytes());
         let (first, rest) = digits.split_at(2);
         self.directory.join(first).join(rest)
-    }
-}
-
-/// The head of a loose tag's content; `None` for another kind.
-fn loose_tag(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut head = Vec::new();
-    ZlibDecoder::new(File::open(path)?).take(TAG_HEAD).read_to_end(&mut head)?;
-    let end =
-        head.iter().position(|byte| *byte == 0).ok_or_else(|| malformed("a loose object has no head"))?;
-    let (words, content) = head.split_at(end);
-    let kind = words.split(|byte| *byte == b' ').next().and_then(Kind::parse);
-    match kind.ok_or_else(|| malformed("a loose object is of no known kind"))? {
-        Kind::Tag => Ok(Some(content.get(1..).unwrap_or_default().to_vec())),
-        _ => Ok(None),
     }
 }
 

@@ -1,5 +1,11 @@
 //! An object's name as bytes, for where a hundred thousand of them go by.
 
+use std::io;
+
+use model::ObjectId;
+
+use super::malformed;
+
 /// A SHA-1 object name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Oid([u8; Oid::LENGTH]);
@@ -32,6 +38,11 @@ impl Oid {
         bytes.try_into().ok().map(Self)
     }
 
+    /// From a name that was read elsewhere; `None` for one of another kind of repository.
+    pub(crate) fn of(id: &ObjectId) -> Option<Self> {
+        Self::parse(id.as_str().as_bytes())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
@@ -47,5 +58,15 @@ impl Oid {
         // The lengths fit, so that nothing can fail.
         let _ = hex::encode_to_slice(self.0, &mut digits);
         digits
+    }
+
+    /// As a name that others read.
+    ///
+    /// # Errors
+    /// Never: its digits are always a name.
+    pub(crate) fn id(&self) -> io::Result<ObjectId> {
+        let digits = self.digits();
+        let digits = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
+        digits.ok_or_else(|| malformed("an object's name has no digits"))
     }
 }

@@ -1,5 +1,5 @@
-//! Objects in a pack: of what kind one is, and the content of small ones. Deltas are followed and applied; what is
-//! larger than a tag ever is, is not read.
+//! Objects in a pack: of what kind one is, how long, and the content of those that are short enough. Deltas are
+//! followed and applied.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,14 +11,14 @@ use super::index::Index;
 use super::oid::Oid;
 use super::{Kind, malformed};
 
-/// The longest content that is read.
-const LONGEST: u64 = 1 << 20;
-
 /// How many deltas may stand on each other; git itself writes 4095 at most, and 50 unless told otherwise.
 const DEEPEST: usize = 4096;
 
 /// The longest an entry's head can be: ten bytes of size, twenty of a base's name.
 const LONGEST_HEAD: usize = 30;
+
+/// The longest the two sizes can be that a delta begins with.
+const LONGEST_SIZES: u64 = 20;
 
 /// How the content of an entry is written.
 enum Form {
@@ -87,20 +87,37 @@ impl Pack {
         Err(malformed("deltas stand on each other without end"))
     }
 
-    /// The content of the object that begins here.
+    /// How long the object is that begins here, in bytes.
+    ///
+    /// # Errors
+    /// As [`Self::kind`].
+    pub(super) fn size(&self, at: u64) -> io::Result<u64> {
+        let entry = self.entry(at)?;
+        if matches!(entry.form, Form::Whole(_)) {
+            return Ok(entry.size);
+        }
+        // A delta begins with its base's size and that of what it makes.
+        let mut sizes = Vec::new();
+        self.decoder(&entry).take(LONGEST_SIZES).read_to_end(&mut sizes)?;
+        let mut rest = sizes.as_slice();
+        let made = plain_size(&mut rest).and_then(|_| plain_size(&mut rest));
+        made.ok_or_else(|| malformed("a delta does not tell what it makes"))
+    }
+
+    /// The content of the object that begins here; neither it nor what it is made from may be longer than `longest`.
     ///
     /// # Errors
     /// The disk's, and `InvalidData` for what is no entry or too long.
-    pub(super) fn content(&self, at: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn content(&self, at: u64, longest: u64) -> io::Result<Vec<u8>> {
         let mut deltas = Vec::new();
         let mut at = at;
         for _ in 0..DEEPEST {
             let entry = self.entry(at)?;
             match entry.form {
                 Form::Whole(_) => {
-                    let whole = self.inflate(&entry)?;
+                    let whole = self.inflate(&entry, longest)?;
                     return deltas.iter().rev().try_fold(whole, |base, delta: &Entry| {
-                        apply(&base, &self.inflate(delta)?)
+                        apply(&base, &self.inflate(delta, longest)?, longest)
                             .ok_or_else(|| malformed("a delta does not fit its base"))
                     });
                 }
@@ -111,13 +128,19 @@ impl Pack {
         Err(malformed("deltas stand on each other without end"))
     }
 
-    fn inflate(&self, entry: &Entry) -> io::Result<Vec<u8>> {
-        if entry.size > LONGEST {
-            return Err(malformed("a tag is longer than tags are"));
-        }
+    fn decoder(&self, entry: &Entry) -> impl Read {
         let from = At { file: &self.file, position: entry.data };
-        let mut content = Vec::new();
-        ZlibDecoder::new_with_buf(from, vec![0; 1024]).take(LONGEST + 1).read_to_end(&mut content)?;
+        // What is read at once is little for a short object, and for a long one more than few reads.
+        let buffer = usize::try_from(entry.size).unwrap_or(usize::MAX).clamp(512, 32 * 1024);
+        ZlibDecoder::new_with_buf(from, vec![0; buffer])
+    }
+
+    fn inflate(&self, entry: &Entry, longest: u64) -> io::Result<Vec<u8>> {
+        if entry.size > longest {
+            return Err(malformed("an object is longer than is read here"));
+        }
+        let mut content = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
+        self.decoder(entry).take(entry.size.saturating_add(1)).read_to_end(&mut content)?;
         let whole = u64::try_from(content.len()).is_ok_and(|length| length == entry.size);
         if whole { Ok(content) } else { Err(malformed("a pack's entry has not the size it says")) }
     }
@@ -185,12 +208,12 @@ fn distance(rest: &mut &[u8]) -> Option<u64> {
 }
 
 /// What a delta makes of its base (`gitformat-pack`, "Deltified representation").
-fn apply(base: &[u8], delta: &[u8]) -> Option<Vec<u8>> {
+fn apply(base: &[u8], delta: &[u8], longest: u64) -> Option<Vec<u8>> {
     let mut rest = delta;
     if plain_size(&mut rest)? != u64::try_from(base.len()).ok()? {
         return None;
     }
-    let length = plain_size(&mut rest).filter(|length| *length <= LONGEST)?;
+    let length = plain_size(&mut rest).filter(|length| *length <= longest)?;
     let length = usize::try_from(length).ok()?;
     let mut made = Vec::with_capacity(length);
     while let Some(operation) = take(&mut rest) {
@@ -231,11 +254,14 @@ mod tests {
 
     use super::*;
 
+    const LONGEST: u64 = 1 << 20;
+
     #[test]
     fn a_delta_copies_and_inserts() {
         // Copy five from the second byte, insert "xy".
         let delta = [10, 7, 0b1001_0001, 1, 5, 2, b'x', b'y'];
-        assert_eq!(apply(b"0123456789", &delta).unwrap(), b"12345xy");
+        assert_eq!(apply(b"0123456789", &delta, LONGEST).unwrap(), b"12345xy");
+        assert_eq!(apply(b"0123456789", &delta, 6), None);
         for bad in [
             &[9, 7, 0b1001_0001, 1, 5, 2, b'x', b'y'][..],
             &[10, 8, 0b1001_0001, 1, 5, 2, b'x', b'y'],
@@ -245,7 +271,7 @@ mod tests {
             &[10],
             &[],
         ] {
-            assert_eq!(apply(b"0123456789", bad), None, "{bad:?}");
+            assert_eq!(apply(b"0123456789", bad, LONGEST), None, "{bad:?}");
         }
     }
 
@@ -253,7 +279,7 @@ mod tests {
         /// Attack: deltas made to read outside their base or to grow without end.
         #[test]
         fn arbitrary_deltas_never_panic(base in proptest::collection::vec(any::<u8>(), 0..40), delta in proptest::collection::vec(any::<u8>(), 0..60)) {
-            if let Some(made) = apply(&base, &delta) {
+            if let Some(made) = apply(&base, &delta, LONGEST) {
                 prop_assert!(made.len() <= usize::try_from(LONGEST).unwrap());
             }
         }

@@ -174,7 +174,7 @@ async fn trees_and_files_are_read_and_links_are_not_followed() {
         assert_eq!(tree::find(repository, &tip, &path(name)).await.unwrap().unwrap().kind, kind);
     }
     let odd = blob::find(repository, &tip, &path("--output=x")).await.unwrap();
-    assert_eq!(text_of(blob::open(repository, &odd.id).unwrap()).await, "odd\n");
+    assert_eq!(text_of(blob::open(repository, &odd.id).await.unwrap()).await, "odd\n");
     assert!(matches!(blob::read(repository, &odd.id, 3).await, Err(Error::TooLarge { .. })));
     let link = blob::find(repository, &tip, &path("link")).await.unwrap();
     assert_eq!(link.kind, EntryKind::Symlink);

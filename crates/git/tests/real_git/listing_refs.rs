@@ -30,15 +30,15 @@ const PREFIXES: &[&[&str]] = &[
 ];
 
 /// One repository, and the same seen by a server that has no git to fall back on.
-struct Bare {
+pub(crate) struct Bare {
     _directory: tempfile::TempDir,
-    repository: Repository,
-    alone: Repository,
-    path: PathBuf,
+    pub(crate) repository: Repository,
+    pub(crate) alone: Repository,
+    pub(crate) path: PathBuf,
 }
 
 impl Bare {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("repositories");
         let id = RepositoryId::new(&Random::seeded(5));
@@ -50,7 +50,7 @@ impl Bare {
         Self { _directory: directory, repository, alone, path }
     }
 
-    async fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) async fn git(&self, arguments: &[&str]) -> String {
         git_ok(&self.path, arguments).await
     }
 
@@ -60,7 +60,7 @@ impl Bare {
         self.git(&["commit-tree", &tree, "-m", message]).await
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         let path = self.path.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();

@@ -1,6 +1,8 @@
 //! The crate against the real git client and against git's own reading of what the crate wrote.
 
 #[cfg(test)]
+mod at_hand;
+#[cfg(test)]
 mod browsing;
 #[cfg(test)]
 mod clone_and_push;

@@ -62,7 +62,7 @@ fn row(entry: &Entry, place: Place<'_>) -> EntryRow {
 
 /// The beginning of a file, one byte longer than `limit` at most.
 pub(super) async fn bounded(found: &SourceAt, limit: usize) -> Result<Vec<u8>> {
-    let mut stream = found.content()?;
+    let mut stream = found.content().await?;
     let mut bytes = Vec::new();
     while let Some(piece) = stream.next().await {
         let piece: Bytes = piece.map_err(Error::internal)?;
@@ -123,7 +123,7 @@ pub async fn raw(cx: Cx) -> Result<Response> {
         .source(&cx.caller, &repository_path(&cx)?, cx.param("commit"), cx.param("path"))
         .await?;
     match &found.entry {
-        Some(entry) if !found.is_directory() => rest::source::content(&cx.headers, &found, entry),
+        Some(entry) if !found.is_directory() => rest::source::content(&cx.headers, &found, entry).await,
         _ => Err(Error::not_found("the file")),
     }
 }

@@ -41,7 +41,7 @@ pub async fn get(mut cx: Cx) -> Result<Response> {
     let found = cx.service()?.source(&cx.caller, &repository_path(&cx)?, revision, path).await?;
     match (&found.entry, meta) {
         (_, true) => describe(&cx, &found),
-        (Some(entry), false) if !found.is_directory() => content(&cx.headers, &found, entry),
+        (Some(entry), false) if !found.is_directory() => content(&cx.headers, &found, entry).await,
         _ => list(&mut cx, &found).await,
     }
 }
@@ -76,7 +76,7 @@ async fn list(cx: &mut Cx, found: &SourceAt) -> Result<Response> {
 
 /// The content, and headers that keep a browser from running it. The tag follows from the content and what is
 /// special about the file: the same file has the same one wherever it lies.
-pub(crate) fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) -> Result<Response> {
+pub(crate) async fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) -> Result<Response> {
     let kind = match entry.kind {
         EntryKind::File { executable: false } => "",
         EntryKind::File { executable: true } => "-executable",
@@ -87,7 +87,7 @@ pub(crate) fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) -> Res
     let mut response = match is_known(asked, &tag) {
         true => answer::empty(StatusCode::NOT_MODIFIED),
         false => {
-            let mut response = Response::new(Body::from_stream(found.content()?));
+            let mut response = Response::new(Body::from_stream(found.content().await?));
             let path = found.path();
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type::safe(&path)));
