@@ -1,8 +1,6 @@
 //! Loading the access model, and asking it.
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
-use std::thread;
 
 use cedar_policy::{
     Authorizer, Effect, Entities, Entity, Policy, PolicyId, PolicySet, Request, Schema, ValidationMode,
@@ -63,7 +61,7 @@ pub struct Prepared<'a> {
 
 impl AccessModel {
     /// Reads the schema and the policies that the program was built with, and sorts them by question. They are not
-    /// checked yet: [`validate`](Self::validate) takes longer than all else here, and can be done beside it.
+    /// checked yet: [`validate`](Self::validate) takes longer than all else here, and can be done behind it.
     pub fn load() -> Result<Self> {
         Self::new(text::SCHEMA, text::POLICIES)
     }
@@ -89,25 +87,10 @@ impl AccessModel {
         Ok(Self { schema, policies, rules, types, authorizer, actions, questions, memo })
     }
 
-    /// Checks all policies strictly against the schema, each core its share: blocks until that is done.
+    /// Checks all policies strictly against the schema. Blocks until that is done: some hundred milliseconds.
     pub fn validate(&self) -> Result<()> {
-        let policies: Vec<&Policy> = self.policies.policies().collect();
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let share = policies.len().div_ceil(cores).max(1);
-        thread::scope(|scope| {
-            let shares: Vec<_> =
-                policies.chunks(share).map(|share| scope.spawn(|| self.validate_these(share))).collect();
-            shares.into_iter().try_for_each(|share| {
-                share.join().unwrap_or_else(|_| Err(Error::internal("the policies' check has panicked")))
-            })
-        })
-    }
-
-    fn validate_these(&self, policies: &[&Policy]) -> Result<()> {
-        let set = PolicySet::from_policies(policies.iter().copied().cloned());
-        let set = set.map_err(Error::internal)?;
         let validator = Validator::new(self.schema.clone());
-        let checked = validator.validate_with_level(&set, ValidationMode::Strict, DEPTH);
+        let checked = validator.validate_with_level(&self.policies, ValidationMode::Strict, DEPTH);
         if checked.validation_passed_without_warnings() {
             return Ok(());
         }

@@ -91,6 +91,8 @@ pub struct Inner {
     pub(crate) session_limits: SessionLimits,
     pub(crate) store: Store,
     pub(crate) model: AccessModel,
+    /// What came of validating it; nothing yet while that goes on.
+    model_checked: watch::Sender<Option<Result<(), String>>>,
     pub(crate) guards: Guards,
     pub(crate) reports: Reports,
     pub(crate) git: git::Repositories,
@@ -133,11 +135,7 @@ impl Service {
     /// Opens everything in the data directory, which is made when it is missing, and starts the background work.
     pub async fn open(mut settings: Settings, clock: Clock, random: Random) -> Result<Self> {
         make_private_directory(&settings.data)?;
-        // Validating the policies takes as long as everything else together.
-        let model = tokio::task::spawn_blocking(|| {
-            let model = AccessModel::load()?;
-            model.validate().map(|()| model)
-        });
+        let model = tokio::task::spawn_blocking(AccessModel::load);
         let session_limits = settings.sign_in.sessions;
         let breached = settings.sign_in.breached_passwords.as_deref().map(Breached::open).transpose()?;
         let database = settings.database.take();
@@ -156,6 +154,7 @@ impl Service {
         let service = Self {
             inner: Arc::new(Inner {
                 model: model.await.map_err(internal)??,
+                model_checked: watch::Sender::new(None),
                 guards: Guards::new(),
                 reports: Reports::default(),
                 git,
@@ -184,7 +183,33 @@ impl Service {
                 random,
             }),
         };
+        service.check_model();
         Ok(service)
+    }
+
+    /// Validates the policies behind everything else, which takes longer than all of the start. Until that is done,
+    /// decisions are made by texts that were built in and that the tests have validated; one that errs all the same
+    /// refuses.
+    fn check_model(&self) {
+        let (service, checked) = (self.clone(), self.clone());
+        let check = tokio::task::spawn_blocking(move || service.model.validate());
+        tokio::spawn(async move {
+            let outcome = check.await.map_err(internal).flatten().map_err(|error| error.to_string());
+            checked.model_checked.send_replace(Some(outcome));
+        });
+    }
+
+    /// Returns once the policies are known to be valid: strictly against the schema, and looking no further than they are
+    /// shown.
+    ///
+    /// # Errors
+    /// When they are not. Such a program must not go on.
+    pub async fn model_checked(&self) -> Result<()> {
+        let mut checked = self.model_checked.subscribe();
+        match checked.wait_for(Option::is_some).await.map_err(internal)?.as_ref() {
+            Some(Err(text)) => Err(Error::internal(text)),
+            _ => Ok(()),
+        }
     }
 
     /// The base of every address that is handed out.
@@ -200,7 +225,9 @@ impl Service {
         self.background.wait().await;
         self.store.flush().await?;
         self.sequence_ledger().await?;
-        self.store.close().await
+        self.store.close().await?;
+        // Also told by commands that end before the policies are checked.
+        self.model_checked().await
     }
 }
 

@@ -266,6 +266,14 @@ fn budgets(flags: &[String], file: Option<&[String]>) -> Result<Budgets> {
     Ok(budgets)
 }
 
+/// Returns when the policies are found not to be valid, and not otherwise.
+async fn ends_badly(service: &Service) -> Error {
+    match service.model_checked().await {
+        Ok(()) => std::future::pending().await,
+        Err(error) => error,
+    }
+}
+
 /// Runs the command.
 pub(super) async fn run(serve: Serve) -> Result<Verdict> {
     let filter = EnvFilter::try_new(&serve.log)
@@ -288,7 +296,10 @@ pub(super) async fn run(serve: Serve) -> Result<Verdict> {
     } else {
         output.line(format_args!("listening on {}", running.address))?;
     }
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        checked = ends_badly(&running.service) => return Err(checked),
+    }
     notice("stopping: requests in flight come to their end; a second signal does not wait for them");
     tokio::select! {
         finished = running.finish() => finished.map(|()| Verdict::Good),
