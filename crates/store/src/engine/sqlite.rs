@@ -1,8 +1,10 @@
 //! SQLite: one writing thread that commits for many at once, and four that read.
 //!
-//! A durable commit costs a `fdatasync`, whoever asked for it. So the writer takes whatever waits, runs each closure
-//! in a savepoint of one transaction, commits once, and only then answers. A closure that fails undoes its own
-//! savepoint and nothing else.
+//! A durable commit costs a `fdatasync`, whoever asked for it. So the writer takes whatever waits, runs the closures in
+//! one transaction, commits once, and only then answers. A closure that fails undoes what it wrote and nothing else: it
+//! rarely wrote anything, and where it did, the batch is rolled back and all of its closures run again, each in a
+//! savepoint of its own. Savepoints for all would cost a third of the writer's time, since SQLite keeps for each of them
+//! a copy of every page that changes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -139,22 +141,47 @@ fn write_batch(
         return Err(failure);
     }
     while let Some(mut work) = next {
-        let ran = in_savepoint(connection, &mut *work);
+        let ran = leaves_nothing_behind(connection, &mut *work);
         done.push(work);
-        ran?;
+        if !ran? {
+            return write_apart(connection, done);
+        }
         next = if done.len() >= BATCH { None } else { tasks.try_pop() };
     }
     connection.execute("COMMIT", &[]).map(drop)
+}
+
+/// Runs one closure; false when it failed and had written something. An error here is one of the whole batch.
+fn leaves_nothing_behind(connection: &mut SqliteConnection, work: &mut dyn Work) -> Result<bool, Failure> {
+    let before = connection.inner.total_changes();
+    let verdict = work.run(connection);
+    undone_by_itself(connection)?;
+    Ok(verdict == Verdict::Commit || connection.inner.total_changes() == before)
+}
+
+/// Rolls the batch back and runs its closures again, each so that its failure touches no other's work.
+fn write_apart(connection: &mut SqliteConnection, batch: &mut [Box<dyn Work>]) -> Result<(), Failure> {
+    connection.execute("ROLLBACK", &[])?;
+    connection.execute("BEGIN IMMEDIATE", &[])?;
+    for work in batch {
+        in_savepoint(connection, &mut **work)?;
+    }
+    connection.execute("COMMIT", &[]).map(drop)
+}
+
+/// A full disk, for one, makes SQLite undo the whole transaction.
+fn undone_by_itself(connection: &SqliteConnection) -> Result<(), Failure> {
+    if connection.inner.is_autocommit() {
+        return Err(Failure::other("the database undid the transaction"));
+    }
+    Ok(())
 }
 
 /// Runs one closure so that its failure leaves nothing behind. An error here is one of the whole batch.
 fn in_savepoint(connection: &mut SqliteConnection, work: &mut dyn Work) -> Result<(), Failure> {
     connection.execute("SAVEPOINT closure", &[])?;
     let verdict = work.run(connection);
-    if connection.inner.is_autocommit() {
-        // A full disk, for one, makes SQLite undo the whole transaction by itself.
-        return Err(Failure::other("the database undid the transaction"));
-    }
+    undone_by_itself(connection)?;
     if verdict != Verdict::Commit {
         connection.execute("ROLLBACK TO closure", &[])?;
     }

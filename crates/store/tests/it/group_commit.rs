@@ -54,6 +54,50 @@ async fn a_closure_is_answered_after_the_commit_of_its_batch() {
     assert!(store.read(|reader| setting::get(reader, "first")).await.unwrap().is_some());
 }
 
+/// Catches a failed closure whose writes are committed with its neighbours', and a batch that is rolled back without need.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closure_that_wrote_and_failed_makes_its_batch_run_again_without_it() {
+    let store = TestStore::sqlite().await;
+    let permit = permit::<act::Upkeep>(&store);
+    let (told, runs) = mpsc::channel();
+    let queue = |name: &'static str, writes: bool, fails: bool| {
+        let told = told.clone();
+        let write = move |writer: &mut store::Writer<'_>| {
+            told.send(name).map_err(Error::internal)?;
+            if writes {
+                setting::set(writer, name, &json!(1))?;
+            }
+            if fails { Err(Error::invalid("as was asked for")) } else { Ok(()) }
+        };
+        Box::pin(store.write(&permit, write))
+    };
+    for (failing_writes, expected) in [
+        (false, &["first", "failing", "last"][..]),
+        (true, &["first", "failing", "first", "failing", "last"]),
+    ] {
+        // Holds the writer until the others wait behind it; when it runs once more, nobody is there to be waited for.
+        let (release, wait) = mpsc::channel::<()>();
+        let mut held = Box::pin(store.keep(move |_| wait.recv().map_err(Error::internal)));
+        assert!(!answered(&mut held).await);
+        let (mut first, mut failing) = (queue("first", true, false), queue("failing", failing_writes, true));
+        assert!(!answered(&mut first).await && !answered(&mut failing).await);
+        let mut last = queue("last", true, false);
+        assert!(!answered(&mut last).await);
+        release.send(()).unwrap();
+        drop(release);
+        let _ = held.await;
+        first.await.unwrap();
+        assert!(matches!(failing.await, Err(Error::Invalid { .. })));
+        last.await.unwrap();
+        assert_eq!(runs.try_iter().collect::<Vec<_>>(), expected);
+        let kept = store
+            .read(|reader| Ok((setting::get(reader, "failing")?, setting::get(reader, "last")?)))
+            .await
+            .unwrap();
+        assert!(kept.0.is_none() && kept.1.is_some());
+    }
+}
+
 /// Catches an answer of success for a batch that could not be committed, and a writer that does not recover.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_fails_is_told_to_all_of_its_batch_and_leaves_nothing() {
