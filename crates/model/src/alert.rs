@@ -30,6 +30,18 @@ impl AlertPattern {
         Self::MassRead,
     ];
 
+    /// What stands out, in words: `many requests were refused`.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ManyRefusals => "many requests were refused",
+            Self::UnseenNetwork => "a credential was used from a network not seen before",
+            Self::GuardrailLoosened => "a guardrail was loosened",
+            Self::AdministratorMade => "somebody was made administrator",
+            Self::MassRead => "many repositories were read",
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -41,6 +53,15 @@ impl AlertPattern {
             Self::MassRead => "mass-read",
         }
     }
+}
+
+/// Which alerts a list holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertFilter {
+    /// Every one.
+    All,
+    /// Those that nobody has acknowledged.
+    Open,
 }
 
 /// The text is no pattern.

@@ -35,7 +35,7 @@ pub mod workspace;
 
 pub use action::{Act, Action, act};
 pub use address_range::{AddressRange, BadAddressRange};
-pub use alert::{Alert, AlertPattern};
+pub use alert::{Alert, AlertFilter, AlertPattern};
 pub use audit_event::{AuditEvent, Outcome};
 pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
 pub use break_glass::BreakGlass;

@@ -1,6 +1,6 @@
 //! Alerts: seeing and acknowledging them. Raising them is `alert_watch`.
 
-use model::{Alert, AlertId, Error, Result, act};
+use model::{Alert, AlertFilter, AlertId, Error, Result, act};
 use serde_json::{Value, json};
 
 use crate::{Caller, Listing, Service, Window};
@@ -11,6 +11,7 @@ impl Service {
         &self,
         caller: &Caller,
         workspace: Option<&str>,
+        filter: AlertFilter,
         window: Window,
     ) -> Result<Listing<Alert>> {
         let ground = self.guardrail_ground(caller, workspace).await?;
@@ -18,9 +19,17 @@ impl Service {
         let of = ground.subject;
         let (values, size) = self
             .store
-            .read(move |reader| store::alert::list(reader, of, window.limit, window.offset))
+            .read(move |reader| store::alert::list(reader, of, filter, window.limit, window.offset))
             .await?;
         Ok(Listing::new(values, size))
+    }
+
+    /// How many alerts of a workspace, or of the instance, nobody has acknowledged.
+    pub async fn open_alerts(&self, caller: &Caller, workspace: Option<&str>) -> Result<i64> {
+        let ground = self.guardrail_ground(caller, workspace).await?;
+        self.check(caller, act::AlertRead, &ground)?;
+        let of = ground.subject;
+        self.store.read(move |reader| store::alert::count(reader, of, AlertFilter::Open)).await
     }
 
     /// Notes that the caller has looked at an alert. Who came first stays.

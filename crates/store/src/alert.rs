@@ -1,6 +1,6 @@
 //! Alerts, how far the trail was looked through for them, and what the daily counts tell.
 
-use model::{Alert, AlertId, AlertPattern, Result, Timestamp, WorkspaceId};
+use model::{Alert, AlertFilter, AlertId, AlertPattern, Result, Timestamp, WorkspaceId};
 use uuid::Uuid;
 
 use crate::bookkeeping::{Bookkeeping, Table};
@@ -26,21 +26,29 @@ fn from_row(row: &Row) -> Result<Alert> {
     })
 }
 
+const OPEN: &str = " AND acknowledged_on IS NULL";
+
 /// A workspace's alerts, or the instance's, the newest first, and how many there are.
 pub fn list(
     reader: &mut Reader<'_>,
     workspace: Option<WorkspaceId>,
+    filter: AlertFilter,
     limit: i64,
     offset: i64,
 ) -> Result<(Vec<Alert>, i64)> {
+    let only = if filter == AlertFilter::Open { OPEN } else { "" };
     let mut query = Query::new("SELECT * FROM alert WHERE scope_id = ");
-    query.bind(scope(workspace)).sql(" ORDER BY raised_on DESC, id DESC LIMIT ");
+    query.bind(scope(workspace)).sql(only).sql(" ORDER BY raised_on DESC, id DESC LIMIT ");
     query.bind(limit).sql(" OFFSET ").bind(offset);
     let found = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
-    let size = reader
-        .one("SELECT count(*) AS size FROM alert WHERE scope_id = $1", params![scope(workspace)])?
-        .map_or(Ok(0), |row| row.get("size"))?;
-    Ok((found, size))
+    Ok((found, count(reader, workspace, filter)?))
+}
+
+/// How many alerts a workspace has, or the instance.
+pub fn count(reader: &mut Reader<'_>, workspace: Option<WorkspaceId>, filter: AlertFilter) -> Result<i64> {
+    let mut query = Query::new("SELECT count(*) AS size FROM alert WHERE scope_id = ");
+    query.bind(scope(workspace)).sql(if filter == AlertFilter::Open { OPEN } else { "" });
+    reader.query(&query)?.first().map_or(Ok(0), |row| row.get("size"))
 }
 
 /// One of a workspace's alerts, or of the instance's.

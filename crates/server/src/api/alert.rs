@@ -1,7 +1,7 @@
 //! Alerts: of a workspace, and of the instance.
 
 use axum::http::StatusCode;
-use model::{Error, Result};
+use model::{AlertFilter, Error, Result};
 use wire::PageRequest;
 use wire::api::Alert;
 
@@ -19,7 +19,8 @@ fn workspace(cx: &Cx) -> Option<&str> {
 /// When the caller may not see them.
 pub async fn list(cx: Cx) -> Result<Response> {
     let request = PageRequest::list(&cx.query)?;
-    let found = admitted(&cx)?.alerts(&cx.caller, workspace(&cx), window(&request)?).await?;
+    let (of, window) = (workspace(&cx), window(&request)?);
+    let found = admitted(&cx)?.alerts(&cx.caller, of, AlertFilter::All, window).await?;
     page(&cx, &request, found, Alert::from)
 }
 

@@ -1,7 +1,7 @@
 //! What mail says: plain text, one thing each, and how to do something about it. No secret stands in any but the one-time
 //! link that it is about.
 
-use model::{Alert, AlertPattern, BreakGlass, Email, User};
+use model::{Alert, BreakGlass, Email, User};
 
 use super::{Message, inline};
 
@@ -135,16 +135,9 @@ fn paragraph(text: &str) -> String {
 
 /// To a workspace's owners, or to the administrators of the instance: that something stands out.
 pub(crate) fn alert(to: &Email, alert: &Alert, place: Option<&str>, base: &str) -> Message {
-    let what = match alert.pattern {
-        AlertPattern::ManyRefusals => "many requests were refused",
-        AlertPattern::UnseenNetwork => "a credential was used from a network not seen before",
-        AlertPattern::GuardrailLoosened => "a guardrail was loosened",
-        AlertPattern::AdministratorMade => "somebody was made administrator",
-        AlertPattern::MassRead => "many repositories were read",
-    };
     let (at, path) = match place {
-        Some(place) => (inline(place), format!("/api/workspaces/{}/alerts", inline(place))),
-        None => ("Bastide".to_owned(), "/api/alerts".to_owned()),
+        Some(place) => (inline(place), format!("/{}/workspace/settings/audit/alerts", inline(place))),
+        None => ("Bastide".to_owned(), "/-/audit/alerts".to_owned()),
     };
     let body = format!(
         "{}\n\nIf that is as it should be, there is nothing to do. All alerts, and the way to acknowledge them:\n\n    \
@@ -152,5 +145,5 @@ pub(crate) fn alert(to: &Email, alert: &Alert, place: Option<&str>, base: &str) 
          today.",
         inline(&alert.told)
     );
-    Message::new(to, &format!("{at}: {what}"), &signed(&body, base))
+    Message::new(to, &format!("{at}: {}", alert.pattern.words()), &signed(&body, base))
 }
