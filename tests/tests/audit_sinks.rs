@@ -156,6 +156,35 @@ async fn nothing_is_lost_while_receiver_or_server_is_away() {
     }
 }
 
+/// Would catch: a receiver that is told of what was before it although it is to be told from now on; one that was removed
+/// and is told still.
+#[tokio::test]
+async fn a_receiver_is_told_from_when_it_is_added_until_it_is_removed() {
+    let (passing, staying) = (Receiver::start(), Receiver::start());
+    let server = Server::start_with(&["--outbound-allow", "127.0.0.0/8"]);
+    let add = |address: String, from_beginning: bool| {
+        let body = json!({ "kind": "webhook", "address": address, "from_beginning": from_beginning });
+        let server = &server;
+        async move { server.administer("POST", "/api/audit/sinks", &body).await }
+    };
+    user(&server, "before").await;
+    let _ = add(staying.address(), true).await;
+    until("what was before", || made(&staying.lines(), "before")).await;
+    let added = add(passing.address(), false).await;
+    user(&server, "during").await;
+    until("what is from now on", || made(&passing.lines(), "during")).await;
+    assert!(!made(&passing.lines(), "before"), "it is told from now on");
+
+    let one = format!("/api/audit/sinks/{}", added["uuid"].as_str().unwrap().trim_matches(['{', '}']));
+    let removed = server.send("DELETE", &one, &server.administrator, &Value::Null).await;
+    assert_eq!(removed.status.as_u16(), 204, "{}", removed.text);
+    for name in ["after", "later"] {
+        user(&server, name).await;
+        until("what came after", || made(&staying.lines(), name)).await;
+    }
+    assert!(!made(&passing.lines(), "after"), "it was removed");
+}
+
 /// Reads octet-counted syslog over TLS, and writes each message on a line.
 const SYSLOG: &str = r#"
 import socket, ssl, sys

@@ -243,6 +243,32 @@ export const pages = {
       await Promise.all([tab.waitForNavigation(), tab.click("#events a")]);
     },
   },
+  alerts: { path: "/acme/workspace/settings/audit/alerts", who: "bea" },
+  "alerts-all": { path: "/acme/workspace/settings/audit/alerts?list=all", who: "bea" },
+  "alerts-instance": { path: "/-/audit/alerts", who: "eve" },
+  "audit-receivers": { path: "/acme/workspace/settings/audit/receivers", who: "bea" },
+  "audit-receiver-question": {
+    path: "/acme/workspace/settings/audit/receivers",
+    who: "bea",
+    act: (tab) => tab.click(".confirm summary"),
+  },
+  "audit-receiver-wrong": {
+    path: "/-/audit/receivers",
+    who: "eve",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#address", "http://logs.example.com");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "audit-receiver-added": {
+    path: "/-/audit/receivers",
+    who: "eve",
+    act: async (tab) => {
+      await tab.type("#address", "https://logs.example.invalid/bastide");
+      await press(tab, "main form button.primary");
+    },
+  },
   "refusal-find": { path: "/-/refusals", who: "bea" },
   refusal: {
     path: "/acme/website/settings/access-tokens",

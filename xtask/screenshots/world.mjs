@@ -75,6 +75,34 @@ function tree(folder) {
   git(folder, ["branch", "feature/checkout"]);
 }
 
+// What stands out, and where it is sent: a guardrail that was loosened, owners and administrators that were made.
+async function watched(site, owner, root) {
+  const path = "/api/workspaces/acme/guardrails";
+  for (const mode of ["on", "off"]) {
+    const seen = await fetch(site + path, { headers: { authorization: owner } });
+    const headers = { authorization: owner, "content-type": "application/json", "if-match": seen.headers.get("etag") };
+    const set = await fetch(site + path, { method: "PUT", headers, body: JSON.stringify({ no_forks_outside: { mode } }) });
+    if (!set.ok) throw new Error(`a guardrail: ${set.status} ${await set.text()}`);
+  }
+  for (const sinks of [
+    { kind: "webhook", address: "https://logs.example.invalid/bastide", from_beginning: true },
+    { kind: "syslog", address: "syslog.example.invalid:6514" },
+  ]) {
+    await call(site, owner, "POST", "/api/workspaces/acme/audit/sinks", sinks);
+  }
+  const alerts = async (of, authorization) => (await call(site, authorization, "GET", of)).values;
+  for (let tries = 0; tries < 120; tries += 1) {
+    const [ours, theirs] = [await alerts("/api/workspaces/acme/alerts", owner), await alerts("/api/alerts", root)];
+    if (ours.length >= 2 && theirs.length >= 1) {
+      const made = ours.find((alert) => alert.pattern === "administrator-made");
+      await call(site, owner, "PUT", `/api/workspaces/acme/alerts/${made.uuid}/acknowledgement`);
+      return;
+    }
+    await new Promise((done) => setTimeout(done, 500));
+  }
+  throw new Error("no alerts were raised");
+}
+
 // Makes the world and gives what the pictures need of it.
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
@@ -115,6 +143,7 @@ export async function build(site, administrator) {
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", token);
   const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
+  await watched(site, owner, root);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
   return { commit: commits.values[0].hash };
 }

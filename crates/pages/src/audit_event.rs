@@ -58,6 +58,10 @@ pub struct AuditEventsPage {
     pub stream: String,
     /// The page of a request, but for its id.
     pub requests: String,
+    /// The alerts, where the viewer may see them.
+    pub alerts: Option<String>,
+    /// The receivers, where the viewer may see them.
+    pub receivers: Option<String>,
     /// The exports: what each is, and where.
     pub exports: Vec<(&'static str, String)>,
 }

@@ -54,13 +54,15 @@ pub struct Way {
     pub href: String,
     /// Whether the page is there already.
     pub current: bool,
+    /// How much there is open for somebody to look at.
+    pub open: u64,
 }
 
 impl Way {
     /// A way to somewhere else.
     #[must_use]
     pub fn new(name: impl Into<String>, href: impl Into<String>) -> Self {
-        Self { name: name.into(), href: href.into(), current: false }
+        Self { name: name.into(), href: href.into(), current: false, open: 0 }
     }
 
     /// The same, marked where the page is there.

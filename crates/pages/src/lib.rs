@@ -9,9 +9,11 @@
 pub mod access_token;
 pub mod account;
 pub mod address;
+pub mod alert;
 pub mod asset;
 pub mod audit_event;
 pub mod audit_refusal;
+pub mod audit_sink;
 pub mod change;
 pub mod code;
 pub mod commit;

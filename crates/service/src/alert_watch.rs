@@ -289,3 +289,6 @@ fn told_people(writer: &mut Writer<'_>, workspace: Option<WorkspaceId>) -> Resul
         None => store::user::administrators(writer, MOST_TOLD)?.into_iter().map(|user| user.email).collect(),
     })
 }
+
+#[cfg(test)]
+mod tests;

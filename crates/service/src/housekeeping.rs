@@ -34,14 +34,15 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use model::{Clock, Random, RequestId, Timestamp};
 
     use crate::{Caller, NewUser, Service, Settings};
 
-    const DAY: i64 = 86_400;
+    pub(crate) const DAY: i64 = 86_400;
 
-    async fn service(folder: &std::path::Path, clock: &Clock) -> Service {
+    /// A service over a folder of the test's own.
+    pub(crate) async fn service(folder: &std::path::Path, clock: &Clock) -> Service {
         let settings = Settings {
             data: folder.join("data"),
             database: None,

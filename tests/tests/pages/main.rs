@@ -8,7 +8,9 @@
     reason = "a test fails where it cannot go on, and says so"
 )]
 
+mod alert;
 mod audit;
+mod audit_sink;
 mod guardrail;
 mod hostile;
 mod member;

@@ -5,19 +5,17 @@ use axum::http::StatusCode;
 use model::{Action, AuditEvent, Error, FieldErrors, Outcome, Result, Timestamp};
 use pages::audit_event::{AuditEventsPage, AuditRequestPage, EventRow, WholeEvent, state};
 use pages::form::{Field, Kind};
-use pages::frame::Frame;
 use pages::measure::Moment;
 use pages::principal::Known;
 use serde_json::Value;
 use service::AuditQuery;
 use wire::Parameters;
 
+use super::audit_trail::{AuditTrail, Part};
 use super::error::sentence;
-use super::settings::{self, InstanceSection, Section};
 use super::{now, page};
 use crate::api::audit_event::{filters, read_cursor, trail, write_cursor};
 use crate::http::{Cx, Response};
-use crate::route::Anchor;
 
 /// How many events a page shows.
 const EVENTS: i64 = 50;
@@ -27,8 +25,9 @@ const OF_REQUEST: i64 = 100;
 const AFTER: &str = "after";
 
 /// The filters of the form: name and label.
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 9] = [
     ("actor", "Who"),
+    ("credential", "Credential"),
     ("action", "Action"),
     ("resource", "On"),
     ("outcome", "Outcome"),
@@ -37,17 +36,6 @@ const FILTERS: [(&str, &str); 8] = [
     ("until", "Until (UTC)"),
     ("request_id", "Request id"),
 ];
-
-/// Whose trail it is, and where its pages are.
-async fn place(cx: &Cx, title: &str) -> Result<(String, String, Frame)> {
-    if cx.route.on != Anchor::Workspace {
-        let frame = settings::instance(cx, title, InstanceSection::AuditLog).await;
-        return Ok(("this instance".to_owned(), "/-/audit".to_owned(), frame));
-    }
-    let slug = settings::slug(cx).await?;
-    let frame = settings::workspace(cx, &slug, title, Section::AuditLog).await;
-    Ok((format!("the workspace {slug}"), settings::address(&slug, "audit"), frame))
-}
 
 /// What was typed, as the interface's filters are written: people write `ann` and `acme/one`, and times without a zone.
 fn written(name: &str, typed: &str) -> String {
@@ -122,7 +110,8 @@ fn row(event: &AuditEvent, requests: &str, now: Timestamp) -> EventRow {
 /// When the caller may not read the trail. What is wrong with the search is told beside it.
 pub async fn list(cx: Cx) -> Result<Response> {
     let service = cx.service()?;
-    let (of, address, frame) = place(&cx, "Audit log").await?;
+    let place = AuditTrail::of(&cx).await?;
+    let (address, frame) = (place.address(Part::Log), place.frame(&cx, "Audit log", Part::Log).await);
     let (typed, asked) = typed(&cx)?;
     let after = match cx.query.get(AFTER)?.filter(|text| !text.is_empty()) {
         Some(text) => Some(read_cursor(text).ok_or_else(|| {
@@ -157,8 +146,10 @@ pub async fn list(cx: Cx) -> Result<Response> {
     };
     let status = if wrong.is_empty() && error.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     let shown = AuditEventsPage {
+        of: place.whose(),
+        alerts: place.way(&frame, Part::Alerts),
+        receivers: place.way(&frame, Part::Receivers),
         frame,
-        of,
         fields: fields(&typed, &wrong)?,
         actions: Action::ALL.iter().map(|action| action.as_str()).collect(),
         filtered: typed.iter().next().is_some(),
@@ -209,7 +200,8 @@ fn whole(event: AuditEvent, now: Timestamp) -> WholeEvent {
 /// # Errors
 /// When the caller may not read the trail, or it holds nothing of this request.
 pub async fn of_request(cx: Cx) -> Result<Response> {
-    let (_, list, frame) = place(&cx, "Request").await?;
+    let place = AuditTrail::of(&cx).await?;
+    let (list, frame) = (place.address(Part::Log), place.frame(&cx, "Request", Part::Log).await);
     let missing = || Error::not_found("a request of this id");
     let request = cx.param("request_id").parse().map_err(|_| missing())?;
     let query = AuditQuery { request: Some(request), ..AuditQuery::default() };

@@ -6,10 +6,12 @@
 
 pub mod access_token;
 pub mod account;
+pub mod alert;
 pub mod appearance;
 pub mod asset;
 pub mod audit_event;
 pub mod audit_refusal;
+pub mod audit_sink;
 pub mod commit;
 pub mod design;
 pub mod email_verification;
@@ -41,6 +43,7 @@ pub mod workspace_settings;
 pub mod workspace_token;
 
 mod around;
+mod audit_trail;
 mod passkey;
 mod resource_form;
 mod settings;

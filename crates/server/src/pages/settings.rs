@@ -13,6 +13,9 @@ use crate::http::Cx;
 /// A section: what it is, what readers call it, the end of its address, and who may open it.
 type Row<S> = (S, &'static str, &'static str, Action);
 
+/// The end of the alerts' address, by which they are found among the sections.
+const ALERTS: &str = "audit/alerts";
+
 /// A section of a workspace's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
@@ -23,9 +26,11 @@ pub(super) enum Section {
     Tokens,
     Guardrails,
     AuditLog,
+    Alerts,
+    AuditSinks,
 }
 
-const WORKSPACE: [Row<Section>; 7] = [
+const WORKSPACE: [Row<Section>; 9] = [
     (Section::General, "General", "general", Action::WorkspaceUpdate),
     (Section::Members, "Members", "members", Action::MemberList),
     (Section::Groups, "Groups", "groups", Action::GroupRead),
@@ -33,6 +38,8 @@ const WORKSPACE: [Row<Section>; 7] = [
     (Section::Tokens, "All tokens", "tokens", Action::AccessTokenList),
     (Section::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
     (Section::AuditLog, "Audit log", "audit", Action::AuditRead),
+    (Section::Alerts, "Alerts", ALERTS, Action::AlertRead),
+    (Section::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
 ];
 
 /// A section of a project's settings.
@@ -68,11 +75,15 @@ const REPOSITORY: [Row<RepositorySection>; 3] = [
 pub(super) enum InstanceSection {
     Guardrails,
     AuditLog,
+    Alerts,
+    AuditSinks,
 }
 
-const INSTANCE: [Row<InstanceSection>; 2] = [
+const INSTANCE: [Row<InstanceSection>; 4] = [
     (InstanceSection::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
     (InstanceSection::AuditLog, "Audit log", "audit", Action::AuditRead),
+    (InstanceSection::Alerts, "Alerts", ALERTS, Action::AlertRead),
+    (InstanceSection::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
 ];
 
 /// The sections that the viewer may open, behind `base`; the one that is shown is marked.
@@ -91,6 +102,15 @@ async fn ways<S: Copy + PartialEq>(
             Way::new(*name, format!("{base}/{part}")).here(Some(*section) == here)
         })
         .collect()
+}
+
+/// Notes how many alerts are open, for who may see them.
+async fn count_alerts(cx: &Cx, workspace: Option<&str>, sections: &mut [Way]) {
+    let Some(way) = sections.iter_mut().find(|way| way.href.ends_with(ALERTS)) else { return };
+    let Ok(service) = cx.service() else { return };
+    // A page is none the worse without.
+    let open = service.open_alerts(&cx.caller, workspace).await.unwrap_or_default();
+    way.open = u64::try_from(open).unwrap_or_default();
 }
 
 fn first(ways: Vec<Way>) -> Option<String> {
@@ -113,7 +133,8 @@ pub(super) async fn entrance(cx: &Cx, workspace: &str) -> Option<String> {
 
 /// The frame of a page of a workspace's settings.
 pub(super) async fn workspace(cx: &Cx, slug: &str, title: &str, here: Section) -> Frame {
-    let sections = ways(cx, &WORKSPACE, &of_workspace(slug), Named::Workspace(slug), Some(here)).await;
+    let mut sections = ways(cx, &WORKSPACE, &of_workspace(slug), Named::Workspace(slug), Some(here)).await;
+    count_alerts(cx, Some(slug), &mut sections).await;
     Frame { sections, ..workspace_frame(cx, slug, title, WorkspaceTab::Settings).await }
 }
 
@@ -178,7 +199,8 @@ pub(super) async fn instance_entrance(cx: &Cx) -> Option<String> {
 
 /// The frame of a page of the instance's settings.
 pub(super) async fn instance(cx: &Cx, title: &str, here: InstanceSection) -> Frame {
-    let sections = ways(cx, &INSTANCE, "/-", Named::Instance, Some(here)).await;
+    let mut sections = ways(cx, &INSTANCE, "/-", Named::Instance, Some(here)).await;
+    count_alerts(cx, None, &mut sections).await;
     let mut frame = Around::of(cx).frame().titled(title);
     frame.crumbs =
         sections.first().map(|way| Way::new("Instance", &way.href).here(true)).into_iter().collect();
