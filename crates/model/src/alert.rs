@@ -37,7 +37,7 @@ impl AlertPattern {
             Self::ManyRefusals => "many requests were refused",
             Self::UnseenNetwork => "a credential was used from a network not seen before",
             Self::GuardrailLoosened => "a guardrail was loosened",
-            Self::AdministratorMade => "somebody was made administrator",
+            Self::AdministratorMade => "somebody was made owner or administrator",
             Self::MassRead => "many repositories were read",
         }
     }

@@ -69,7 +69,7 @@ fn fields(typed: &Typed) -> (Vec<Field>, String) {
             .value(&typed.kind)
             .error(error_of(&wrong, "kind")),
         Field::line("address", "Address")
-            .hint("Of a webhook https://logs.example.com/bastide, of syslog logs.example.com:6514.")
+            .hint("Of a webhook: https://logs.example.com/bastide. Of syslog: logs.example.com:6514.")
             .value(&typed.address)
             .error(error_of(&wrong, "address")),
         Field::line("since", "What it is told").kind(Kind::choice(&SINCE)).value(&typed.since),
