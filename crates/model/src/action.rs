@@ -124,6 +124,10 @@ actions! {
     RecoveryCodesCreate = "recovery-codes.create" on [User] Write;
     /// Connect an identity of a provider's with one's own account: it signs in from then on.
     IdentityConnect = "identity.connect" on [User] Write;
+    /// List the identities that are connected with one's own account.
+    IdentityList = "identity.list" on [User] Read;
+    /// Disconnect an identity from one's own account: it signs in no more.
+    IdentityDisconnect = "identity.disconnect" on [User] Write;
     /// List one's own sessions.
     SessionList = "session.list" on [User] Read;
     /// Begin a session of one's own: sign in.

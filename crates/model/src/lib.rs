@@ -50,7 +50,7 @@ pub use id::{
     AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
     RepositoryId, RequestId, SecondStepId, SessionId, UserId, WorkspaceId,
 };
-pub use identity_provider::{GroupMapping, IdentityProvider};
+pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
 pub use principal::{Principal, Subject};
@@ -62,5 +62,5 @@ pub use scope::{Scope, ScopeSet, Vocabulary};
 pub use second_step::{SecondStep, SecondStepKind};
 pub use secret::{CredentialKind, IssuedSecret, Secret, SecretHash, SecretKind, Token};
 pub use session::{Session, SignInMethod};
-pub use user::User;
+pub use user::{ManagedUser, User, UserState};
 pub use workspace::{Member, Workspace};

@@ -26,3 +26,43 @@ pub struct User {
     /// When it was made.
     pub created_on: Timestamp,
 }
+
+/// An account as those who manage accounts see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManagedUser {
+    /// The account.
+    pub user: User,
+    /// Who last approved it or took the approval back, as the audit trail names them, and when; none where nobody did.
+    pub approval: Option<(String, Timestamp)>,
+    /// When somebody last signed in to it with a browser; none where nobody is known to have.
+    pub signed_in_on: Option<Timestamp>,
+}
+
+/// What accounts are looked for by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserState {
+    /// In use.
+    Active,
+    /// Waits for somebody to approve it.
+    Waiting,
+    /// Switched off.
+    Inactive,
+    /// Helps to run the instance.
+    Staff,
+}
+
+impl UserState {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Waiting, Self::Inactive, Self::Staff];
+
+    /// Its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Waiting => "waiting",
+            Self::Inactive => "inactive",
+            Self::Staff => "staff",
+        }
+    }
+}

@@ -70,6 +70,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_create_workspace_access_token"
         | "api_create_project_access_token"
         | "api_create_repository_access_token" => makes::<api::CredentialCreate, api::CredentialCreated>(),
+        "api_list_identities" => tells::<Page<api::Identity>>(),
         "api_list_workspaces" => tells::<Page<api::Workspace>>(),
         "api_create_workspace" => makes::<api::WorkspaceCreate, api::Workspace>(),
         "api_get_workspace" => tells::<api::Workspace>(),
@@ -125,6 +126,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_remove_workspace_audit_sink"
         | "api_revoke_app_password"
         | "api_revoke_api_token"
+        | "api_disconnect_identity"
         | "api_revoke_workspace_access_token"
         | "api_revoke_project_access_token"
         | "api_revoke_repository_access_token" => NOTHING,

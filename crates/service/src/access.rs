@@ -542,6 +542,7 @@ fn wants_step_up(action: Action) -> bool {
             | Action::IdentityProviderUpdate
             | Action::AuditSinkUpdate
             | Action::IdentityConnect
+            | Action::IdentityDisconnect
             | Action::BreakGlassRequest
             | Action::BreakGlassApprove
             | Action::WorkspaceDelete

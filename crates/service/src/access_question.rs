@@ -89,6 +89,8 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::SecondStepRemove
         | Action::RecoveryCodesCreate
         | Action::IdentityConnect
+        | Action::IdentityList
+        | Action::IdentityDisconnect
         | Action::SessionList
         | Action::SessionCreate
         | Action::SessionUpdate

@@ -45,6 +45,27 @@ pub struct IdentityProviderView {
     workspace: WorkspaceId,
 }
 
+/// What depends on a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProviderUses {
+    /// How many accounts came to be connected through it.
+    pub people: i64,
+    /// How many sessions stand that it began.
+    pub sessions: i64,
+    /// Whether a guardrail lets nobody in by other means.
+    pub only_way: bool,
+}
+
+/// Whether a guardrail of the workspace or of the instance lets nobody in by other means.
+fn only_way_in(guardrails: &store::guardrail::Settings) -> Result<bool> {
+    for side in [&guardrails.workspace, &guardrails.instance] {
+        if store::guardrail::read(side)?.mode(GuardrailKind::IdentityProvider) == GuardrailMode::On {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// What the secret is sealed for.
 pub(crate) fn secret_context(workspace: WorkspaceId) -> [String; 3] {
     ["identity_provider".to_owned(), workspace.to_string(), "client_secret".to_owned()]
@@ -118,6 +139,26 @@ impl Service {
         let ground = self.workspace_ground(caller, workspace).await?;
         self.check(caller, act::IdentityProviderRead, &ground)?;
         self.provider_view(ground.subject.id).await
+    }
+
+    /// Who and what depends on a workspace's identity provider; nothing where there is none.
+    pub async fn identity_provider_uses(&self, caller: &Caller, workspace: &str) -> Result<ProviderUses> {
+        let ground = self.workspace_ground(caller, workspace).await?;
+        self.check(caller, act::IdentityProviderRead, &ground)?;
+        let (id, now) = (ground.subject.id, self.clock.now());
+        let seen_after = self.seen_after(now);
+        self.store
+            .read(move |reader| {
+                let guardrails = store::guardrail::of(reader, Some(id))?;
+                let only_way = only_way_in(&guardrails)?;
+                let Some((provider, _)) = store::identity_provider::find(reader, id)? else {
+                    return Ok(ProviderUses { only_way, ..ProviderUses::default() });
+                };
+                let (people, sessions) =
+                    store::identity_provider::uses(reader, &provider, (now, seen_after))?;
+                Ok(ProviderUses { people, sessions, only_way })
+            })
+            .await
     }
 
     /// Sets a workspace's identity provider, if it is still as `seen`. The provider is asked for its configuration, so
@@ -203,15 +244,11 @@ impl Service {
         let id = ground.subject.id;
         self.store
             .write(&permit, move |writer| {
-                let guardrails = store::guardrail::of(writer, Some(id))?;
-                for side in [&guardrails.workspace, &guardrails.instance] {
-                    let mode = store::guardrail::read(side)?.mode(GuardrailKind::IdentityProvider);
-                    if mode == GuardrailMode::On {
-                        return Err(Error::Conflict(
-                            "the guardrail `identity-provider` lets nobody in by other means: switch it off first"
-                                .to_owned(),
-                        ));
-                    }
+                if only_way_in(&store::guardrail::of(writer, Some(id))?)? {
+                    return Err(Error::Conflict(
+                        "the guardrail `identity-provider` lets nobody in by other means: switch it off first"
+                            .to_owned(),
+                    ));
                 }
                 let before = store::identity_provider::find(writer, id)?.map(|(provider, _)| provider);
                 store::identity_provider::remove(writer, id)?;

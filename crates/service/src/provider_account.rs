@@ -11,6 +11,7 @@ use store::Writer;
 use crate::access::user_target;
 use crate::audit::event;
 use crate::open_id::Claims;
+use crate::user::tell_who_approves;
 use crate::{Caller, Service};
 
 /// The most accounts that wait for approval after coming through one provider: whoever sets a provider up must not fill
@@ -92,6 +93,7 @@ impl Service {
         let permit = self.internal::<act::UserCreate>(InternalReason::ProviderAccount, caller, instance);
         let (id, now, member_of) = (UserId::new(&self.random), self.clock.now(), here(provider, slug));
         let (provider, subject) = (provider.clone(), claims.subject.clone());
+        let (outbox, base) = (self.outbox.clone(), self.settings.base_url.clone());
         let made = self
             .store
             .write(&permit, move |writer| {
@@ -119,6 +121,7 @@ impl Service {
                     created_on: now,
                 };
                 store::user::insert(writer, &user, None)?;
+                tell_who_approves(writer, &outbox, &user, &base)?;
                 let identity = (provider.issuer.as_str(), subject.as_str());
                 if !store::identity_provider::link(writer, identity, id, provider.workspace)? {
                     return refused("provider-identity-known");

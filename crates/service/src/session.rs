@@ -112,7 +112,7 @@ impl Service {
     }
 
     /// What was not seen since then has ended.
-    fn seen_after(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn seen_after(&self, now: Timestamp) -> Timestamp {
         now.plus_seconds(-self.session_limits.idle_seconds)
     }
 
@@ -155,6 +155,7 @@ impl Service {
                     return Err(Error::Unauthenticated);
                 }
                 store::session::insert(writer, &begun, &hash, MOST)?;
+                store::user::signed_in(writer, begun.user)?;
                 let mut noted = shown(&begun);
                 if let (Some(kind), Some(noted)) = (second_step, noted.as_object_mut()) {
                     noted.insert("second_step".to_owned(), json!(kind));

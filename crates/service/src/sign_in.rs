@@ -42,7 +42,7 @@ pub struct SecondStepWanted {
 }
 
 /// The first step is done.
-const FIRST_STEP: &str = "first-step";
+pub(crate) const FIRST_STEP: &str = "first-step";
 /// A passkey was asked for, to sign in.
 const PASSKEY_SIGN_IN: &str = "passkey-sign-in";
 /// A passkey was asked for, to step up.

@@ -1,7 +1,8 @@
 //! Accounts: made and changed by administrators; each person reads their own.
 
 use model::{
-    DisplayName, Email, Error, Resource, ResourceKind, Result, Secret, StaffRole, User, UserId, Username, act,
+    DisplayName, Email, Error, ManagedUser, Resource, ResourceKind, Result, Secret, StaffRole, User, UserId,
+    UserState, Username, act,
 };
 use policy::Target;
 use serde_json::{Value, json};
@@ -43,6 +44,15 @@ pub struct UserChange {
     pub only_if: Option<User>,
 }
 
+/// What accounts are looked for by.
+#[derive(Clone, Debug, Default)]
+pub struct UserQuery {
+    /// What they are; anything, where nothing is said.
+    pub state: Option<UserState>,
+    /// A part of their username, name or address.
+    pub text: String,
+}
+
 fn shown(user: &User) -> Value {
     json!({
         "username": user.username, "email": user.email, "display_name": user.display_name,
@@ -66,17 +76,29 @@ impl Service {
     }
 
     /// A user with all that those who manage users see.
-    pub async fn inspect_user(&self, caller: &Caller, username: &str) -> Result<User> {
+    pub async fn inspect_user(&self, caller: &Caller, username: &str) -> Result<ManagedUser> {
         let ground = self.find_user(caller, username).await?;
         self.check(caller, act::UserInspect, &ground)?;
-        Ok(ground.subject)
+        let id = ground.subject.id;
+        let found = self.store.read(move |reader| store::managed_user::find(reader, id)).await?;
+        found.ok_or_else(|| unknown(ResourceKind::User))
     }
 
-    /// Users by username.
-    pub async fn users(&self, caller: &Caller, window: Window) -> Result<Listing<User>> {
+    /// Users by username; those that wait for somebody to approve them, the oldest first.
+    pub async fn users(
+        &self,
+        caller: &Caller,
+        query: UserQuery,
+        window: Window,
+    ) -> Result<Listing<ManagedUser>> {
         self.check(caller, act::UserList, &self.instance_ground())?;
-        let (values, size) =
-            self.store.read(move |reader| store::user::list(reader, window.limit, window.offset)).await?;
+        let (values, size) = self
+            .store
+            .read(move |reader| {
+                let asked = (query.state, query.text.as_str());
+                store::managed_user::list(reader, asked, (window.limit, window.offset))
+            })
+            .await?;
         Ok(Listing::new(values, size))
     }
 
@@ -172,16 +194,6 @@ impl Service {
             .await
     }
 
-    /// Accounts that wait for somebody to approve them.
-    pub async fn unapproved_users(&self, caller: &Caller, window: Window) -> Result<Listing<User>> {
-        self.check(caller, act::UserList, &self.instance_ground())?;
-        let (values, size) = self
-            .store
-            .read(move |reader| store::user::unapproved(reader, window.limit, window.offset))
-            .await?;
-        Ok(Listing::new(values, size))
-    }
-
     /// Approves an account, or takes the approval back: until it is approved, it reaches nothing but itself. Nobody
     /// approves their own.
     pub async fn approve_user(&self, caller: &Caller, username: &str, approved: bool) -> Result<User> {
@@ -197,7 +209,10 @@ impl Service {
         self.store
             .write(&permit, move |writer| {
                 let before = store::user::find(writer, id)?.ok_or_else(|| unknown(ResourceKind::User))?;
-                store::user::set_approved(writer, id, approved)?;
+                // Whoever repeats what holds already is not whose word it was.
+                if approved != before.approved {
+                    store::user::set_approved(writer, id, approved)?;
+                }
                 if approved && !before.approved && before.active {
                     outbox.queue(&mut writer.bookkeeping(), &letter::approved(&before, &base))?;
                 }

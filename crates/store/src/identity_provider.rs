@@ -1,6 +1,6 @@
 //! Identity providers of workspaces, and whom their subjects are here.
 
-use model::{GroupMapping, IdentityProvider, Result, UserId, WorkspaceId};
+use model::{GroupMapping, Identity, IdentityProvider, Result, Timestamp, UserId, WorkspaceId};
 use serde_json::{Value as Json, json};
 
 use crate::{Reader, Row, Writer, params};
@@ -111,6 +111,66 @@ pub fn link(
     Ok(linked > 0)
 }
 
+/// An account's subjects, the oldest first.
+pub fn of_user(reader: &mut Reader<'_>, user: UserId) -> Result<Vec<Identity>> {
+    let rows = reader.all(
+        "SELECT issuer, subject, workspace_id, created_on FROM identity WHERE user_id = $1
+         ORDER BY created_on, issuer, subject",
+        params![user],
+    )?;
+    let read = |row: &Row| {
+        Ok(Identity {
+            issuer: row.get("issuer")?,
+            subject: row.get("subject")?,
+            workspace: WorkspaceId::from_uuid(row.get("workspace_id")?),
+            connected_on: row.get("created_on")?,
+        })
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Unlinks a subject from an account. The sessions of that account end which a provider of the same issuer began; how many
+/// that were.
+pub fn unlink(writer: &mut Writer<'_>, user: UserId, identity: &Identity) -> Result<u64> {
+    let _ = writer.execute(
+        "DELETE FROM identity WHERE issuer = $1 AND subject = $2 AND user_id = $3",
+        params![identity.issuer.as_str(), identity.subject.as_str(), user],
+    )?;
+    // One provider may be that of several workspaces, and a session names the workspace that it came through.
+    let rows = writer.all(
+        "SELECT workspace_id FROM identity_provider WHERE issuer = $1",
+        params![identity.issuer.as_str()],
+    )?;
+    let mut through = vec![identity.workspace];
+    for row in &rows {
+        through.push(WorkspaceId::from_uuid(row.get("workspace_id")?));
+    }
+    through.sort_unstable();
+    through.dedup();
+    let mut ended = 0;
+    for workspace in through {
+        ended += crate::session::end_of_user(writer, user, &workspace.to_string())?;
+    }
+    Ok(ended)
+}
+
+/// How many accounts a workspace's provider identifies, and how many sessions that it began have been seen since.
+pub fn uses(
+    reader: &mut Reader<'_>,
+    provider: &IdentityProvider,
+    (now, seen_after): (Timestamp, Timestamp),
+) -> Result<(i64, i64)> {
+    let people = reader.count(
+        "SELECT count(DISTINCT user_id) AS n FROM identity WHERE workspace_id = $1 AND issuer = $2",
+        params![provider.workspace, provider.issuer.as_str()],
+    )?;
+    let sessions = reader.count(
+        "SELECT count(*) AS n FROM session WHERE provider = $1 AND expires_on > $2 AND last_seen_on > $3",
+        params![provider.workspace.to_string(), now, seen_after],
+    )?;
+    Ok((people, sessions))
+}
+
 /// Unlinks all of an account's subjects; how many there were.
 pub fn unlink_all(writer: &mut Writer<'_>, user: UserId) -> Result<u64> {
     writer.execute("DELETE FROM identity WHERE user_id = $1", params![user])
@@ -119,7 +179,7 @@ pub fn unlink_all(writer: &mut Writer<'_>, user: UserId) -> Result<u64> {
 /// How many accounts that came through a workspace's provider wait to be approved.
 pub fn waiting(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<i64> {
     reader.count(
-        "SELECT count(*) AS n FROM user_account u WHERE NOT u.approved AND u.deleted_on IS NULL AND u.id IN
+        "SELECT count(*) AS n FROM user_account u WHERE NOT u.approved AND u.active AND u.deleted_on IS NULL AND u.id IN
              (SELECT user_id FROM identity WHERE workspace_id = $1)",
         params![workspace],
     )

@@ -26,6 +26,7 @@ pub mod job;
 pub mod key;
 pub mod lease;
 pub mod ledger_tile;
+pub mod managed_user;
 pub mod project;
 pub mod push;
 mod reader;

@@ -26,6 +26,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_audit_sink";
     11 "0011_break_glass";
     12 "0012_alert";
+    13 "0013_account";
 };
 
 #[cfg(test)]

@@ -138,6 +138,11 @@ pub fn end_of_provider(writer: &mut Writer<'_>, provider: &str) -> Result<u64> {
     writer.execute("DELETE FROM session WHERE provider = $1", params![provider])
 }
 
+/// Ends every session of this user's that this provider began.
+pub fn end_of_user(writer: &mut Writer<'_>, user: UserId, provider: &str) -> Result<u64> {
+    writer.execute("DELETE FROM session WHERE user_id = $1 AND provider = $2", params![user, provider])
+}
+
 /// Notes that a session was used.
 pub fn note_seen(books: &mut Bookkeeping<'_>, id: SessionId, now: Timestamp) -> Result<()> {
     books.execute(Table::SessionUse, SEEN, params![id, now]).map(drop)

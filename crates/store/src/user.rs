@@ -4,7 +4,7 @@ use model::{Email, Error, Result, StaffRole, Timestamp, User, UserId, Username};
 
 use crate::{Query, Reader, Row, Value, Writer};
 
-const COLUMNS: &str = "id, username, email, display_name, active, staff_role, second_step, approved, \
+pub(crate) const COLUMNS: &str = "id, username, email, display_name, active, staff_role, second_step, approved, \
      created_on";
 
 pub(crate) fn from_row(row: &Row) -> Result<User> {
@@ -58,16 +58,6 @@ pub fn password_hash(reader: &mut Reader<'_>, id: UserId) -> Result<Option<Strin
     let row = reader
         .one("SELECT password_hash FROM user_account WHERE id = $1 AND deleted_on IS NULL", &[id.into()])?;
     row.map(|row| row.get("password_hash")).transpose().map(Option::flatten)
-}
-
-/// Users by username, and how many there are in all.
-pub fn list(reader: &mut Reader<'_>, limit: i64, offset: i64) -> Result<(Vec<User>, i64)> {
-    let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM user_account WHERE deleted_on IS NULL ORDER BY username_folded LIMIT ");
-    query.bind(limit).sql(" OFFSET ").bind(offset);
-    let users = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
-    let size = reader.count("SELECT count(*) AS n FROM user_account WHERE deleted_on IS NULL", &[])?;
-    Ok((users, size))
 }
 
 /// How many active administrators there are: the last one is not removed.
@@ -155,24 +145,23 @@ pub fn update(writer: &mut Writer<'_>, user: &User) -> Result<()> {
         .map(drop)
 }
 
-/// Accounts that wait to be approved, the oldest first, and how many there are.
-pub fn unapproved(reader: &mut Reader<'_>, limit: i64, offset: i64) -> Result<(Vec<User>, i64)> {
-    let mut query = Query::new("SELECT ");
-    query.sql(COLUMNS).sql(" FROM user_account WHERE deleted_on IS NULL AND NOT approved");
-    query.sql(" ORDER BY created_on, id LIMIT ").bind(limit).sql(" OFFSET ").bind(offset);
-    let users = reader.query(&query)?.iter().map(from_row).collect::<Result<_>>()?;
-    let size = reader
-        .count("SELECT count(*) AS n FROM user_account WHERE deleted_on IS NULL AND NOT approved", &[])?;
-    Ok((users, size))
-}
-
-/// Approves an account, or takes the approval back.
+/// Approves an account, or takes the approval back; whose word it was stays known.
 pub fn set_approved(writer: &mut Writer<'_>, id: UserId, approved: bool) -> Result<()> {
+    let (by, now) = (writer.origin().actor.as_str(), writer.origin().time);
     writer
         .execute(
-            "UPDATE user_account SET approved = $2 WHERE id = $1 AND deleted_on IS NULL",
-            &[id.into(), approved.into()],
+            "UPDATE user_account SET approved = $2, approval_by = $3, approval_on = $4
+             WHERE id = $1 AND deleted_on IS NULL",
+            &[id.into(), approved.into(), by.into(), now.into()],
         )
+        .map(drop)
+}
+
+/// Notes that somebody signed in to it.
+pub fn signed_in(writer: &mut Writer<'_>, id: UserId) -> Result<()> {
+    let now = writer.origin().time;
+    writer
+        .execute("UPDATE user_account SET signed_in_on = $2 WHERE id = $1", &[id.into(), now.into()])
         .map(drop)
 }
 
@@ -198,7 +187,7 @@ pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()>
     writer
         .execute(
             "UPDATE user_account SET deleted_on = $2, active = false, staff_role = $3, password_hash = NULL,
-                 email = '', email_folded = NULL
+                 email = '', email_folded = NULL, approval_by = NULL, approval_on = NULL, signed_in_on = NULL
              WHERE id = $1",
             &[id.into(), now.into(), StaffRole::None.as_str().into()],
         )

@@ -66,6 +66,8 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::SecondStepRemove
             | A::RecoveryCodesCreate
             | A::IdentityConnect
+            | A::IdentityList
+            | A::IdentityDisconnect
             | A::SessionList
             | A::SessionCreate
             | A::SessionUpdate
@@ -349,6 +351,8 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         | A::SecondStepRemove
         | A::RecoveryCodesCreate
         | A::IdentityConnect
+        | A::IdentityList
+        | A::IdentityDisconnect
         | A::SessionList
         | A::SessionCreate
         | A::SessionUpdate

@@ -11,6 +11,7 @@ pub mod audit_sink;
 pub mod audit_stream;
 pub mod break_glass;
 pub mod guardrail;
+pub mod identity;
 pub mod identity_provider;
 pub mod member;
 pub mod member_group;

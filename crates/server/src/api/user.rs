@@ -1,8 +1,8 @@
 //! Accounts, for those who manage them.
 
 use axum::http::StatusCode;
-use model::Result;
-use service::{NewUser, UserChange};
+use model::{Result, UserState};
+use service::{NewUser, UserChange, UserQuery};
 use wire::PageRequest;
 use wire::api::{ResetLink, User, UserCreate, UserUpdate};
 
@@ -15,8 +15,8 @@ use crate::http::{Cx, Response, answer};
 /// When the caller may not manage users.
 pub async fn list(cx: Cx) -> Result<Response> {
     let request = PageRequest::list(&cx.query)?;
-    let users = admitted(&cx)?.users(&cx.caller, window(&request)?).await?;
-    page(&cx, &request, users, |user| User::from(&user))
+    let users = admitted(&cx)?.users(&cx.caller, UserQuery::default(), window(&request)?).await?;
+    page(&cx, &request, users, |found| User::from(&found.user))
 }
 
 /// `POST /api/users`
@@ -41,8 +41,8 @@ pub async fn create(mut cx: Cx) -> Result<Response> {
 /// # Errors
 /// When the caller may not, or there is no such user.
 pub async fn get(cx: Cx) -> Result<Response> {
-    let user = admitted(&cx)?.inspect_user(&cx.caller, cx.param("username")).await?;
-    document(StatusCode::OK, &User::from(&user))
+    let found = admitted(&cx)?.inspect_user(&cx.caller, cx.param("username")).await?;
+    document(StatusCode::OK, &User::from(&found.user))
 }
 
 /// `PUT /api/users/{username}`
@@ -54,7 +54,7 @@ pub async fn update(mut cx: Cx) -> Result<Response> {
     let body: UserUpdate = cx.json().await?;
     let service = cx.service()?;
     let username = cx.param("username");
-    let seen = service.inspect_user(&cx.caller, username).await?;
+    let seen = service.inspect_user(&cx.caller, username).await?.user;
     let bound = bound_to(&cx, &User::from(&seen))?;
     let change = UserChange {
         active: body.active,
@@ -83,8 +83,9 @@ pub async fn delete(cx: Cx) -> Result<Response> {
 /// When the caller may not manage users.
 pub async fn list_unapproved(cx: Cx) -> Result<Response> {
     let request = PageRequest::list(&cx.query)?;
-    let users = admitted(&cx)?.unapproved_users(&cx.caller, window(&request)?).await?;
-    page(&cx, &request, users, |user| User::from(&user))
+    let waiting = UserQuery { state: Some(UserState::Waiting), ..UserQuery::default() };
+    let users = admitted(&cx)?.users(&cx.caller, waiting, window(&request)?).await?;
+    page(&cx, &request, users, |found| User::from(&found.user))
 }
 
 /// `PUT /api/users/{username}/approval`

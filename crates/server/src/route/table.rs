@@ -420,6 +420,8 @@ pub(super) const ROWS: &[Route] = &[
     get("/api/user/api-tokens", "api_list_api_tokens", "credentials").asks(CredentialList, Caller).api("credential:write").built(|cx| Box::pin(api::user_credential::list(cx))),
     post("/api/user/api-tokens", "api_create_api_token", "credentials").asks(CredentialCreate, Caller).api("credential:write").built(|cx| Box::pin(api::user_credential::create(cx))),
     delete("/api/user/api-tokens/{uuid}", "api_revoke_api_token", "credentials").asks(CredentialRevoke, Caller).api("credential:write").built(|cx| Box::pin(api::user_credential::revoke(cx))),
+    get("/api/user/identities", "api_list_identities", "credentials").asks(IdentityList, Caller).api("credential:write").built(|cx| Box::pin(api::identity::list(cx))),
+    delete("/api/user/identities/{identity_id}", "api_disconnect_identity", "credentials").asks(IdentityDisconnect, Caller).api("credential:write").built(|cx| Box::pin(api::identity::disconnect(cx))),
     // /api: workspaces and their members
     get("/api/workspaces", "api_list_workspaces", "workspaces").asks(AccountRead, Caller).api("workspace:admin").built(|cx| Box::pin(api::workspace::list(cx))),
     post("/api/workspaces", "api_create_workspace", "workspaces").asks(WorkspaceCreate, Instance).api("workspace:admin").built(|cx| Box::pin(api::workspace::create(cx))),

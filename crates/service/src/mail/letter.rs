@@ -21,8 +21,8 @@ pub(crate) fn approval_wanted(to: &Email, user: &User, base: &str) -> Message {
     let (name, username) = (inline(user.display_name.as_str()), &user.username);
     let body = format!(
         "{name} ({username}) has an account that waits for somebody to approve it. Until then it reaches nothing but \
-         itself.\n\nTo approve it, on the server's machine or with an administrator's credential:\n\n    \
-         curl -X PUT {base}/api/users/{username}/approval"
+         itself.\n\nAn administrator of the instance approves it, or switches it off, here:\n\n    \
+         {base}/-/users/{username}"
     );
     Message::new(to, &format!("{username} waits for approval"), &signed(&body, base))
 }

@@ -191,7 +191,8 @@ async fn who_can_approve_and_who_was_approved_are_told() {
     assert_eq!(told.len(), 2, "{told:#?}");
     let of = |to: &str| told.iter().find(|text| text.contains(&format!("To: {to}"))).unwrap();
     assert!(of("ann@example.com").contains("Subject: Your account was approved"));
-    assert!(of(root.email.as_str()).contains("ann waits for approval"));
+    let asked = of(root.email.as_str());
+    assert!(asked.contains("ann waits for approval") && asked.contains("/-/users/ann"), "{asked}");
 }
 
 /// Would catch a token that ends unannounced, is announced twice, or to whom it is no business of any more.

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use model::{CredentialKind, Email, Error, Secret, WorkspaceSlug};
+use model::{CredentialKind, Email, Error, Secret, UserState, WorkspaceSlug};
 use service::{
     Door, NewCredential, NewUser, Presented, RequiredScopes, STEP_UP_REQUIRED, SignInSettings, UserChange,
-    Window,
+    UserQuery, Window,
 };
 
 use crate::house::{House, PASSWORD, secret};
@@ -66,8 +66,9 @@ async fn an_account_that_nobody_approved_reaches_itself_alone() {
     house.administrator("boss").await;
     let boss = house.caller("boss").await;
     house.service.approve_user(&boss, "ann", false).await.unwrap();
-    let waiting = house.service.unapproved_users(&boss, WINDOW).await.unwrap();
-    assert_eq!(waiting.values.iter().map(|user| user.username.as_str()).collect::<Vec<_>>(), ["ann"]);
+    let asked = UserQuery { state: Some(UserState::Waiting), ..UserQuery::default() };
+    let waiting = house.service.users(&boss, asked, WINDOW).await.unwrap();
+    assert_eq!(waiting.values.iter().map(|one| one.user.username.as_str()).collect::<Vec<_>>(), ["ann"]);
     let own = house.service.approve_user(&boss, "boss", false).await;
     assert!(matches!(own, Err(Error::Conflict(_))), "nobody speaks for themselves");
 

@@ -10,6 +10,7 @@ mod guardrail;
 mod job;
 mod key;
 mod mail;
+mod managed_user;
 mod migrate;
 mod postgres;
 mod sequence;
