@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 
-// Every page that a picture is taken of: its path, who looks (nobody where it does not say), what is done first.
+// Every page that a picture is taken of: its path, who looks (nobody where it does not say), what is done first. A name that
+// begins with `nobody` is a browser of its own; `letsIn` is whom the identity provider lets in meanwhile.
 const newToken = "/acme/payroll/settings/access-tokens/new";
 
 async function send(tab, button) {
@@ -21,6 +22,11 @@ function totp(secret, ahead = 0) {
 
 async function press(tab, selector) {
   await Promise.all([tab.waitForNavigation(), tab.click(selector)]);
+}
+
+// Who the provider says that somebody is.
+function atWork(name, more = {}) {
+  return { sub: `${name}-at-work`, email: `${name}@work.example`, email_verified: true, preferred_username: name, groups: [], ...more };
 }
 
 async function beginTotp(tab) {
@@ -202,6 +208,54 @@ export const pages = {
       await tab.click("input[name=token]");
       await send(tab, "choose");
     },
+  },
+  "identity-provider": { path: "/acme/workspace/settings/identity-provider", who: "bea" },
+  "identity-provider-none": { path: "/annex/workspace/settings/identity-provider", who: "bea" },
+  "identity-provider-wrong": {
+    path: "/annex/workspace/settings/identity-provider",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#issuer", "https://localhost/realms/staff");
+      await tab.type("#client_id", "bastide");
+      await tab.type("#client_secret", "a secret");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "identity-provider-remove": { path: "/acme/workspace/settings/identity-provider/remove", who: "bea" },
+  "provider-sign-in": { path: "/-/sign-in?next=/acme" },
+  "provider-sign-in-way": { path: "/-/sign-in?workspace=acme&next=/acme" },
+  "provider-sign-in-wrong": { path: "/-/sign-in?workspace=nowhere", fails: true },
+  "provider-connect": { path: "/-/sign-in/acme?next=/acme", who: "cyd", letsIn: atWork("cyd") },
+  "provider-waits": {
+    path: "/-/sign-in/acme?next=/acme",
+    who: "nobody-new",
+    letsIn: atWork("hal", { name: "Hal Berg", groups: ["design"] }),
+    fails: true,
+  },
+  "account-waits": {
+    path: "/-/sign-in/acme?next=/account",
+    who: "nobody-new",
+    letsIn: atWork("hal", { name: "Hal Berg", groups: ["design"] }),
+  },
+  identities: {
+    path: "/-/sign-in/acme?next=/account",
+    who: "gus",
+    letsIn: atWork("gus"),
+    act: async (tab) => {
+      if (await tab.$("form[action='/-/sign-in/connect']")) await press(tab, "form[action='/-/sign-in/connect'] button");
+      await tab.click("summary[aria-label^='Disconnect']");
+    },
+  },
+  users: { path: "/-/users", who: "eve" },
+  "users-waiting": { path: "/-/users?state=waiting", who: "eve" },
+  "users-none": { path: "/-/users?q=zoe", who: "eve" },
+  user: { path: "/-/users/cyd", who: "eve" },
+  "user-waiting": { path: "/-/users/fay", who: "eve" },
+  "user-reset-link": {
+    path: "/-/users/cyd",
+    who: "eve",
+    act: (tab) => press(tab, "form[action$='/reset-link'] button"),
   },
   guardrails: { path: "/acme/workspace/settings/guardrails", who: "bea" },
   "guardrail-effect": {

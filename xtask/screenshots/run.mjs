@@ -32,7 +32,7 @@ async function context(who) {
   if (!contexts.has(who)) {
     const made = await browser.createBrowserContext();
     contexts.set(who, made);
-    if (who !== "nobody") await signIn(made, who);
+    if (!who.startsWith("nobody")) await signIn(made, who);
   }
   return contexts.get(who);
 }
@@ -40,9 +40,11 @@ async function context(who) {
 async function look(name, entry, scheme, width) {
   const tab = await (await context(entry.who ?? "nobody")).newPage();
   tab.on("console", (message) => { if (message.type() === "error" && !entry.fails) say(name, `console: ${message.text()}`); });
-  tab.on("request", (request) => { if (!request.url().startsWith(site) && !request.url().startsWith("data:")) say(name, `asks ${request.url()}`); });
+  const ours = (url) => url.startsWith(site) || (entry.letsIn && url.startsWith(world.provider.issuer));
+  tab.on("request", (request) => { if (!ours(request.url()) && !request.url().startsWith("data:")) say(name, `asks ${request.url()}`); });
   await tab.setViewport({ width, height: 900 });
   await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  if (entry.letsIn) await world.provider.letsIn(entry.letsIn);
   const path = typeof entry.path === "function" ? entry.path(world) : entry.path;
   const answer = await tab.goto(site + path, { waitUntil: "load" });
   if (answer.status() >= 400 && !entry.fails) say(name, `${path}: ${answer.status()}`);

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CLIENT_SECRET, startProvider } from "./provider.mjs";
 
 export const PASSWORD = "correct horse battery staple";
 
@@ -18,6 +19,21 @@ async function call(site, authorization, method, path, body) {
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
   return text ? JSON.parse(text) : null;
+}
+
+// The workspace's people may sign in through a provider of their own.
+async function identityProvider(site, owner) {
+  const path = "/api/workspaces/acme/identity-provider";
+  const { redirect_uri: callback } = await call(site, owner, "GET", path);
+  const provider = await startProvider(callback);
+  const body = {
+    issuer: provider.issuer, client_id: "bastide", client_secret: CLIENT_SECRET, groups_claim: "groups",
+    group_mapping: [{ claim: "design", group: "designers" }], makes_accounts: true,
+  };
+  const headers = { authorization: owner, "content-type": "application/json", "if-match": "*" };
+  const set = await fetch(site + path, { method: "PUT", headers, body: JSON.stringify(body) });
+  if (!set.ok) throw new Error(`an identity provider: ${set.status} ${await set.text()}`);
+  return provider;
 }
 
 const basic = (user, secret) => "Basic " + Buffer.from(`${user}:${secret}`).toString("base64");
@@ -107,16 +123,20 @@ async function watched(site, owner, root) {
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
   const as = (method, path, body) => call(site, root, method, path, body);
-  for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"], ["dee", "Dee Abara"]]) {
+  for (const [username, name] of [["bea", "Bea Okafor"], ["cyd", "Cyd Lindqvist"], ["dee", "Dee Abara"], ["fay", "Fay Novak"], ["gus", "Gus Ito"]]) {
     await as("POST", "/api/users", { username, email: `${username}@example.com`, display_name: name, password: PASSWORD });
   }
   const staff = { username: "eve", email: "eve@example.com", display_name: "Eve Moreau", password: PASSWORD };
   await as("POST", "/api/users", staff);
   await as("PUT", "/api/users/eve", { staff_role: "administrator" });
+  await as("DELETE", "/api/users/fay/approval");
   await as("POST", "/api/workspaces", { slug: "acme", name: "Acme" });
+  await as("POST", "/api/workspaces", { slug: "annex", name: "Annex" });
   const owner = basic("bea", PASSWORD);
   await as("PUT", "/api/workspaces/acme/members/bea", { permission: "owner" });
+  await as("PUT", "/api/workspaces/annex/members/bea", { permission: "owner" });
   await as("PUT", "/api/workspaces/acme/members/cyd", { permission: "member" });
+  await as("PUT", "/api/workspaces/acme/members/gus", { permission: "member" });
   const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account", "account:write"];
   const app = await call(site, owner, "POST", "/api/user/app-passwords", { name: "pictures", scopes });
   const bea = basic("bea", app.token);
@@ -145,5 +165,6 @@ export async function build(site, administrator) {
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
   await watched(site, owner, root);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
-  return { commit: commits.values[0].hash };
+  const provider = await identityProvider(site, owner);
+  return { commit: commits.values[0].hash, provider };
 }
