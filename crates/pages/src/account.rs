@@ -1,4 +1,4 @@
-//! One's own account: sessions, app passwords and API tokens.
+//! One's own account: sessions, identities, app passwords and API tokens.
 
 use askama::Template;
 
@@ -20,6 +20,23 @@ pub struct SessionRow {
     /// When it began.
     pub created: Moment,
     /// Whether it is the one that asks.
+    pub this: bool,
+}
+
+/// An identity in the list.
+#[derive(Clone, Debug)]
+pub struct IdentityRow {
+    /// Its id.
+    pub id: String,
+    /// The provider's issuer.
+    pub issuer: String,
+    /// What the provider calls its subject.
+    pub subject: String,
+    /// The workspace through whose provider it was connected; empty where that is not told.
+    pub workspace: String,
+    /// When it was connected.
+    pub connected: Moment,
+    /// Whether disconnecting it ends the session that asks.
     pub this: bool,
 }
 
@@ -66,6 +83,10 @@ pub struct AccountPage {
     pub session_token: String,
     /// The same, for ending all others.
     pub others_token: String,
+    /// The identities that sign in to it.
+    pub identities: Vec<IdentityRow>,
+    /// Proves that the form for disconnecting was made for this session.
+    pub identity_token: String,
     /// App passwords and API tokens.
     pub credentials: Vec<CredentialRow>,
     /// Proves that the form for revoking was made for this session.

@@ -1,13 +1,14 @@
-//! One's own account: sessions, app passwords and API tokens.
+//! One's own account: sessions, identities, app passwords and API tokens.
 
 use axum::http::StatusCode;
 use model::{Credential, CredentialId, CredentialKind, Error, Result, SessionId};
-use pages::account::{AccountPage, CredentialRow, SessionRow};
+use pages::account::{AccountPage, CredentialRow, IdentityRow, SessionRow};
 use pages::frame::{Frame, Notice, Way, Weight};
 use pages::measure::Moment;
-use service::Window;
+use service::{OwnIdentity, Window};
 use wire::Parameters;
 
+use super::error::sentence;
 use super::{Around, form, now, page, see_other};
 use crate::http::{Cx, Response};
 
@@ -42,9 +43,29 @@ const MOST: Window = Window { limit: 500, offset: 0 };
 /// # Errors
 /// When nobody is signed in.
 pub async fn get(cx: Cx) -> Result<Response> {
+    shown(&cx, None).await
+}
+
+/// The identities that sign in to the account.
+async fn identities(cx: &Cx, now: model::Timestamp) -> Result<Vec<IdentityRow>> {
+    let through = cx.caller.session().and_then(|session| session.provider.as_deref());
+    let own = cx.service()?.own_identities(&cx.caller, MOST).await?;
+    let row = |own: OwnIdentity| IdentityRow {
+        id: own.identity.id(),
+        this: through == Some(own.identity.workspace.to_string().as_str()),
+        issuer: own.identity.issuer,
+        subject: own.identity.subject,
+        workspace: own.workspace.map(|slug| slug.to_string()).unwrap_or_default(),
+        connected: Moment::of(own.identity.connected_on, now),
+    };
+    Ok(own.values.into_iter().map(row).collect())
+}
+
+/// The page; with what did not go as things are, where something did not.
+async fn shown(cx: &Cx, failed: Option<&Error>) -> Result<Response> {
     let service = cx.service()?;
     let user = service.own_account(&cx.caller).await?;
-    let now = now(&cx);
+    let now = now(cx);
     let this = cx.caller.session().map(|session| session.id);
     let sessions = service.sessions(&cx.caller).await?.into_iter().map(|session| SessionRow {
         id: session.id.braced(),
@@ -62,29 +83,35 @@ pub async fn get(cx: Cx) -> Result<Response> {
         credentials.extend(found.values.iter().map(|one| credential(one, word, now)));
     }
     let address = service.own_email(&cx.caller).await?;
-    let mut around = frame(&cx, "Account", Section::Account);
+    let mut around = frame(cx, "Account", Section::Account);
     let told = match cx.query.get("done")? {
         Some("mailed") => Some(format!("A link is on its way to {}. It is good for a day.", address.email)),
         Some("password") => Some("The password is changed. Your other sessions have ended.".to_owned()),
+        Some("identity") => Some("The identity is disconnected.".to_owned()),
         _ => None,
     };
-    around.notice = told.map(|text| Notice { weight: Weight::Done, text });
+    around.notice = match failed {
+        Some(error) => Some(Notice { weight: Weight::Failed, text: sentence(&error.to_string()) }),
+        None => told.map(|text| Notice { weight: Weight::Done, text }),
+    };
     let asks = address.can_be_verified && address.verified_on.is_none();
     let shown = AccountPage {
         frame: around,
         verified: address.verified_on.map(|time| Moment::of(time, now)),
-        email_token: asks.then(|| form::token(&cx, "/account/email")),
+        email_token: asks.then(|| form::token(cx, "/account/email")),
         username: user.username.to_string(),
         display_name: user.display_name.to_string(),
         email: user.email.to_string(),
         second_step: user.second_step,
         sessions: sessions.collect(),
-        session_token: form::token(&cx, "/account/sessions"),
-        others_token: form::token(&cx, "/account/sessions/others"),
+        session_token: form::token(cx, "/account/sessions"),
+        others_token: form::token(cx, "/account/sessions/others"),
+        identities: identities(cx, now).await?,
+        identity_token: form::token(cx, "/account/identities"),
         credentials,
-        credential_token: form::token(&cx, "/account/credentials"),
+        credential_token: form::token(cx, "/account/credentials"),
     };
-    page(StatusCode::OK, &shown)
+    page(if failed.is_none() { StatusCode::OK } else { StatusCode::CONFLICT }, &shown)
 }
 
 fn credential(one: &Credential, kind: &'static str, now: model::Timestamp) -> CredentialRow {
@@ -131,4 +158,18 @@ pub async fn revoke_credential(cx: Cx, form: Parameters) -> Result<Response> {
     let id: CredentialId = id.parse().map_err(|_| missing())?;
     cx.service()?.revoke_own_credential(&cx.caller, kind, id).await?;
     see_other("/account#credentials")
+}
+
+/// `POST /account/identities`: disconnects one of one's own identities.
+///
+/// # Errors
+/// When there is none of this id, or the session has not stepped up. That nothing else signs in to the account is told on
+/// its page.
+pub async fn disconnect_identity(cx: Cx, form: Parameters) -> Result<Response> {
+    let identity = form.get("identity")?.unwrap_or_default();
+    match cx.service()?.disconnect_identity(&cx.caller, identity).await {
+        Ok(()) => see_other("/account?done=identity#identities"),
+        Err(error @ Error::Conflict(_)) => shown(&cx, Some(&error)).await,
+        Err(error) => Err(error),
+    }
 }

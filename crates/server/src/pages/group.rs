@@ -136,7 +136,7 @@ async fn shown(cx: &Cx, refused: Option<(Parameters, Error)>) -> Result<Response
     let page_shown = GroupPage {
         frame: settings::workspace(cx, slug, &name, Section::Groups).await,
         slug: group.to_owned(),
-        error: typed.elsewhere(&known, true),
+        error: typed.elsewhere(&known, &["confirm"]),
         members: members.collect(),
         may_change: may(cx, Action::GroupUpdate, Named::Workspace(slug)).await,
         add,

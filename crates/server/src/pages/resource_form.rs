@@ -49,10 +49,14 @@ impl Typed {
         }
     }
 
-    /// What is wrong with what no field of the form holds.
-    pub(super) fn elsewhere(&self, known: &[Field], deletes: bool) -> String {
-        let known =
-            |name: &str| known.iter().any(|field| field.name == name) || (deletes && name == "confirm");
+    /// What was sent, which nothing is wrong with.
+    pub(super) fn sent(self, sent: Parameters) -> Self {
+        Self { sent: Some(sent), ..self }
+    }
+
+    /// What is wrong with what no field of the form holds. `more` are names that the page shows beside its fields.
+    pub(super) fn elsewhere(&self, known: &[Field], more: &[&str]) -> String {
+        let known = |name: &str| known.iter().any(|field| field.name == name) || more.contains(&name);
         let others = self.fields.iter().filter(|(name, _)| !known(name));
         let texts: Vec<String> = others
             .flat_map(|(name, texts)| texts.iter().map(move |text| format!("{name}: {text}")))
@@ -96,7 +100,7 @@ impl Typed {
     pub(super) fn page(self, cx: &Cx, made: Shown) -> Result<Response> {
         let clean = self.whole.is_empty() && self.fields.is_empty();
         let shown = ResourceFormPage {
-            error: self.elsewhere(&made.fields, made.deletion.is_some()),
+            error: self.elsewhere(&made.fields, if made.deletion.is_some() { &["confirm"] } else { &[] }),
             frame: made.frame,
             heading: made.heading,
             lead: made.lead,

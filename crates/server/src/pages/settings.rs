@@ -25,18 +25,20 @@ pub(super) enum Section {
     AccessTokens,
     Tokens,
     Guardrails,
+    IdentityProvider,
     AuditLog,
     Alerts,
     AuditSinks,
 }
 
-const WORKSPACE: [Row<Section>; 9] = [
+const WORKSPACE: [Row<Section>; 10] = [
     (Section::General, "General", "general", Action::WorkspaceUpdate),
     (Section::Members, "Members", "members", Action::MemberList),
     (Section::Groups, "Groups", "groups", Action::GroupRead),
     (Section::AccessTokens, "Access tokens", "access-tokens", Action::AccessTokenList),
     (Section::Tokens, "All tokens", "tokens", Action::AccessTokenList),
     (Section::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
+    (Section::IdentityProvider, "Identity provider", "identity-provider", Action::IdentityProviderRead),
     (Section::AuditLog, "Audit log", "audit", Action::AuditRead),
     (Section::Alerts, "Alerts", ALERTS, Action::AlertRead),
     (Section::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
@@ -73,13 +75,15 @@ const REPOSITORY: [Row<RepositorySection>; 3] = [
 /// A section of the instance's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InstanceSection {
+    Accounts,
     Guardrails,
     AuditLog,
     Alerts,
     AuditSinks,
 }
 
-const INSTANCE: [Row<InstanceSection>; 4] = [
+const INSTANCE: [Row<InstanceSection>; 5] = [
+    (InstanceSection::Accounts, "Accounts", "users", Action::UserList),
     (InstanceSection::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
     (InstanceSection::AuditLog, "Audit log", "audit", Action::AuditRead),
     (InstanceSection::Alerts, "Alerts", ALERTS, Action::AlertRead),

@@ -16,8 +16,17 @@ use crate::http::{Cx, Response, session};
 /// The most that is kept of a form, encoded, in bytes.
 const MOST_KEPT: usize = 64_000;
 /// Fields that hold a secret are not kept: whoever sent them types them again.
-const SECRET_FIELDS: &[&str] =
-    &["password", "current_password", "new_password", "code", "challenge", "response", "link", "secret"];
+const SECRET_FIELDS: &[&str] = &[
+    "password",
+    "current_password",
+    "new_password",
+    "code",
+    "challenge",
+    "response",
+    "link",
+    "secret",
+    "client_secret",
+];
 
 /// Where this form is sent to.
 const ACTION: &str = "/step-up";
