@@ -15,4 +15,5 @@ mod guardrail;
 mod hostile;
 mod member;
 mod resource;
+mod user;
 mod workspace_token;
