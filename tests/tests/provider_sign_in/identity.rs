@@ -12,34 +12,16 @@ use crate::scene::*;
 const IDENTITIES: &str = "/api/user/identities";
 const FORM: &str = "/account/identities";
 
-fn reader() -> Value {
-    json!({ "sub": "r-1", "email": "reader@work.example", "email_verified": true, "groups": [] })
-}
-
-/// Connects `reader`'s identity, and gives the browser in which that was done.
-async fn connected(scene: &Scene) -> Browser {
-    scene.provider.lets_in(reader()).await;
-    let mut browser = Browser::new(scene.server());
-    browser.sign_in("reader").await;
-    let asked = browser.open(scene.begin()).await;
-    let connect = "/-/sign-in/connect";
-    let (token, challenge) =
-        (hidden(&asked.text, connect, "form_token"), hidden(&asked.text, connect, "challenge"));
-    let (done, _) = browser.send(connect, &format!("form_token={token}&challenge={challenge}")).await;
-    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
-    browser
-}
-
 #[tokio::test]
 async fn an_identity_is_disconnected_with_the_sessions_of_its_provider() {
     let scene = Scene::new().await;
-    let mut by_password = connected(&scene).await;
+    let mut by_password = scene.connected("reader").await;
     let mut by_provider = Browser::new(scene.server());
     assert!(by_provider.open(scene.begin()).await.status.is_success());
     let own = scene.world.password("reader");
     let list = scene.server().send("GET", IDENTITIES, &own, &Value::Null).await.expect(200);
     let one = &list["values"][0];
-    assert_eq!((list["size"].as_i64(), one["subject"].as_str()), (Some(1), Some("r-1")), "{list}");
+    assert_eq!((list["size"].as_i64(), one["subject"].as_str()), (Some(1), Some("reader-at-work")), "{list}");
     assert_eq!((one["workspace"].as_str(), &one["issuer"]), (Some("acme"), &json!(scene.provider.issuer())));
     let path = format!("{IDENTITIES}/{}", one["id"].as_str().unwrap());
 
@@ -55,7 +37,11 @@ async fn an_identity_is_disconnected_with_the_sessions_of_its_provider() {
     assert!(by_provider.open("/acme").await.status.is_success(), "nothing has ended yet");
 
     let page = by_password.open("/account").await;
-    assert!(page.text.contains("r-1") && page.text.contains(&scene.provider.issuer()), "{}", page.text);
+    assert!(
+        page.text.contains("reader-at-work") && page.text.contains(&scene.provider.issuer()),
+        "{}",
+        page.text
+    );
     let form = form(&page.text, FORM);
     let sent =
         format!("form_token={}&identity={}", form.get("form_token").unwrap(), form.get("identity").unwrap());

@@ -4,7 +4,7 @@
 //! that is lost, another owner's change that is overwritten unseen, a removal that does not say what stops.
 
 use reqwest::{StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::world::PASSWORD;
 use testkit::{Browser as Person, Form, Login, form};
 
@@ -81,25 +81,31 @@ async fn removing_says_what_stops_and_a_guardrail_keeps_it() {
     for told in ["1 account ceases", "1 session ends", "Groups follow it no more"] {
         assert!(question.contains(told), "{told}: {question}");
     }
-    let only_way = async |mode: &str| {
-        let path = "/api/workspaces/acme/guardrails";
-        let Login::Basic(user, secret) = &scene.owner else { panic!("a password") };
-        let put = scene.server().client().put(format!("{}{path}", scene.server().url));
-        let put = put.basic_auth(user, Some(secret.expose())).header(header::IF_MATCH, "*");
-        let body = json!({ "identity_provider": { "mode": mode }, "confirm_lockout": true });
-        let put = put.json(&body).send().await.unwrap();
-        assert!(put.status().is_success(), "{}", put.text().await.unwrap());
-    };
     let sent = form(&question, REMOVE);
-    // The owner is let in by a session of the provider's alone from here on: by the interface the other way is still open.
-    only_way("on").await;
-    let kept = scene.server().send("DELETE", PATH, &scene.owner, &Value::Null).await;
-    assert!(kept.status.is_client_error(), "{}", kept.text);
-    only_way("off").await;
     let gone = owner.submit(sent).await;
     assert_eq!(gone.header("location"), PAGE, "{}", gone.text);
     assert!(browser.open("/account").await.at.contains("/sign-in"), "its session goes on");
     let empty = owner.page(PAGE).await;
     assert!(empty.contains("Save identity provider") && !empty.contains(&scene.provider.issuer()), "{empty}");
     assert_eq!(owner.get(REMOVE).await.status, StatusCode::NOT_FOUND);
+
+    // Where it is the only way in, it stays: whoever came through it is told so before they ask.
+    scene.set(json!({})).await.expect_ok();
+    let _ = scene.connected("owner").await;
+    let mut through = Browser::new(scene.server());
+    let question = through.open(&format!("/-/sign-in/acme?next={REMOVE}")).await;
+    let token = hidden(&question.text, REMOVE, "form_token");
+    let path = "/api/workspaces/acme/guardrails";
+    let Login::Basic(user, secret) = &scene.owner else { panic!("a password") };
+    let put = scene.server().client().put(format!("{}{path}", scene.server().url));
+    let put = put.basic_auth(user, Some(secret.expose())).header(header::IF_MATCH, "*");
+    let body = json!({ "identity_provider": { "mode": "on" }, "confirm_lockout": true });
+    let put = put.json(&body).send().await.unwrap();
+    assert!(put.status().is_success(), "{}", put.text().await.unwrap());
+    let kept = through.open(REMOVE).await;
+    assert!(kept.text.contains("lets nobody in by other means"), "{kept:?}");
+    assert!(!kept.text.contains(&token), "a button that does nothing: {}", kept.text);
+    let (kept, _) = through.send(REMOVE, &format!("form_token={token}")).await;
+    assert_eq!(kept.status, StatusCode::CONFLICT, "{}", kept.text);
+    assert!(through.open(PAGE).await.text.contains("Closed by a"), "the settings tell of it");
 }

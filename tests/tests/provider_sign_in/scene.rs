@@ -265,6 +265,24 @@ impl Scene {
         "/-/sign-in/acme?next=/acme"
     }
 
+    /// Connects somebody's identity with their account, and gives the browser in which they did.
+    pub async fn connected(&self, name: &str) -> Browser {
+        let subject = format!("{name}-at-work");
+        let email = format!("{name}@work.example");
+        self.provider
+            .lets_in(json!({ "sub": subject, "email": email, "email_verified": true, "groups": [] }))
+            .await;
+        let mut browser = Browser::new(self.server());
+        browser.sign_in(name).await;
+        let asked = browser.open(self.begin()).await;
+        let connect = "/-/sign-in/connect";
+        let (token, challenge) =
+            (hidden(&asked.text, connect, "form_token"), hidden(&asked.text, connect, "challenge"));
+        let (done, _) = browser.send(connect, &format!("form_token={token}&challenge={challenge}")).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+        browser
+    }
+
     pub async fn approve(&self, username: &str) {
         let path = format!("/api/users/{username}/approval");
         let _ = self.server().administer("PUT", &path, &Value::Null).await;
