@@ -90,6 +90,8 @@ pub struct IdentityProviderPage {
     pub guardrail: String,
     /// The page of the members.
     pub members: String,
+    /// The page of the groups.
+    pub groups: String,
     /// The page, and where the form goes.
     pub action: String,
 }

@@ -78,7 +78,7 @@ async fn removing_says_what_stops_and_a_guardrail_keeps_it() {
     let _ = browser.open(scene.begin()).await;
     let owner = Person::signed_in(scene.server(), "owner", PASSWORD).await;
     let question = owner.page(REMOVE).await;
-    for told in ["1 account ceases", "1 session ends", "Groups follow it no more"] {
+    for told in ["1 account can no longer sign in by it", "1 session ends", "Groups follow it no more"] {
         assert!(question.contains(told), "{told}: {question}");
     }
     let sent = form(&question, REMOVE);

@@ -18,6 +18,7 @@ async fn somebody_new_gets_an_account_that_waits_and_groups_that_follow() {
     let first = browser.open(scene.begin()).await;
     assert!(first.at.ends_with("/acme"), "{first:?}");
     assert!(!first.status.is_success(), "nothing before somebody has approved the account");
+    assert!(first.text.contains("Your account waits for an administrator"), "they are told why: {first:?}");
     assert!(browser.open("/account").await.status.is_success(), "its own page alone");
     let waiting = scene.server().administer("GET", "/api/unapproved-users", &Value::Null).await;
     assert_eq!(waiting["values"][0]["username"], "ann");

@@ -92,7 +92,7 @@ async fn shown(cx: &Cx, failed: Option<&Error>) -> Result<Response> {
     };
     around.notice = match failed {
         Some(error) => Some(Notice { weight: Weight::Failed, text: sentence(&error.to_string()) }),
-        None => told.map(|text| Notice { weight: Weight::Done, text }),
+        None => told.map(|text| Notice { weight: Weight::Done, text }).or(around.notice),
     };
     let asks = address.can_be_verified && address.verified_on.is_none();
     let shown = AccountPage {

@@ -2,10 +2,15 @@
 
 use axum::http::{HeaderMap, Method as Verb, header};
 use model::RequestId;
-use pages::frame::{Account, Frame, Theme};
+use pages::frame::{Account, Frame, Notice, Theme, Weight};
 
 use super::{appearance, form};
 use crate::http::Cx;
+
+/// What somebody is told on every page whose account nobody has approved. Whatever else they asked for looks as if it were not
+/// there.
+const WAITS: &str = "Your account waits for an administrator of this instance to approve it. Until then it reaches nothing but its \
+    own pages.";
 
 /// What a page's frame needs of its request.
 #[derive(Clone, Debug)]
@@ -18,6 +23,8 @@ pub struct Around {
     pub(super) request_id: RequestId,
     /// Whether it may be asked for again by following a link.
     pub(super) is_read: bool,
+    /// Whether the account waits for somebody to approve it.
+    waits: bool,
     /// Whether a credential was sent along that is no session.
     pub(super) with_credential: bool,
 }
@@ -37,6 +44,7 @@ impl Around {
             account,
             sign_out: form::token(cx, "/sign-out"),
             request_id: cx.request_id,
+            waits: cx.caller.as_user().is_some_and(|user| !user.approved),
             is_read: cx.route.method == crate::route::Method::Get,
             with_credential: cx.caller.credential_kind().is_some(),
         }
@@ -50,6 +58,7 @@ impl Around {
             here,
             site: site.to_owned(),
             account: None,
+            waits: false,
             sign_out: String::new(),
             request_id,
             is_read: verb == Verb::GET || verb == Verb::HEAD,
@@ -66,6 +75,7 @@ impl Around {
             here: self.here.clone(),
             site: self.site.clone(),
             form_token: self.sign_out.clone(),
+            notice: self.waits.then(|| Notice { weight: Weight::Note, text: WAITS.to_owned() }),
             ..Frame::default()
         }
     }

@@ -231,6 +231,7 @@ async fn shown(cx: &Cx, slug: &str, view: IdentityProviderView, sent: Option<Sen
         only_way: uses.only_way,
         guardrail: guardrail(slug),
         members: settings::address(slug, "members"),
+        groups: settings::address(slug, "groups"),
         action,
     };
     page(status, &shown)
@@ -293,7 +294,7 @@ async fn asked(cx: &Cx, slug: &str, error: String) -> Result<Response> {
     let shown = RemoveIdentityProviderPage {
         frame: settings::workspace(cx, slug, "Remove the identity provider", Section::IdentityProvider).await,
         workspace: slug.to_owned(),
-        people: count(u64::try_from(uses.people).unwrap_or(0), "account ceases", "accounts cease"),
+        people: count(u64::try_from(uses.people).unwrap_or(0), "account", "accounts"),
         sessions: count(u64::try_from(uses.sessions).unwrap_or(0), "session ends", "sessions end"),
         groups: !provider.group_mapping.is_empty(),
         issuer: provider.issuer,

@@ -58,7 +58,8 @@ async fn shown(cx: &Cx, status: StatusCode, typed: Typed) -> Result<Response> {
         Some("removed") => Some("The second step is removed."),
         _ => None,
     }
-    .map(|text| Notice { weight: Weight::Done, text: text.to_owned() });
+    .map(|text| Notice { weight: Weight::Done, text: text.to_owned() })
+    .or(around.notice.take());
     let shown = SecondStepsPage {
         frame: around,
         steps: rows.collect(),

@@ -1,15 +1,24 @@
 //! Attacks on the ID token, with real keys.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair,
 };
+use model::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::OutboundSettings;
+use crate::open_id::Providers;
+use crate::outbound::Outbound;
 
 const NOW: i64 = 1_790_000_000;
 const ISSUER: &str = "https://id.example.com";
@@ -123,8 +132,12 @@ fn the_token_does_not_choose_how_it_is_checked() {
     }
     let set = provider.set();
     let modulus = URL_SAFE_NO_PAD.decode(set["keys"][0]["n"].as_str().unwrap()).unwrap();
-    let shared: [&[u8]; 4] = [
+    let public = provider.rsa.public_key();
+    let encoded_key = AsDer::<PublicKeyX509Der<'_>>::as_der(public).unwrap();
+    let shared: [&[u8]; 6] = [
         &modulus,
+        public.as_ref(),
+        encoded_key.as_ref(),
         set["keys"][0]["n"].as_str().unwrap().as_bytes(),
         b"a secret that everybody knows now",
         b"",
@@ -212,6 +225,74 @@ fn a_key_that_is_not_in_the_set_signs_nothing() {
     let old = before.rsa(RS256, &claims().to_string());
     assert_eq!(read(&keys, &old), Err(Refused::Because("its signature is wrong")));
     assert_eq!(read(&Keys::default(), &old), Err(Refused::UnknownKey));
+}
+
+/// A provider's documents, served until the test is over.
+struct Publisher {
+    issuer: String,
+    keys: Arc<Mutex<Value>>,
+}
+
+impl Publisher {
+    fn start(keys: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let (told, keys) = (issuer.clone(), Arc::new(Mutex::new(keys)));
+        let served = Arc::clone(&keys);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let asked = lines.next().unwrap().unwrap();
+                while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+                let body = match asked.contains("/.well-known/") {
+                    true => json!({
+                        "issuer": told, "authorization_endpoint": format!("{told}/auth"),
+                        "token_endpoint": format!("{told}/token"), "jwks_uri": format!("{told}/keys"),
+                    }),
+                    false => served.lock().unwrap().clone(),
+                }
+                .to_string();
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
+                write!(stream, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        Self { issuer, keys }
+    }
+}
+
+/// Attack: a key that leaked, and that its provider has taken back, still signs for whoever found it.
+#[tokio::test]
+async fn a_key_that_was_taken_back_signs_nothing_from_the_next_look_on() {
+    let (before, after) = (Provider::new(), Provider::new());
+    let published = Publisher::start(before.set());
+    let issuer = published.issuer.as_str();
+    let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+    let outbound = Outbound::new(&OutboundSettings { allowed, trusted: None }).unwrap();
+    let providers = Providers::default();
+    let at = |seconds: i64| Timestamp::from_micros((NOW + seconds) * 1_000_000);
+    let read = |keys: &Keys, by: &Provider| {
+        let token = by.rsa(RS256, &changed("iss", json!(issuer)));
+        verify(&token, keys, &Expected { issuer, client_id: "bastide", nonce: "n-1", now: NOW }, None)
+    };
+    let wrong = Err(Refused::Because("its signature is wrong"));
+    let first = providers.documents(&outbound, issuer, at(0)).await.unwrap();
+    assert!(read(&first.keys, &before).is_ok());
+    *published.keys.lock().unwrap() = after.set();
+    // Not at everybody's whim.
+    let soon = providers.renewed(&outbound, issuer, at(5)).await.unwrap();
+    assert_eq!(read(&soon.keys, &after), wrong);
+    let renewed = providers.renewed(&outbound, issuer, at(30)).await.unwrap();
+    assert!(read(&renewed.keys, &after).is_ok());
+    assert_eq!(read(&renewed.keys, &before), wrong);
+    let kept = providers.documents(&outbound, issuer, at(31)).await.unwrap();
+    assert_eq!(read(&kept.keys, &before), wrong);
+    // And by age alone, where no token has named a key that is not known.
+    *published.keys.lock().unwrap() = before.set();
+    let kept = providers.documents(&outbound, issuer, at(3_600)).await.unwrap();
+    assert!(read(&kept.keys, &after).is_ok(), "kept for an hour");
+    let later = providers.documents(&outbound, issuer, at(3_700)).await.unwrap();
+    assert_eq!(read(&later.keys, &after), wrong);
 }
 
 proptest! {
