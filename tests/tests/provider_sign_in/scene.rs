@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use testkit::{Login, Server, World};
 
 const PASSWORD: &str = "correct horse battery staple";
-pub const SECRET: &str = "a client secret of some length: +/=&";
+const SECRET: &str = "a client secret of some length: +/=&";
 
 /// Where the provider's packages are, beside what was built.
-pub fn packages() -> PathBuf {
+fn packages() -> PathBuf {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
         let mut folder = std::env::current_exe().unwrap();
@@ -38,7 +38,7 @@ pub fn packages() -> PathBuf {
     installed.clone()
 }
 
-pub struct Provider {
+pub(crate) struct Provider {
     child: Child,
     port: u16,
     callback: String,
@@ -51,7 +51,7 @@ impl Drop for Provider {
     }
 }
 
-pub fn run(port: u16, callback: &str) -> Child {
+fn run(port: u16, callback: &str) -> Child {
     let mut node = Command::new("node");
     node.arg("provider.mjs").arg(port.to_string()).arg(callback).current_dir(packages());
     node.env("CLIENT_SECRET", SECRET).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -63,24 +63,24 @@ pub fn run(port: u16, callback: &str) -> Child {
 }
 
 impl Provider {
-    pub fn start(callback: &str) -> Self {
+    pub(crate) fn start(callback: &str) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { child: run(port, callback), port, callback: callback.to_owned() }
     }
 
-    pub fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Begins anew with another signing key, under the same name.
-    pub fn change_keys(&mut self) {
+    pub(crate) fn change_keys(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.child = run(self.port, &self.callback);
     }
 
     /// Who is let in from now on.
-    pub async fn lets_in(&self, claims: Value) {
+    pub(crate) async fn lets_in(&self, claims: Value) {
         let url = format!("{}/control", self.issuer());
         let told = Client::new().post(url).body(claims.to_string()).send().await.unwrap();
         assert!(told.status().is_success());
@@ -88,32 +88,32 @@ impl Provider {
 }
 
 /// A browser: cookies by host and port, redirects one by one.
-pub struct Browser {
-    pub client: Client,
-    pub site: String,
-    pub cookies: BTreeMap<String, BTreeMap<String, String>>,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
+    pub(crate) site: String,
+    pub(crate) cookies: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Debug)]
-pub struct Seen {
-    pub status: StatusCode,
+pub(crate) struct Seen {
+    pub(crate) status: StatusCode,
     /// Where it is.
-    pub at: String,
-    pub text: String,
+    pub(crate) at: String,
+    pub(crate) text: String,
 }
 
-pub fn host(url: &str) -> String {
+fn host(url: &str) -> String {
     url.split('/').nth(2).unwrap().to_owned()
 }
 
 impl Browser {
-    pub fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { client, site: server.url.clone(), cookies: BTreeMap::new() }
     }
 
     /// One request; where it leads, if it leads on.
-    pub async fn once(&mut self, url: &str, form: Option<&str>) -> (Seen, Option<String>) {
+    pub(crate) async fn once(&mut self, url: &str, form: Option<&str>) -> (Seen, Option<String>) {
         let jar = self.cookies.entry(host(url)).or_default();
         let cookies =
             jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
@@ -147,13 +147,13 @@ impl Browser {
         (Seen { status, at, text: answer.text().await.unwrap() }, leads)
     }
 
-    pub async fn send(&mut self, path: &str, form: &str) -> (Seen, Option<String>) {
+    pub(crate) async fn send(&mut self, path: &str, form: &str) -> (Seen, Option<String>) {
         let url = format!("{}{path}", self.site);
         self.once(&url, Some(form)).await
     }
 
     /// Follows to the end.
-    pub async fn open(&mut self, path: &str) -> Seen {
+    pub(crate) async fn open(&mut self, path: &str) -> Seen {
         let mut url = format!("{}{path}", self.site);
         for _ in 0..12 {
             match self.once(&url, None).await {
@@ -165,7 +165,7 @@ impl Browser {
     }
 
     /// Follows until the provider's answer is due, and gives its address.
-    pub async fn until_callback(&mut self, path: &str) -> String {
+    pub(crate) async fn until_callback(&mut self, path: &str) -> String {
         let mut url = format!("{}{path}", self.site);
         while !url.contains("/callback") {
             url = self.once(&url, None).await.1.expect("it leads on");
@@ -173,7 +173,7 @@ impl Browser {
         url
     }
 
-    pub async fn sign_in(&mut self, name: &str) {
+    pub(crate) async fn sign_in(&mut self, name: &str) {
         let form = format!("name={name}&password={}", PASSWORD.replace(' ', "+"));
         let (seen, leads) = self.send("/sign-in", &form).await;
         assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.text);
@@ -182,22 +182,22 @@ impl Browser {
 }
 
 /// What stands in a hidden field of the form that is sent there.
-pub fn hidden(page: &str, action: &str, name: &str) -> String {
+pub(crate) fn hidden(page: &str, action: &str, name: &str) -> String {
     let form = page.split("<form").find(|form| form.contains(&format!("action=\"{action}\""))).unwrap();
     let rest = form.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
     rest.split('"').next().unwrap().to_owned()
 }
 
-pub struct Scene {
-    pub world: World,
-    pub provider: Provider,
-    pub owner: Login,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) provider: Provider,
+    pub(crate) owner: Login,
 }
 
-pub const PATH: &str = "/api/workspaces/acme/identity-provider";
+pub(crate) const PATH: &str = "/api/workspaces/acme/identity-provider";
 
 impl Scene {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::on(Server::start_with(&["--outbound-allow", "127.0.0.0/8"])).await;
         let owner = world.password("owner");
         let view = world.server.send("GET", PATH, &owner, &Value::Null).await.expect(200);
@@ -218,12 +218,12 @@ impl Scene {
         scene
     }
 
-    pub fn server(&self) -> &Server {
+    pub(crate) fn server(&self) -> &Server {
         &self.world.server
     }
 
     /// Sets the provider, with changes to what is usual.
-    pub async fn set(&self, changes: Value) -> Set {
+    pub(crate) async fn set(&self, changes: Value) -> Set {
         let mut body = json!({
             "issuer": self.provider.issuer(), "client_id": "bastide", "client_secret": SECRET,
             "groups_claim": "groups", "makes_accounts": true,
@@ -250,7 +250,7 @@ impl Scene {
         Set { status: answer.status(), text: answer.text().await.unwrap() }
     }
 
-    pub async fn groups(&self, group: &str) -> Vec<String> {
+    pub(crate) async fn groups(&self, group: &str) -> Vec<String> {
         let path = format!("/1.0/groups/acme/{group}/members");
         let found = self.server().send("GET", &path, &self.world.app_password("owner"), &Value::Null).await;
         let list = found.expect(200);
@@ -261,12 +261,12 @@ impl Scene {
             .collect()
     }
 
-    pub fn begin(&self) -> &'static str {
+    pub(crate) fn begin(&self) -> &'static str {
         "/-/sign-in/acme?next=/acme"
     }
 
     /// Connects somebody's identity with their account, and gives the browser in which they did.
-    pub async fn connected(&self, name: &str) -> Browser {
+    pub(crate) async fn connected(&self, name: &str) -> Browser {
         let subject = format!("{name}-at-work");
         let email = format!("{name}@work.example");
         self.provider
@@ -283,25 +283,25 @@ impl Scene {
         browser
     }
 
-    pub async fn approve(&self, username: &str) {
+    pub(crate) async fn approve(&self, username: &str) {
         let path = format!("/api/users/{username}/approval");
         let _ = self.server().administer("PUT", &path, &Value::Null).await;
     }
 }
 
 #[derive(Debug)]
-pub struct Set {
-    pub status: StatusCode,
-    pub text: String,
+pub(crate) struct Set {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
 }
 
 impl Set {
-    pub fn expect_ok(&self) {
+    pub(crate) fn expect_ok(&self) {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
     }
 }
 
-pub fn ann(groups: &[&str]) -> Value {
+pub(crate) fn ann(groups: &[&str]) -> Value {
     json!({
         "sub": "ann-at-work", "email": "ann@work.example", "email_verified": true, "name": "Ann Lee",
         "preferred_username": "ann", "groups": groups,
