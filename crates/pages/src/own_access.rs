@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::frame::{Frame, Pages};
+use crate::measure::Moment;
 
 /// A workspace, project or repository.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct ReachRow {
     pub level: &'static str,
     /// By which paths, each in sentences.
     pub paths: Vec<String>,
+    /// When the path by break-glass ends, where there is one.
+    pub until: Option<Moment>,
 }
 
 /// Everything of one kind.

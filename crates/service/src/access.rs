@@ -430,9 +430,7 @@ impl Service {
         }
         self.count(caller, A::ACTION, &ground.target, model::Outcome::Done);
         self.report(caller, A::ACTION, ground);
-        if crate::break_glass::decided_by(&decision.reasons) {
-            self.record_access(caller, A::ACTION, &ground.target, decision.policies());
-        }
+        self.record_if_opened(caller, A::ACTION, ground, &decision);
         Ok(())
     }
 

@@ -4,16 +4,20 @@
 //! by itself after a few hours, or earlier by its holder, an administrator or an owner of the workspace. Owners see it, and
 //! are mailed when it is asked for, given and ended. What it opens is decided by `policy`; each access under it is recorded.
 
-use model::{BreakGlass, BreakGlassId, Error, Result, StaffRole, Timestamp, User, Username, Workspace, act};
-use policy::Reason;
+use model::{
+    Action, BreakGlass, BreakGlassId, Error, Result, StaffRole, Timestamp, User, Username, Workspace,
+    WorkspaceId, act,
+};
+use policy::{Decision, Reason};
 use serde_json::{Value, json};
 use store::Writer;
 
+use crate::access::Ground;
 use crate::mail::{Outbox, letter};
-use crate::{Caller, Identity, Listing, Service, Window};
+use crate::{Caller, Identity, Listing, Named, Service, Window};
 
 /// For how many hours at most.
-const MOST_HOURS: i64 = 12;
+pub const MOST_HOURS: i64 = 12;
 /// How long a request waits for somebody to give it, in seconds.
 const WAITS: i64 = 86_400;
 /// How long a reason is, in characters.
@@ -23,9 +27,18 @@ const MOST_TOLD: i64 = 50;
 /// The policies by which it opens content.
 const READS: [&str; 2] = ["break-glass-browses", "break-glass-reads"];
 
+fn is_break_glass(reason: &Reason) -> bool {
+    READS.contains(&reason.policy.as_str())
+}
+
 /// Whether a decision rests on break-glass alone.
-pub(crate) fn decided_by(reasons: &[Reason]) -> bool {
-    !reasons.is_empty() && reasons.iter().all(|reason| READS.contains(&reason.policy.as_str()))
+fn alone(decision: &Decision) -> bool {
+    decision.allowed && !decision.reasons.is_empty() && decision.reasons.iter().all(is_break_glass)
+}
+
+/// Whether break-glass is among what a decision rests on.
+pub(crate) fn among(decision: &Decision) -> bool {
+    decision.allowed && decision.reasons.iter().any(is_break_glass)
 }
 
 /// What is asked for.
@@ -92,29 +105,82 @@ fn over() -> Error {
 }
 
 impl Service {
-    /// What was asked for in a workspace, or anywhere; the newest first.
-    pub async fn break_glass(
+    /// What was asked for anywhere; the newest first.
+    pub async fn break_glass(&self, caller: &Caller, window: Window) -> Result<Listing<BreakGlass>> {
+        self.check(caller, act::BreakGlassRead, &self.instance_ground())?;
+        self.list_break_glass(None, window).await
+    }
+
+    /// What was asked for in a workspace; the newest first.
+    pub async fn workspace_break_glass(
         &self,
         caller: &Caller,
-        workspace: Option<&str>,
+        workspace: &str,
+        window: Window,
+    ) -> Result<(Workspace, Listing<BreakGlass>)> {
+        let ground = self.workspace_ground(caller, workspace).await?;
+        self.check(caller, act::BreakGlassRead, &ground)?;
+        let found = self.list_break_glass(Some(ground.subject.id), window).await?;
+        Ok((ground.subject, found))
+    }
+
+    async fn list_break_glass(
+        &self,
+        within: Option<WorkspaceId>,
         window: Window,
     ) -> Result<Listing<BreakGlass>> {
-        let within = match workspace {
-            Some(name) => {
-                let ground = self.workspace_ground(caller, name).await?;
-                self.check(caller, act::BreakGlassRead, &ground)?;
-                Some(ground.subject.id)
-            }
-            None => {
-                self.check(caller, act::BreakGlassRead, &self.instance_ground())?;
-                None
-            }
-        };
         let (values, size) = self
             .store
             .read(move |reader| store::break_glass::list(reader, within, window.limit, window.offset))
             .await?;
         Ok(Listing::new(values, size))
+    }
+
+    /// Where it is in force for the caller.
+    pub async fn own_break_glass(&self, caller: &Caller) -> Result<Vec<BreakGlass>> {
+        let user = caller.as_user().ok_or(Error::Unauthenticated)?;
+        self.check(caller, act::AccountRead, &self.user_ground(User::clone(user)))?;
+        let id = user.id;
+        self.store.read(move |reader| store::break_glass::own(reader, id)).await
+    }
+
+    /// Until when break-glass alone opens something to the caller; none where something else does, or nothing. For what
+    /// is told beside, never for what is decided.
+    pub async fn break_glass_until(&self, caller: &Caller, on: Named<'_>) -> Option<Timestamp> {
+        // For everybody else there is nothing to look up.
+        caller.as_user().filter(|user| user.staff_role == StaffRole::Administrator)?;
+        match on {
+            Named::Workspace(name) => {
+                let ground = self.workspace_ground(caller, name).await.ok()?;
+                self.opened_until(caller, Action::WorkspaceRead, &ground)
+            }
+            Named::Project(workspace, project) => {
+                let ground = self.project_ground(caller, workspace, project).await.ok()?;
+                self.opened_until(caller, Action::ProjectRead, &ground)
+            }
+            Named::Repository(path) => {
+                let ground = self.repository_ground(caller, &path).await.ok()?;
+                self.opened_until(caller, Action::RepositoryRead, ground.as_ref())
+            }
+            Named::Instance | Named::Caller | Named::User(_) => None,
+        }
+    }
+
+    fn opened_until<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>) -> Option<Timestamp> {
+        ground.break_glass.filter(|_| alone(&self.decide(caller, action, ground)))
+    }
+
+    /// Records an access that break-glass alone has opened.
+    pub(crate) fn record_if_opened<T>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        ground: &Ground<T>,
+        decision: &Decision,
+    ) {
+        if alone(decision) {
+            self.record_access(caller, action, &ground.target, decision.policies());
+        }
     }
 
     /// Asks for it. Where no other active administrator could give it, it is in force at once.
@@ -230,7 +296,7 @@ impl Service {
     }
 }
 
-fn found(writer: &mut Writer<'_>, within: model::WorkspaceId, id: BreakGlassId) -> Result<BreakGlass> {
+fn found(writer: &mut Writer<'_>, within: WorkspaceId, id: BreakGlassId) -> Result<BreakGlass> {
     store::break_glass::find(writer, within, id)?.ok_or_else(|| Error::not_found("the break-glass request"))
 }
 

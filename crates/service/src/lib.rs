@@ -83,7 +83,7 @@ pub use audit_refusal::Refusal;
 pub use audit_sink::{AddedAuditSink, AuditSinkView, NewAuditSink};
 pub use audit_stream::AuditStream;
 pub use authn::{ACCESS_TOKEN_USER, API_TOKEN_USER, Door, Presented};
-pub use break_glass::NewBreakGlass;
+pub use break_glass::{MOST_HOURS as MOST_BREAK_GLASS_HOURS, NewBreakGlass};
 pub use caller::{Caller, Identity, RequiredScopes};
 pub use commit::{CommitQuery, Commits, FileVersion, FileVersions};
 pub use diff::{DiffRequest, Diffstat, LONGEST_DIFF};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Action, Error, GroupId, Resource, ResourceKind, Result, User, WorkspaceId, act};
+use model::{Action, Error, GroupId, Resource, ResourceKind, Result, Timestamp, User, WorkspaceId, act};
 
 use crate::access::question;
 use crate::access_question::Place;
@@ -19,6 +19,8 @@ pub struct Reach {
     pub action: Action,
     /// Every path, each as sentences from the caller to the resource.
     pub paths: Vec<Vec<String>>,
+    /// When the path by break-glass ends, where there is one.
+    pub until: Option<Timestamp>,
 }
 
 /// The actions that stand for levels, the highest first.
@@ -70,7 +72,7 @@ impl Service {
         place: &Place,
         groups: Option<&BTreeMap<GroupId, String>>,
     ) -> Option<Reach> {
-        let principal = caller.facts();
+        let principal = place.ground.principal(caller.facts(), self.clock.now());
         let name = format!("user {}", user.username);
         let group = |id: GroupId| {
             groups.and_then(|groups| groups.get(&id)).cloned().unwrap_or_else(|| "a group".to_owned())
@@ -82,7 +84,11 @@ impl Service {
         levels(place.ground.target.resource.kind()).iter().find_map(|action| {
             let question = question(caller, &principal, *action, &place.ground);
             let paths = policy::explain::paths(&self.model, &question, &labels);
-            (!paths.is_empty()).then_some(Reach { action: *action, paths })
+            let until = || {
+                let decision = self.model.decide(&question);
+                place.ground.break_glass.filter(|_| crate::break_glass::among(&decision))
+            };
+            (!paths.is_empty()).then(|| Reach { action: *action, until: until(), paths })
         })
     }
 }

@@ -76,7 +76,10 @@ impl Service {
         window: Window,
     ) -> Result<(Workspace, Listing<Project>)> {
         let ground = self.workspace_ground(caller, workspace).await?;
-        let seen = self.decide(caller, model::Action::WorkspaceRead, &ground).allowed;
+        let decision = self.decide(caller, model::Action::WorkspaceRead, &ground);
+        // What break-glass opens is recorded where it is listed too.
+        self.record_if_opened(caller, model::Action::WorkspaceRead, &ground, &decision);
+        let seen = decision.allowed;
         let viewer = caller.viewer();
         let (service, asking, within) = (self.clone(), caller.clone(), ground.subject.clone());
         let found = self

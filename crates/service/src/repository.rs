@@ -134,6 +134,11 @@ impl Service {
             Some(name) => Some(self.workspace_ground(caller, name).await?),
             None => None,
         };
+        if let Some(ground) = &workspace {
+            // What break-glass opens is recorded where it is listed too.
+            let decision = self.decide(caller, model::Action::WorkspaceRead, ground);
+            self.record_if_opened(caller, model::Action::WorkspaceRead, ground, &decision);
+        }
         let request = ListRequest {
             viewer: caller.viewer(),
             closed: Closed::NOTHING,

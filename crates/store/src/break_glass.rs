@@ -49,6 +49,16 @@ pub fn in_force(reader: &mut Reader<'_>, user: UserId) -> Result<Vec<WorkspaceId
     rows.iter().map(|row| row.get("workspace_id").map(WorkspaceId::from_uuid)).collect()
 }
 
+/// What is in force for a user; what ends last comes first.
+pub fn own(reader: &mut Reader<'_>, user: UserId) -> Result<Vec<BreakGlass>> {
+    let now = reader.now();
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" WHERE b.user_id = ").bind(user);
+    query.sql(" AND b.approved_on IS NOT NULL AND b.ended_on IS NULL AND b.expires_on > ").bind(now);
+    query.sql(" ORDER BY b.expires_on DESC, b.id");
+    reader.query(&query)?.iter().map(from_row).collect()
+}
+
 /// The users for whom it is in force in a workspace.
 pub fn holders(reader: &mut Reader<'_>, workspace: WorkspaceId) -> Result<Vec<UserId>> {
     let now = reader.now();

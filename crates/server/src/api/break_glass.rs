@@ -20,8 +20,11 @@ fn id(cx: &Cx) -> Result<BreakGlassId> {
 /// When the caller neither owns the workspace nor has a part in running the instance.
 pub async fn list(cx: Cx) -> Result<Response> {
     let request = PageRequest::list(&cx.query)?;
-    let workspace = Some(cx.param("workspace")).filter(|name| !name.is_empty());
-    let found = admitted(&cx)?.break_glass(&cx.caller, workspace, window(&request)?).await?;
+    let (service, part) = (admitted(&cx)?, window(&request)?);
+    let found = match cx.param("workspace") {
+        "" => service.break_glass(&cx.caller, part).await?,
+        workspace => service.workspace_break_glass(&cx.caller, workspace, part).await?.1,
+    };
     let now = cx.app.clock.now();
     page(&cx, &request, found, |one| BreakGlass::at(&one, now))
 }

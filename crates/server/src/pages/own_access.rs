@@ -2,11 +2,12 @@
 
 use axum::http::StatusCode;
 use model::{Action, Result};
+use pages::measure::Moment;
 use pages::own_access::{OwnAccessPage, ReachGroup, ReachRow};
 use service::{AtLeast, Reach, RepositoryQuery, Window};
 
 use super::account::{Section, frame};
-use super::{ROWS, numbered, page, project, turned};
+use super::{ROWS, now, numbered, page, project, turned};
 use crate::http::{Cx, Response};
 
 /// The most workspaces, and the most projects of one, that are shown.
@@ -41,6 +42,14 @@ pub async fn get(cx: Cx) -> Result<Response> {
             href: pages::address::of(&[slug]),
         });
     }
+    // What break-glass opens is told by the workspace: to list what lies in it is to read it, which would be recorded.
+    for one in service.own_break_glass(&cx.caller).await? {
+        let slug = one.workspace_slug.as_str();
+        let asked = format!("workspace:{slug}");
+        if !workspaces.iter().any(|known| known.asked == asked) {
+            workspaces.push(Named { asked, name: slug.to_owned(), href: pages::address::of(&[slug]) });
+        }
+    }
     let query = RepositoryQuery { workspace: None, at_least: AtLeast::Read, filter: None, sort: None };
     let found = service.repositories(&cx.caller, query, window).await?;
     let pages = turned(&cx, "/account/access", number, ROWS, found.values.len(), found.size);
@@ -71,13 +80,18 @@ pub async fn get(cx: Cx) -> Result<Response> {
 async fn rows(cx: &Cx, named: Vec<Named>) -> Result<Vec<ReachRow>> {
     let asked: Vec<String> = named.iter().map(|one| one.asked.clone()).collect();
     let found = cx.service()?.own_access(&cx.caller, &asked).await?;
+    let now = now(cx);
     let row = |(one, reach): (Named, Option<Reach>)| {
         let reach = reach?;
         Some(ReachRow {
             name: one.name,
             href: one.href,
-            level: level(reach.action),
+            level: match (reach.action, reach.until) {
+                (Action::WorkspaceRead, Some(_)) => "See it and read what lies in it",
+                (action, _) => level(action),
+            },
             paths: reach.paths.iter().map(|path| path.join(" ")).collect(),
+            until: reach.until.map(|until| Moment::of(until, now)),
         })
     };
     Ok(named.into_iter().zip(found).filter_map(row).collect())

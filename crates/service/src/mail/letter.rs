@@ -90,7 +90,7 @@ pub(crate) fn credentials_end(to: &Email, list: &[Ending], base: &str) -> Messag
 
 /// To an owner of a workspace: what became of break-glass there.
 pub(crate) fn break_glass(to: &Email, one: &BreakGlass, news: &str, base: &str) -> Message {
-    let BreakGlass { id, workspace_slug, username, reason, .. } = one;
+    let BreakGlass { workspace_slug, username, reason, .. } = one;
     let until = match one.approved_on {
         Some(_) => format!("It ends by itself on {}. ", one.expires_on),
         None => String::new(),
@@ -100,7 +100,7 @@ pub(crate) fn break_glass(to: &Email, one: &BreakGlass, news: &str, base: &str) 
         None => format!(
             "\n\n{until}With it, they read what is private in the workspace, and change nothing; the workspace's audit \
              trail tells each access. An owner may end it at any time:\n\n    \
-             curl -X DELETE {base}/api/workspaces/{workspace_slug}/break-glass/%7B{id}%7D"
+             {base}/{workspace_slug}/workspace/settings/break-glass"
         ),
     };
     let body = format!(
@@ -117,11 +117,11 @@ fn hours(number: i64) -> String {
 
 /// To who can give it: that somebody asks for break-glass.
 pub(crate) fn break_glass_wanted(to: &Email, one: &BreakGlass, base: &str) -> Message {
-    let BreakGlass { id, workspace_slug, username, reason, .. } = one;
+    let BreakGlass { workspace_slug, username, reason, .. } = one;
     let body = format!(
         "{username} asks for break-glass on the workspace {workspace_slug}, for {}, and waits for another administrator \
-         to give it.\n\nReason: {}\n\nTo give it, with an administrator's credential:\n\n    \
-         curl -X PUT {base}/api/workspaces/{workspace_slug}/break-glass/%7B{id}%7D/approval",
+         to give it.\n\nReason: {}\n\nTo give it, or to refuse it:\n\n    \
+         {base}/-/break-glass",
         hours(one.hours),
         paragraph(reason),
     );

@@ -60,12 +60,15 @@ both_engines! {
         store.write(&permit, given).await.unwrap();
         assert_eq!(until().await, Some(end));
         assert_eq!(store.read(move |reader| break_glass::in_force(reader, user)).await.unwrap(), [within]);
+        let own = async || store.read(move |reader| break_glass::own(reader, user)).await.unwrap();
+        assert_eq!(own().await.first().map(|one| (one.id, one.expires_on)), Some((id, end)));
         assert_eq!(store.read(move |reader| break_glass::holders(reader, within)).await.unwrap(), [user]);
         let (list, size) = store.read(move |reader| break_glass::list(reader, None, 5, 0)).await.unwrap();
         assert_eq!((list[0].approved_by.as_deref(), size), (Some("user:ben"), 1));
         let ended = move |writer: &mut store::Writer<'_>| break_glass::end(writer, id, "user:olga", now);
         store.write(&permit, ended).await.unwrap();
         assert_eq!((until().await, open().await), (None, false));
+        assert!(own().await.is_empty());
         let (list, _) = store.read(move |reader| break_glass::list(reader, Some(within), 5, 0)).await.unwrap();
         assert_eq!((list[0].state(now), list[0].ended_by.as_deref()), ("ended", Some("user:olga")));
     }
