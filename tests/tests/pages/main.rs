@@ -11,6 +11,7 @@
 mod alert;
 mod audit;
 mod audit_sink;
+mod break_glass;
 mod guardrail;
 mod hostile;
 mod member;

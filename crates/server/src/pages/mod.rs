@@ -12,6 +12,7 @@ pub mod asset;
 pub mod audit_event;
 pub mod audit_refusal;
 pub mod audit_sink;
+pub mod break_glass;
 pub mod commit;
 pub mod design;
 pub mod email_verification;
@@ -199,6 +200,7 @@ enum WorkspaceTab {
 async fn workspace_frame(cx: &Cx, workspace: &str, title: &str, tab: WorkspaceTab) -> Frame {
     let home = pages::address::of(&[workspace]);
     let mut frame = Around::of(cx).frame().titled(title);
+    frame.notice = break_glass::notice(cx, Named::Workspace(workspace)).await;
     frame.crumbs = vec![Way::new(workspace, &home).here(tab == WorkspaceTab::Overview)];
     frame.tabs = vec![Way::new("Overview", &home).here(tab == WorkspaceTab::Overview)];
     if let Some(entrance) = settings::entrance(cx, workspace).await {
@@ -223,6 +225,7 @@ async fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: Reposito
     let at = |part: &str| pages::address::of(&[workspace, slug, part]);
     let home = pages::address::of(&[workspace, slug]);
     let mut frame = Around::of(cx).frame().titled(title);
+    frame.notice = break_glass::notice(cx, Named::Repository(by_id(located))).await;
     frame.crumbs = vec![
         Way::new(workspace, pages::address::of(&[workspace])),
         Way::new(key, project::address(workspace, key)),

@@ -6,7 +6,8 @@ use pages::frame::{Frame, Way};
 use service::{Located, Named};
 
 use super::{
-    Around, RepositoryTab, WorkspaceTab, by_id, may_each, project, repository_frame, workspace_frame,
+    Around, RepositoryTab, WorkspaceTab, break_glass, by_id, may_each, project, repository_frame,
+    workspace_frame,
 };
 use crate::http::Cx;
 
@@ -26,12 +27,13 @@ pub(super) enum Section {
     Tokens,
     Guardrails,
     IdentityProvider,
+    BreakGlass,
     AuditLog,
     Alerts,
     AuditSinks,
 }
 
-const WORKSPACE: [Row<Section>; 10] = [
+const WORKSPACE: [Row<Section>; 11] = [
     (Section::General, "General", "general", Action::WorkspaceUpdate),
     (Section::Members, "Members", "members", Action::MemberList),
     (Section::Groups, "Groups", "groups", Action::GroupRead),
@@ -39,6 +41,7 @@ const WORKSPACE: [Row<Section>; 10] = [
     (Section::Tokens, "All tokens", "tokens", Action::AccessTokenList),
     (Section::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
     (Section::IdentityProvider, "Identity provider", "identity-provider", Action::IdentityProviderRead),
+    (Section::BreakGlass, "Break-glass", "break-glass", Action::BreakGlassRead),
     (Section::AuditLog, "Audit log", "audit", Action::AuditRead),
     (Section::Alerts, "Alerts", ALERTS, Action::AlertRead),
     (Section::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
@@ -77,14 +80,16 @@ const REPOSITORY: [Row<RepositorySection>; 3] = [
 pub(super) enum InstanceSection {
     Accounts,
     Guardrails,
+    BreakGlass,
     AuditLog,
     Alerts,
     AuditSinks,
 }
 
-const INSTANCE: [Row<InstanceSection>; 5] = [
+const INSTANCE: [Row<InstanceSection>; 6] = [
     (InstanceSection::Accounts, "Accounts", "users", Action::UserList),
     (InstanceSection::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
+    (InstanceSection::BreakGlass, "Break-glass", "break-glass", Action::BreakGlassRead),
     (InstanceSection::AuditLog, "Audit log", "audit", Action::AuditRead),
     (InstanceSection::Alerts, "Alerts", ALERTS, Action::AlertRead),
     (InstanceSection::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
@@ -160,6 +165,7 @@ pub(super) async fn project_frame(
     let base = format!("{home}/settings");
     let sections = ways(cx, &PROJECT, &base, Named::Project(workspace, key), here).await;
     let mut frame = Around::of(cx).frame().titled(title);
+    frame.notice = break_glass::notice(cx, Named::Project(workspace, key)).await;
     frame.crumbs = vec![
         Way::new(workspace, pages::address::of(&[workspace])),
         Way::new(key, &home).here(here.is_none()),

@@ -104,7 +104,7 @@ pub enum Anchor {
     Repository,
     /// The project in `workspace` that the body names, or the workspace's oldest.
     ProjectInBody,
-    /// The resource that the query names.
+    /// The resource that the query names, or the form that is sent.
     InQuery,
 }
 
