@@ -288,6 +288,20 @@ export const pages = {
     },
   },
   "own-rule": { path: "/acme/workspace/settings/guardrails/new-rule", who: "bea" },
+  "break-glass": { path: "/-/break-glass", who: "eve" },
+  "break-glass-wrong": {
+    path: "/-/break-glass",
+    who: "eve",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#workspace", "acmee");
+      await tab.type("#reason", "Support case 4712: a clone hangs.");
+      await press(tab, "main form button.primary");
+    },
+  },
+  "break-glass-reads": { path: "/acme/payroll", who: "eve" },
+  "break-glass-own-access": { path: "/account/access", who: "eve" },
+  "workspace-break-glass": { path: "/acme/workspace/settings/break-glass", who: "bea" },
   "audit-events": { path: "/acme/workspace/settings/audit", who: "bea" },
   "audit-events-none": { path: "/acme/workspace/settings/audit?actor=nobody", who: "bea" },
   "audit-request": {

@@ -119,6 +119,18 @@ async function watched(site, owner, root) {
   throw new Error("no alerts were raised");
 }
 
+// One request that is in force, one that was refused, and one that waits.
+async function breakGlass(site, as) {
+  const [eve, flo] = [basic("eve", PASSWORD), basic("flo", PASSWORD)];
+  const place = "/api/workspaces/acme/break-glass";
+  const ask = (who, reason, hours) => call(site, who, "POST", place, { reason, hours });
+  const refused = await ask(eve, "Curious what the new site looks like before it is announced.", 12);
+  await as("DELETE", `${place}/${encodeURIComponent(refused.uuid)}`);
+  const given = await ask(eve, "Support case 4711: pushes to the website fail since Tuesday.\nBea Okafor asked us to look at the hook's log.", 2);
+  await call(site, flo, "PUT", `${place}/${encodeURIComponent(given.uuid)}/approval`);
+  await ask(flo, "The restore of payroll after the disk failure has to be compared with the backup.", 4);
+}
+
 // Makes the world and gives what the pictures need of it.
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
@@ -130,6 +142,8 @@ export async function build(site, administrator) {
   await as("POST", "/api/users", staff);
   await as("PUT", "/api/users/eve", { staff_role: "administrator" });
   await as("DELETE", "/api/users/fay/approval");
+  await as("POST", "/api/users", { username: "flo", email: "flo@example.com", display_name: "Flo Sato", password: PASSWORD });
+  await as("PUT", "/api/users/flo", { staff_role: "administrator" });
   await as("POST", "/api/workspaces", { slug: "acme", name: "Acme" });
   await as("POST", "/api/workspaces", { slug: "annex", name: "Annex" });
   const owner = basic("bea", PASSWORD);
@@ -164,6 +178,7 @@ export async function build(site, administrator) {
   const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
   await watched(site, owner, root);
+  await breakGlass(site, as);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
   const provider = await identityProvider(site, owner);
   return { commit: commits.values[0].hash, provider };
