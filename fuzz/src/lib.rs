@@ -15,6 +15,9 @@ pub mod git;
 pub mod ledger;
 pub mod model;
 pub mod mutation;
+pub mod pages;
+pub mod policy;
+pub mod service;
 pub mod wire;
 
 /// A target.
@@ -39,6 +42,11 @@ pub const TARGETS: &[Target] = &[
     target("name", model::name, &["acme", "Ann Example", "ann@example.com", "PROJ_1", "a.b-c_d"]),
     target("scope_set", model::scope_set, &["repository:write pullrequest", "read:repository:bitbucket"]),
     target("timestamp", model::timestamp, &["2030-01-31T12:00:00.123456+00:00", "2030-01-31T12:00:00Z"]),
+    target(
+        "address_range",
+        model::address_range,
+        &["203.0.113.7", "10.1.2.3/8", "2001:DB8::/32", "::ffff:10.0.0.0/104"],
+    ),
     target("audit_event", model::audit_event, model::AUDIT_EVENTS),
     target("ledger_note", ledger::note, ledger::NOTES),
     target("ledger_checkpoint", ledger::checkpoint, ledger::CHECKPOINTS),
@@ -56,6 +64,9 @@ pub const TARGETS: &[Target] = &[
             "0012command=fetch\n",
         ],
     ),
+    target("patch", pages::patch, pages::PATCHES),
+    target("own_rule", policy::own_rule, policy::RULES),
+    target("export_line", service::export_line, service::EXPORT_LINES),
     target("query", wire::query, wire::QUERIES),
     target("fields", wire::fields, &["-values.links,+values.owner.*", "size,next,values.name", "*"]),
     target("sort", wire::sort, &["-updated_on", "name", "project.key"]),

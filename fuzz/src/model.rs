@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use model::{
-    AuditEvent, DisplayName, Email, GroupSlug, ObjectId, ProjectKey, RefName, RepositorySlug, ScopeSet,
-    Timestamp, Token, Username, WorkspaceSlug,
+    AddressRange, AuditEvent, DisplayName, Email, GroupSlug, ObjectId, ProjectKey, RefName, RepositorySlug,
+    ScopeSet, Timestamp, Token, Username, WorkspaceSlug,
 };
 
 /// Of every length and kind, with checksums that do not hold: a mutation cannot guess one that does.
@@ -96,6 +96,17 @@ pub fn timestamp(data: &[u8]) {
     if let Ok(time) = text.parse::<Timestamp>() {
         assert_eq!(time.to_string().parse::<Timestamp>().expect("its own form is read back"), time);
     }
+}
+
+/// A range of addresses is read back from the one form that it is kept in, and holds its own beginning.
+pub fn address_range(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let Ok(range) = text.parse::<AddressRange>() else { return };
+    let kept = range.to_string();
+    assert_eq!(kept.parse::<AddressRange>(), Ok(range));
+    let first =
+        kept.split('/').next().and_then(|first| first.parse().ok()).expect("it begins with an address");
+    assert!(range.contains(first) && range.holds(range));
 }
 
 /// Only canonical bytes are an audit event.

@@ -39,12 +39,16 @@ targets! {
     name
     scope_set
     timestamp
+    address_range
     audit_event
     ledger_note
     ledger_checkpoint
     ledger_entry
     pkt_line
     ls_refs
+    patch
+    own_rule
+    export_line
     query
     fields
     sort
