@@ -1,5 +1,7 @@
 //! Passkeys, with a software authenticator in the browser's place.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::{DisplayName, Error};
 use passkey::authenticator::{Authenticator, UiHint, UserCheck, UserValidationMethod};
 use passkey::client::{Client, DefaultClientData};
@@ -204,4 +206,83 @@ async fn an_answer_to_another_question_is_none() {
     let ann = house.page(done.session.secret()).await.unwrap();
     house.service.remove_second_step(&ann, done.step.id).await.unwrap();
     assert!(refused(answered(&house, &request, &response).await), "removed meanwhile");
+}
+
+/// A field of an answer with a single bit changed, here and there.
+fn flipped(field: &Value) -> Vec<Value> {
+    let bytes = URL_SAFE_NO_PAD.decode(field.as_str().unwrap()).unwrap();
+    let changed = (0..bytes.len()).step_by(bytes.len() / 24 + 1).map(|at| {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        URL_SAFE_NO_PAD.encode(changed).into()
+    });
+    changed.collect()
+}
+
+/// A field that is cut short, goes on, promises more than there is, lies deep in itself, or is nothing of the kind.
+fn broken(field: &Value) -> Vec<Value> {
+    let bytes = URL_SAFE_NO_PAD.decode(field.as_str().unwrap()).unwrap();
+    let mut all = vec![Vec::new(), bytes[..bytes.len() / 2].to_vec(), vec![0x9b; 9]];
+    all.extend([vec![0x81; 60_000], vec![0xc0; 60_000], vec![0xa1; 60_000], b"[".repeat(60_000)]);
+    all.extend([[&[0xbb][..], &[0xff; 8]].concat(), [&[0x5b][..], &[0x7f; 8]].concat()]);
+    let mut values: Vec<Value> = all.iter().map(|bytes| URL_SAFE_NO_PAD.encode(bytes).into()).collect();
+    let inside = (0..500).fold(Value::Null, |inner, _| serde_json::json!([inner]));
+    values.extend([Value::Null, 7.into(), "\u{0}=".into(), serde_json::json!({ "a": field }), inside]);
+    values
+}
+
+/// Attack: what a browser sends for a new passkey is made up to bring its reader down, or to count for another question.
+#[tokio::test]
+async fn a_made_up_passkey_is_none() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let ann = house.caller("ann").await;
+    let name: DisplayName = "key".parse().unwrap();
+    let begin = async || house.service.begin_passkey_enrolment(&ann, &name).await.unwrap();
+    let first = Key::new().create(&begin().await.options).await;
+    for field in ["attestationObject", "clientDataJSON"] {
+        for value in broken(&first["response"][field]) {
+            let begun = begin().await;
+            let mut response = Key::new().create(&begun.options).await;
+            response["response"][field] = value;
+            let done =
+                house.service.finish_passkey_enrolment(&ann, begun.challenge.secret(), &response).await;
+            assert!(matches!(done, Err(Error::Invalid { .. })), "{field}");
+        }
+        for value in flipped(&first["response"][field]) {
+            let begun = begin().await;
+            let mut response = first.clone();
+            response["response"][field] = value;
+            let done =
+                house.service.finish_passkey_enrolment(&ann, begun.challenge.secret(), &response).await;
+            assert!(matches!(done, Err(Error::Invalid { .. })), "{field}: an answer to another question");
+        }
+    }
+}
+
+/// Attack: the answer of a passkey is altered on its way.
+#[tokio::test]
+async fn an_altered_answer_proves_nothing() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let ann = house.caller("ann").await;
+    let mut key = Key::new();
+    enrol(&house, &ann, &mut key).await;
+    for field in ["authenticatorData", "clientDataJSON", "signature"] {
+        let mut at = 0;
+        loop {
+            let request = asked(&house).await;
+            let mut response = key.get(&request.options).await;
+            let values =
+                [flipped(&response["response"][field]), broken(&response["response"][field])].concat();
+            let Some(value) = values.get(at) else { break };
+            response["response"][field] = value.clone();
+            let done = answered(&house, &request, &response).await;
+            assert!(matches!(done, Err(Error::Invalid { .. })), "{field}: {value}");
+            at += 1;
+        }
+    }
+    let request = asked(&house).await;
+    let response = key.get(&request.options).await;
+    answered(&house, &request, &response).await.unwrap();
 }

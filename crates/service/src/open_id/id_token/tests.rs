@@ -295,7 +295,79 @@ async fn a_key_that_was_taken_back_signs_nothing_from_the_next_look_on() {
     assert_eq!(read(&later.keys, &after), wrong);
 }
 
+/// Any JSON, a few levels deep.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        Just(json!("bastide")),
+        Just(json!(ISSUER)),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z]{1,4}", inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+const CLAIMS: [&str; 12] = [
+    "iss",
+    "aud",
+    "azp",
+    "nonce",
+    "sub",
+    "iat",
+    "exp",
+    "nbf",
+    "email",
+    "email_verified",
+    "groups",
+    "auth_time",
+];
+
 proptest! {
+    /// Attack: a provider signs claims of shapes that nobody expects, to be believed for another client, attempt or time.
+    #[test]
+    fn what_is_signed_in_an_odd_shape_is_read_and_believed_for_us_alone(
+        name in proptest::sample::select(&CLAIMS[..]), value in anything(), header in anything()
+    ) {
+        thread_local! { static PROVIDER: Provider = Provider::new(); }
+        let mut said = claims();
+        said[name] = value;
+        PROVIDER.with(|provider| {
+            let keys = provider.keys();
+            if let Ok(believed) = read(&keys, &provider.curve(r#"{"alg":"ES256","kid":"curve"}"#, &said.to_string())) {
+                prop_assert!(said["iss"] == ISSUER && said["nonce"] == "n-1", "{said}");
+                prop_assert!(said["aud"] == "bastide" || said["aud"] == json!(["bastide"]), "{said}");
+                prop_assert_eq!(Some(believed.subject.as_str()), said["sub"].as_str());
+                prop_assert!(believed.verified_email.is_none() || said["email_verified"] == true, "{said}");
+            }
+            let odd = provider.curve(&header.to_string(), &claims().to_string());
+            prop_assert!(read(&keys, &odd).is_err() || header["alg"] == "ES256");
+            Ok(())
+        })?;
+    }
+
+    /// Attack: a token is altered on its way, by a single character.
+    #[test]
+    fn an_altered_token_is_not_believed(at in any::<proptest::sample::Index>(), to in "[A-Za-z0-9_.-]") {
+        thread_local! { static TOKEN: (Keys, String) = {
+            let provider = Provider::new();
+            (provider.keys(), provider.curve(r#"{"alg":"ES256","kid":"curve"}"#, &claims().to_string()))
+        }; }
+        TOKEN.with(|(keys, token)| {
+            let at = at.index(token.len());
+            let altered = format!("{}{to}{}", &token[..at], &token[at + 1..]);
+            prop_assert_eq!(read(keys, &altered).is_ok(), altered == *token);
+            Ok(())
+        })?;
+    }
+
     #[test]
     fn nothing_panics(token in "[A-Za-z0-9_.-]{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let keys = Keys::parse(&bytes).unwrap_or_default();
