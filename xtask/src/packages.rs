@@ -33,6 +33,7 @@ const TESTS: &[Need] = &[
     need("node", "nodejs"),
     need("npm", "npm"),
     need("aiosmtpd", "python3-aiosmtpd"),
+    need("openssl", "openssl"),
 ];
 
 /// For `cargo xtask bench`, beside those.

@@ -25,7 +25,7 @@ pub mod world;
 pub use browser::{Browser, Form, form, forms};
 pub use engines::{TestStore, permit};
 pub use git_client::GitClient;
-pub use mail_server::MailServer;
+pub use mail_server::{MailProtection, MailServer};
 pub use place::Place;
 pub use postgres::TestDatabase;
 pub use server::{Answer, Login, Server, bastide};

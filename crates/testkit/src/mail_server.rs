@@ -1,6 +1,7 @@
 //! A real mail server (`aiosmtpd`) on a free port of loopback, that keeps what it gets in a folder of its own.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,57 @@ use tempfile::TempDir;
 /// How long it may take to start, and mail to come: generous, since nothing is asserted on it.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What the server asks for logins with.
+const LOGIN: &str = include_str!("mail_login.py");
+
+/// How a mail server protects the conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailProtection {
+    /// TLS from the first byte.
+    Tls,
+    /// STARTTLS, without which it takes nothing.
+    StartTls,
+    /// None, and it offers none.
+    Clear,
+}
+
+/// What a certificate says: that it is a server's, not an authority's, which no client would take for one.
+const REQUEST: &str = "[req]\ndistinguished_name = name\nx509_extensions = more\n[name]\n[more]\n\
+    basicConstraints = critical, CA:FALSE\nsubjectAltName = IP:127.0.0.1\n";
+
+/// A certificate for 127.0.0.1 that vouches for itself, and its key.
+///
+/// # Panics
+/// When `openssl` does not make it.
+#[must_use]
+pub fn certificate(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key.pem")));
+    let config = folder.join(format!("{name}.cnf"));
+    std::fs::write(&config, REQUEST).expect("what the certificate says");
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-nodes",
+            "-days",
+            "2",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-subj", "/CN=mail", "-config"])
+        .arg(&config)
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .expect("`openssl` runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}
 
 /// A mail server, ended when this is dropped.
 pub struct MailServer {
@@ -47,10 +99,43 @@ impl MailServer {
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        let mut child = Command::new("aiosmtpd")
-            .args(["--nosetuid", "--smtputf8", "--class", "aiosmtpd.handlers.Mailbox", "--listen"])
+        let mut command = Command::new("aiosmtpd");
+        command.args(["--class", "aiosmtpd.handlers.Mailbox"]).arg(folder.path().join("mail"));
+        Self::run(command, address, folder)
+    }
+
+    /// Starts one that takes mail by this password alone, whoever gives it; [`MailServer::certificate`] vouches for it.
+    ///
+    /// # Panics
+    /// When `aiosmtpd` is missing or does not start.
+    #[must_use]
+    pub fn locked(protection: MailProtection, password: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let here = folder.path();
+        std::fs::write(here.join("bastide_mail_login.py"), LOGIN).expect("what asks for logins");
+        std::fs::write(here.join("password"), password).expect("the password");
+        let (certificate, key) = certificate(here, "mail");
+        let mut command = Command::new("aiosmtpd");
+        command.env("PYTHONPATH", here).args(["--class", "bastide_mail_login.Locked"]);
+        match protection {
+            MailProtection::Tls => {
+                command.arg("--smtpscert").arg(certificate).arg("--smtpskey").arg(key);
+            }
+            MailProtection::StartTls => {
+                command.arg("--tlscert").arg(certificate).arg("--tlskey").arg(key);
+            }
+            MailProtection::Clear => {}
+        }
+        for file in ["mail", "password", "tried"] {
+            command.arg(here.join(file));
+        }
+        Self::run(command, free(), folder)
+    }
+
+    fn run(mut command: Command, address: SocketAddr, folder: TempDir) -> Self {
+        let mut child = command
+            .args(["--nosetuid", "--smtputf8", "--listen"])
             .arg(address.to_string())
-            .arg(folder.path().join("mail"))
             .stdout(Stdio::null())
             .spawn()
             .expect("`aiosmtpd` starts: install python3-aiosmtpd");
@@ -73,6 +158,19 @@ impl MailServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
+    }
+
+    /// The certificate of one that was started locked.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("mail.pem")
+    }
+
+    /// The logins that were tried with one that was started locked, each as `USER PASSWORD`.
+    #[must_use]
+    pub fn tried(&self) -> Vec<String> {
+        let tried = std::fs::read_to_string(self.folder.path().join("tried")).unwrap_or_default();
+        tried.lines().map(str::to_owned).collect()
     }
 
     /// The messages that have come, in the order in which they came; as they came, but for quoted-printable, which is undone.

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use model::Secret;
@@ -228,6 +228,12 @@ impl Server {
         found.unwrap_or_else(|| panic!("the log does not say `{text}`"))
     }
 
+    /// All that this process has written to its log so far.
+    #[must_use]
+    pub fn whole_log(&self) -> String {
+        self.process.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Starts it again on the same data, on another port.
     pub fn restart(&mut self) {
         let (process, url) = Process::spawn(&self.data, &self.arguments, &self.flags);
@@ -311,6 +317,7 @@ fn init(data: &Path, arguments: &[String]) -> Login {
 struct Process {
     child: Child,
     log: Mutex<Receiver<String>>,
+    said: Arc<Mutex<String>>,
 }
 
 impl Drop for Process {
@@ -332,8 +339,15 @@ impl Process {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
         let told = lines(child.stdout.take().expect("its output is read"), |_| {});
         // What it says of itself helps whoever looks into a test that failed.
-        let log = lines(child.stderr.take().expect("its log is read"), |line| eprintln!("{line}"));
-        let process = Self { child, log: Mutex::new(log) };
+        let said = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&said);
+        let log = lines(child.stderr.take().expect("its log is read"), move |line| {
+            eprintln!("{line}");
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push_str(line);
+            kept.push('\n');
+        });
+        let process = Self { child, log: Mutex::new(log), said };
         let url = first(&told, |line| {
             let told: Value = serde_json::from_str(line).unwrap_or(Value::Null);
             told["listening"].as_str().map(str::to_owned)
@@ -343,7 +357,7 @@ impl Process {
 }
 
 /// Reads lines to the end, so that the writer never waits for its reader.
-fn lines(from: impl Read + Send + 'static, seen: fn(&str)) -> Receiver<String> {
+fn lines(from: impl Read + Send + 'static, seen: impl Fn(&str) + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {

@@ -35,7 +35,10 @@ enum Failure {
 /// What the server said, on one line: it goes into logs.
 fn told(error: &lettre::transport::smtp::Error) -> String {
     let mut text = error.to_string();
-    if let Some(source) = std::error::Error::source(error) {
+    // Some of its errors say what caused them by themselves.
+    if let Some(source) = std::error::Error::source(error).map(ToString::to_string)
+        && !text.contains(&source)
+    {
         text = format!("{text}: {source}");
     }
     super::inline(&text)
