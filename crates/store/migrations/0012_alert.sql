@@ -12,7 +12,6 @@ CREATE TABLE alert (
     UNIQUE (scope_id, pattern, day, subject)
 ) {strict};
 CREATE INDEX alert_scope ON alert (scope_id, raised_on, id);
-CREATE INDEX alert_open ON alert (scope_id, raised_on, id) WHERE acknowledged_on IS NULL;
 CREATE INDEX alert_raised ON alert (raised_on);
 
 -- How far the trail was looked through. What was there before is not gone through again.

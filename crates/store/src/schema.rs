@@ -27,6 +27,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     11 "0011_break_glass";
     12 "0012_alert";
     13 "0013_account";
+    14 "0014_alert_open";
 };
 
 #[cfg(test)]

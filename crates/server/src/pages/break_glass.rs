@@ -143,7 +143,7 @@ async fn listed(cx: &Cx, refused: Option<(Parameters, Error)>) -> Result<Respons
     let fields = if asks { fields(&typed) } else { Vec::new() };
     let shown = BreakGlassPage {
         frame: settings::instance(cx, "Break-glass", InstanceSection::BreakGlass).await,
-        error: typed.elsewhere(&fields, false),
+        error: typed.elsewhere(&fields, &[]),
         pages: turned(cx, PAGE, number, ROWS, rows.len(), found.size),
         rows,
         fields,
