@@ -39,7 +39,8 @@ fn trouble(state: &AuditSinkState, now: Timestamp) -> Option<Trouble> {
         why: sentence(state.last_error.as_deref()?),
         on: Moment::of(state.failed_on?, now),
         times: u64::try_from(state.failures).unwrap_or(0),
-        retry: state.retry_on.filter(|on| *on > now).map(|on| Moment::of(on, now)),
+        // What comes at once has no time that helps anybody.
+        retry: state.retry_on.filter(|on| *on >= now.plus_seconds(10)).map(|on| Moment::of(on, now)),
     })
 }
 
