@@ -108,6 +108,7 @@ async fn what_is_dangerous_wants_a_fresh_proof() {
     let change = || UserChange { email: Some(email.clone()), ..Default::default() };
     assert!(stale(house.service.update_user(&boss, "ann", change()).await.map(drop)));
     assert!(stale(house.service.delete_user(&boss, "ann").await));
+    assert!(stale(house.service.disconnect_identity(&boss, "any").await));
     assert!(stale(house.service.approve_user(&boss, "ann", true).await.map(drop)));
     let new = NewUser {
         username: "eve".parse().unwrap(),
