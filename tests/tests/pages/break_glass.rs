@@ -91,6 +91,13 @@ async fn it_is_asked_for_given_told_and_ended() {
         "{own}"
     );
 
+    // Who may read there by something else as well does not read by break-glass.
+    let member = "/api/workspaces/acme/members/outsider";
+    let (as_owner, level) = (world.password("owner"), json!({ "permission": "owner" }));
+    let _ = world.server.send("PUT", member, &as_owner, &level).await.expect(200);
+    assert!(!asker.page("/acme").await.contains(notice) && !asker.page("/acme/one").await.contains(notice));
+    let _ = world.server.send("DELETE", member, &as_owner, &serde_json::Value::Null).await.expect(204);
+
     // The owner sees who, why, and what was opened; and ends it.
     let seen = owner.page(OF_ACME).await;
     for part in ["outsider", "ticket 4711", ">In force</span>", "Given by member,", ", for 2 hours"] {

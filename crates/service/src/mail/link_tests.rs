@@ -115,6 +115,56 @@ async fn an_address_is_proved_by_its_own_link_once() {
     assert_eq!(house.service.own_email(&House::caller(&ann)).await.unwrap().verified_on, None);
 }
 
+/// Attack: a link proves an address that its account has left and come back to, or that of an account that is switched
+/// off; one of several that were asked for is used after another; links are guessed one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_an_address_ends_with_what_it_was_sent_for() {
+    let server = MailServer::start();
+    let house = house(Some(server.url())).await;
+    house.user("ann").await;
+    house.work().await;
+    let first = link(&server.messages(), "/account/verify-email");
+    let moved = async |email: &str| {
+        let change = UserChange { email: Some(email.parse().unwrap()), ..Default::default() };
+        house.service.update_user(&operator(), "ann", change).await.unwrap()
+    };
+    moved("ann@elsewhere.example").await;
+    let ann = moved("ann@example.com").await;
+    house.work().await;
+    assert!(over(house.service.verify_email(&nobody(), &first).await), "the address was another's meanwhile");
+
+    let second = link(&server.messages(), "/account/verify-email");
+    let switch = async |active| {
+        let change = UserChange { active: Some(active), ..Default::default() };
+        house.service.update_user(&operator(), "ann", change).await.unwrap()
+    };
+    switch(false).await;
+    assert!(over(house.service.verify_email(&nobody(), &second).await), "switched off");
+    switch(true).await;
+    house.service.ask_email_verification(&House::caller(&ann)).await.unwrap();
+    house.work().await;
+    let third = link(&server.messages(), "/account/verify-email");
+    house.service.verify_email(&nobody(), &third).await.unwrap();
+    assert!(
+        over(house.service.verify_email(&nobody(), &second).await),
+        "the others end with the one that is used"
+    );
+
+    let stranger = nobody_at("198.51.100.4");
+    let mut guesses = 0;
+    loop {
+        let guess = match guesses % 2 {
+            0 => IssuedSecret::new(SecretKind::EmailLink, &Random::system()).secret().clone(),
+            _ => secret("a guess"),
+        };
+        if matches!(house.service.verify_email(&stranger, &guess).await, Err(Error::TooManyRequests { .. })) {
+            break;
+        }
+        guesses += 1;
+        assert!(guesses < 200, "guessed for ever");
+    }
+}
+
 /// Attack: asking for a new password tells which accounts there are, floods somebody, or ends the link that they wait for.
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_for_a_password_tells_nothing() {

@@ -96,3 +96,48 @@ async fn a_link_ends_with_what_it_was_made_for() {
     let browser = Browser::default();
     house.service.sign_in_with_code(&nobody, &browser, wanted.challenge.secret(), code).await.unwrap();
 }
+
+/// Attack: a link from before outlives the password that its owner has changed since; or one that was handed out, not
+/// mailed, counts as proof of the address.
+#[tokio::test]
+async fn a_link_ends_when_the_password_is_changed_and_proves_no_address_unless_it_was_mailed() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let before = link(&house, "ann").await;
+    let ann = house.caller("ann").await;
+    house.service.change_password(&ann, &secret(PASSWORD), &secret(NEW)).await.unwrap();
+    assert!(over(&reset(&house, &before, PASSWORD).await), "the password was changed since");
+    let given = link(&house, "ann").await;
+    reset(&house, &given, PASSWORD).await.unwrap();
+    let ann = house.caller("ann").await;
+    assert_eq!(house.service.own_email(&ann).await.unwrap().verified_on, None, "nobody has read mail");
+}
+
+/// Attack: links are guessed one after the other.
+#[tokio::test]
+async fn guessing_links_ends_in_waiting() {
+    let house = House::new().await;
+    house.user("ann").await;
+    let nobody = house.nobody("198.51.100.4");
+    let waits = |result: &model::Result<()>| matches!(result, Err(Error::TooManyRequests { .. }));
+    let given = link(&house, "ann").await;
+    let mut guesses = 0;
+    loop {
+        // Of the right form, and of none: both are guesses.
+        let guess = match guesses % 2 {
+            0 => IssuedSecret::new(SecretKind::ResetLink, &house.random).secret().clone(),
+            _ => secret("a guess"),
+        };
+        if waits(&house.service.reset_password(&nobody, &guess, &secret(NEW)).await) {
+            break;
+        }
+        guesses += 1;
+        assert!(guesses < 200, "guessed for ever");
+    }
+    assert!(
+        waits(&house.service.reset_password(&nobody, &given, &secret(NEW)).await),
+        "the right one waits too"
+    );
+    assert!(house.service.verify_email(&nobody, &secret("a guess")).await.is_err());
+    reset(&house, &given, NEW).await.unwrap();
+}
