@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// Writes, and appends the audit event in the same transaction. Answers after the commit. The closure may run
-    /// again when the transaction met another one: it touches nothing but the store.
+    /// again, when the transaction met another one or shared a batch with one that failed: it touches nothing but the store.
     pub async fn write<A: Act, T: Send + 'static>(
         &self,
         permit: &Permit<A>,
