@@ -32,6 +32,9 @@ const MOST_SCANS: u32 = 4;
 /// How many answers about tags are remembered.
 const MOST_KNOWN: usize = 4096;
 
+/// How many bytes of objects one look reads: what needs more is git's, whose time is limited.
+const MOST_READ: u64 = 64 << 20;
+
 /// How many tags may point at each other.
 const LONGEST_CHAIN: usize = 256;
 
@@ -120,6 +123,8 @@ pub(crate) struct Objects {
     /// Where the last one was found: the next one is mostly there too.
     recent: usize,
     known: HashMap<Oid, Option<Oid>>,
+    /// How many bytes may yet be read of objects.
+    left: u64,
 }
 
 impl Objects {
@@ -142,6 +147,7 @@ impl Objects {
             open: 0,
             recent: 0,
             known: HashMap::new(),
+            left: MOST_READ,
         })
     }
 
@@ -151,7 +157,8 @@ impl Objects {
     /// The disk's, and `InvalidData` for any other object.
     pub(crate) fn content(&mut self, id: &Oid, kind: Kind, longest: u64) -> io::Result<Vec<u8>> {
         let other = || malformed("an object is of another kind");
-        match self.locate(id)?.ok_or_else(|| malformed("an object is not there"))? {
+        let longest = longest.min(self.left);
+        let content = match self.locate(id)?.ok_or_else(|| malformed("an object is not there"))? {
             Location::Loose => {
                 let loose = Loose::open(&self.loose_path(id))?;
                 if loose.kind == kind { loose.content(longest) } else { Err(other()) }
@@ -160,7 +167,9 @@ impl Objects {
                 let pack = self.pack(place)?.ok_or_else(|| malformed("a pack is gone"))?;
                 if pack.kind(at)? == kind { pack.content(at, longest) } else { Err(other()) }
             }
-        }
+        }?;
+        self.left = self.left.saturating_sub(u64::try_from(content.len()).unwrap_or(u64::MAX));
+        Ok(content)
     }
 
     /// Of what kind an object that is there is, and how long.

@@ -14,6 +14,10 @@ use super::{Kind, malformed};
 /// How many deltas may stand on each other; git itself writes 4095 at most, and 50 unless told otherwise.
 const DEEPEST: usize = 4096;
 
+/// How many deltas are applied for one object: deeper chains, which cost whoever reads more than whoever made them, are
+/// git's, whose time is limited.
+const MOST_APPLIED: usize = 64;
+
 /// The longest an entry's head can be: ten bytes of size, twenty of a base's name.
 const LONGEST_HEAD: usize = 30;
 
@@ -111,7 +115,7 @@ impl Pack {
     pub(super) fn content(&self, at: u64, longest: u64) -> io::Result<Vec<u8>> {
         let mut deltas = Vec::new();
         let mut at = at;
-        for _ in 0..DEEPEST {
+        for _ in 0..=MOST_APPLIED {
             let entry = self.entry(at)?;
             match entry.form {
                 Form::Whole(_) => {
@@ -125,7 +129,7 @@ impl Pack {
             }
             deltas.push(entry);
         }
-        Err(malformed("deltas stand on each other without end"))
+        Err(malformed("more deltas stand on each other than are applied here"))
     }
 
     fn decoder(&self, entry: &Entry) -> impl Read {
