@@ -347,6 +347,6 @@ export const pages = {
       await Promise.all([tab.waitForNavigation(), tab.click("main a.button")]);
     },
   },
-  refused: { path: "/acme/payroll", who: "cyd", fails: true },
+  refused: { path: "/acme/payroll/settings/access-tokens", who: "cyd", fails: true },
   tags: { path: "/acme/website/tags" },
 };
