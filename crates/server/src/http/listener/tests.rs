@@ -217,12 +217,20 @@ async fn an_answer_that_is_not_taken_ends_the_connection() {
         Arc::new(|_, _| Box::pin(std::future::ready(answer::text(StatusCode::OK, vec![b'a'; 64 << 20]))));
     let limits = Limits { silence: Duration::from_millis(100), ..Limits::default() };
     let running = run(serving, limits, None).await;
-    let mut stream = running.connect().await;
-    stream.write_all(GET).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let mut read = Vec::new();
-    let ended = stream.read_to_end(&mut read).await;
-    assert!(read.len() < 64 << 20, "{ended:?}: the whole answer came");
+    let mut cut_off = false;
+    // A machine that is busy with other things may let the client read on before the server's patience has ended.
+    for patience in [500, 2_000, 8_000] {
+        let mut stream = running.connect().await;
+        stream.write_all(GET).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(patience)).await;
+        let mut read = Vec::new();
+        let _ = stream.read_to_end(&mut read).await;
+        cut_off = read.len() < 64 << 20;
+        if cut_off {
+            break;
+        }
+    }
+    assert!(cut_off, "the whole answer came");
     running.end().await;
 }
 
