@@ -1,4 +1,5 @@
-//! Typed ids. Every id that is shown is a UUID of version 4: it tells neither order nor time of creation.
+//! Typed ids. Every id that is shown is a UUID of version 4: it tells neither order nor time of creation. Those of the
+//! trail, whose time stands beside them anyway, can be of version 7, which an index takes at its end (RFC 9562, 5.7).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::{Builder, Uuid};
 
-use crate::Random;
+use crate::{Random, Timestamp};
 
 /// The text was not a UUID.
 #[derive(Debug, thiserror::Error)]
@@ -115,9 +116,36 @@ ids! {
     RequestId;
 }
 
+macro_rules! in_order_of_time {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// A new id that sorts behind those of earlier milliseconds: an index over random ones changes another page
+            /// for each event, and the trail's events a second are decided by how many pages change.
+            #[must_use]
+            pub fn at(time: Timestamp, random: &Random) -> Self {
+                let millis = u64::try_from(time.micros() / 1000).unwrap_or(0);
+                Self(Builder::from_unix_timestamp_millis(millis, &random.bytes()).into_uuid())
+            }
+        }
+    )*};
+}
+
+in_order_of_time!(EventId, RequestId);
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ids_of_the_trail_are_of_version_seven_and_in_the_order_of_their_times() {
+        let random = Random::seeded(1);
+        let at = |millis: i64| EventId::at(Timestamp::from_micros(millis * 1000), &random);
+        assert_eq!(at(5).uuid().get_version_num(), 7);
+        assert_ne!(at(5), at(5));
+        for millis in [0, 1, 255, 256, 1_800_000_000_000] {
+            assert!(at(millis) < at(millis + 1), "{millis}");
+        }
+    }
 
     #[test]
     fn an_id_is_of_version_four_and_read_with_and_without_braces() {

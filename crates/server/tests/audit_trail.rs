@@ -115,7 +115,7 @@ fn reordered_entries_are_found() {
 #[test]
 fn an_inserted_event_is_found() {
     let copy = "INSERT INTO audit_event SELECT x'0102030405060708090a0b0c0d0e0f10', time, request_id, actor, actor_id,
-        credential, address, action, resource, resource_id, workspace_id, outcome, bytes, zeroblob(32), address_bits
+        credential, address, action, resource, resource_id, workspace_id, outcome, bytes, zeroblob(32), address_bits, findable
         FROM audit_event WHERE resource = 'user:cat'";
     let id = "01020304-0506-0708-090a-0b0c0d0e0f10";
     let folder = tempfile::tempdir().unwrap();

@@ -84,35 +84,35 @@ pub(crate) fn event_id(text: &str) -> (Option<ResourceKind>, &str) {
     (ResourceKind::parse(kind), id)
 }
 
-/// An event as it was written.
-pub(crate) fn event(
-    origin: &Origin,
-    target: &Target,
-    id: EventId,
-    (action, outcome): (Action, Outcome),
-    reasons: Vec<String>,
-) -> AuditEvent {
-    AuditEvent {
-        v: audit_event::VERSION,
-        id,
-        time: origin.time,
-        request_id: origin.request_id,
-        actor: origin.actor.clone(),
-        actor_id: origin.actor_id.clone(),
-        credential: origin.credential.clone(),
-        address: origin.address.map(|address| address.to_string()),
-        action: action.as_str().to_owned(),
-        resource: target.label.clone(),
-        resource_id: target.resource.to_string(),
-        workspace_id: target.workspace.map(|id| id.to_string()),
-        outcome,
-        reasons,
-        before: Value::Null,
-        after: Value::Null,
-    }
-}
-
 impl Service {
+    /// An event that no write records of itself.
+    pub(crate) fn event(
+        &self,
+        origin: &Origin,
+        target: &Target,
+        (action, outcome): (Action, Outcome),
+        reasons: Vec<String>,
+    ) -> AuditEvent {
+        AuditEvent {
+            v: audit_event::VERSION,
+            id: EventId::at(origin.time, &self.random),
+            time: origin.time,
+            request_id: origin.request_id,
+            actor: origin.actor.clone(),
+            actor_id: origin.actor_id.clone(),
+            credential: origin.credential.clone(),
+            address: origin.address.map(|address| address.to_string()),
+            action: action.as_str().to_owned(),
+            resource: target.label.clone(),
+            resource_id: target.resource.to_string(),
+            workspace_id: target.workspace.map(|id| id.to_string()),
+            outcome,
+            reasons,
+            before: Value::Null,
+            after: Value::Null,
+        }
+    }
+
     /// Whether the caller may read a trail, and the filter that goes with the question.
     pub(crate) async fn readable(
         &self,
@@ -173,9 +173,8 @@ impl Service {
         query: &AuditQuery,
         how: Value,
     ) -> Result<()> {
-        let id = EventId::new(&self.random);
         let asked = (Action::AuditRead, Outcome::Done);
-        let mut read = event(&self.origin(caller), target, id, asked, vec!["sensitive-read".to_owned()]);
+        let mut read = self.event(&self.origin(caller), target, asked, vec!["sensitive-read".to_owned()]);
         read.after = json!({ "asked": query.told(), "read": how });
         self.store.record(read).await
     }
@@ -218,8 +217,7 @@ impl Service {
             self.count_stranger(caller);
             return;
         }
-        let id = EventId::new(&self.random);
-        let refused = event(&self.origin(caller), target, id, (action, Outcome::Refused), reasons);
+        let refused = self.event(&self.origin(caller), target, (action, Outcome::Refused), reasons);
         let store = self.store.clone();
         self.background.spawn(async move {
             if let Err(error) = store.record(refused).await {
@@ -236,8 +234,7 @@ impl Service {
         target: &Target,
         reasons: Vec<String>,
     ) {
-        let id = EventId::new(&self.random);
-        let done = event(&self.origin(caller), target, id, (action, Outcome::Done), reasons);
+        let done = self.event(&self.origin(caller), target, (action, Outcome::Done), reasons);
         let store = self.store.clone();
         self.background.spawn(async move {
             if let Err(error) = store.record(done).await {

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Action, Error, EventId, GuardrailKind, GuardrailMode, Guardrails, Outcome, ResourceKind, Result,
-    WorkspaceId, act,
+    Action, Error, GuardrailKind, GuardrailMode, Guardrails, Outcome, ResourceKind, Result, WorkspaceId, act,
 };
 use policy::{Decision, MOST_RULES, Question};
 use serde_json::{Value, json};
 use store::guardrail::{Changed, Settings};
 
 use crate::access::{Ground, question};
-use crate::audit::event;
 use crate::guard::{Guard, as_private, is_guardrail};
 use crate::{Caller, Service};
 
@@ -358,8 +356,7 @@ impl Service {
         if !first || caller.is_anonymous() {
             return;
         }
-        let id = EventId::new(&self.random);
-        let reported = event(&self.origin(caller), &ground.target, id, (action, Outcome::Reported), reasons);
+        let reported = self.event(&self.origin(caller), &ground.target, (action, Outcome::Reported), reasons);
         let store = self.store.clone();
         self.background.spawn(async move {
             if let Err(error) = store.record(reported).await {

@@ -1,15 +1,14 @@
 //! Accounts of people whom an identity provider let in, and the groups that follow what it says of them.
 
 use model::{
-    Action, DisplayName, Email, Error, EventId, IdentityProvider, Outcome, Permission, Resource, Result,
-    StaffRole, Subject, User, UserId, Username, WorkspacePermission, act,
+    Action, DisplayName, Email, Error, IdentityProvider, Outcome, Permission, Resource, Result, StaffRole,
+    Subject, User, UserId, Username, WorkspacePermission, act,
 };
 use policy::{InternalReason, Origin, Target};
 use serde_json::{Value, json};
 use store::Writer;
 
 use crate::access::user_target;
-use crate::audit::event;
 use crate::open_id::Claims;
 use crate::user::tell_who_approves;
 use crate::{Caller, Service};
@@ -172,7 +171,7 @@ impl Service {
         };
         let asked = (Action::UserCreate, Outcome::Refused);
         let target = self.instance_ground().target;
-        let mut refused = event(&origin, &target, EventId::new(&self.random), asked, vec![why.to_owned()]);
+        let mut refused = self.event(&origin, &target, asked, vec![why.to_owned()]);
         refused.after = json!({
             "issuer": provider.issuer, "subject": claims.subject, "workspace": provider.workspace,
         });

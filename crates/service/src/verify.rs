@@ -238,7 +238,15 @@ impl Service {
             ));
         }
         match &placed.event {
-            Some(stored) => self.hold_against_columns(stored, findings),
+            Some(stored) => {
+                self.hold_against_columns(stored, findings);
+                if stored.findable != 1 {
+                    findings.add(format!(
+                        "{} was hidden from searches: `findable` is not what its place says",
+                        named(stored)
+                    ));
+                }
+            }
             // That the entry's own time is right, its leaf and the checkpoints say.
             None if entry.is_some_and(|entry| horizon.is_some_and(|horizon| entry.time < horizon)) => {
                 return true;

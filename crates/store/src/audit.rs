@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use ledger::Entry;
 use model::{AuditEvent, Error, EventId, Result, Timestamp};
 
-use crate::engine::Row;
+use crate::engine::{Dialect, Row};
 use crate::params;
 use crate::reader::Reader;
 use crate::writer::Writer;
@@ -51,9 +51,12 @@ const COLUMNS: &[&str] = &[
     "bytes",
     "mac",
     "address_bits",
+    "findable",
 ];
 
 fn append_some(reader: &mut Reader<'_>, events: &[AuditEvent], mac: &Mac) -> Result<()> {
+    // On SQLite the sequencer makes it findable, with many others at once.
+    let findable = i64::from(reader.dialect() == Dialect::Postgres);
     let (mut rows, mut entries) = (Vec::new(), Vec::new());
     for event in events {
         let bytes = event.to_bytes()?;
@@ -75,6 +78,7 @@ fn append_some(reader: &mut Reader<'_>, events: &[AuditEvent], mac: &Mac) -> Res
             bytes,
             code,
             address_bits(event.address.as_deref()),
+            findable,
         ]);
         entries.extend_from_slice(params![event.time, event.id, entry]);
     }
@@ -157,6 +161,8 @@ pub struct Stored {
     pub mac: [u8; 32],
     columns: Vec<(&'static str, Option<String>)>,
     address_bits: Option<Vec<u8>>,
+    /// 1 when the indexes hold it, 0 while it waits for its place in the ledger.
+    pub findable: i64,
 }
 
 /// The columns beside the bytes that hold text.
@@ -186,6 +192,7 @@ impl Stored {
             mac: row.get("mac")?,
             columns,
             address_bits: row.get("address_bits")?,
+            findable: row.get("findable")?,
         })
     }
 

@@ -4,6 +4,9 @@
 //! SQLite keeps no statistics until somebody asks it to, so the fewest are found by counting each filter's matches, no
 //! further than [`PROBE`]; the others are then checked row by row. An index has the time behind its column, so that
 //! each walk is in the order of the list.
+//!
+//! Most indexes hold an event only once it is findable, with its place in the ledger. What is not, at most what was
+//! recorded in the last second or so, is looked through event by event, and merged.
 
 use model::{Action, Outcome, RequestId, Result, Timestamp, WorkspaceId};
 
@@ -90,6 +93,15 @@ impl Filter {
         }
     }
 
+    /// Whether the index of a column holds findable events alone.
+    fn is_of_findable(&self, column: Column) -> bool {
+        match column {
+            Column::Request => false,
+            Column::Refused => self.workspace.is_some(),
+            _ => true,
+        }
+    }
+
     /// The condition on one column; `aside` stands before a column whose index is not to be walked.
     fn condition(&self, query: &mut Query, column: Column, aside: &'static str) {
         query.sql(" AND ").sql(aside);
@@ -118,6 +130,9 @@ impl Filter {
     fn conditions(&self, query: &mut Query, walked: Option<Column>, dialect: Dialect) {
         // PostgreSQL keeps statistics and needs no hint.
         let aside = if dialect == Dialect::Sqlite { "+" } else { "" };
+        if walked.is_some_and(|column| self.is_of_findable(column)) {
+            query.sql(" AND findable = 1");
+        }
         for column in Column::ALL.into_iter().filter(|column| self.has(*column)) {
             // The index of refusals begins with the workspace, where one is named.
             let walked =
@@ -205,39 +220,87 @@ pub fn list_probing(
     limit: i64,
     probe: i64,
 ) -> Result<Vec<Stored>> {
-    let dialect = reader.dialect();
     let (walked, few) = filter.rarest(reader, probe)?;
-    let mut query = Query::new("SELECT * FROM ");
-    match (walked, filter.actions.as_slice()) {
+    let mut parts = match (walked, filter.actions.as_slice()) {
         // Each action's events in their order, merged: what fits is not gathered whole to be sorted.
-        (walked, several @ [_, _, ..]) if walked.is_none() || !few => {
-            query.sql("(");
-            for (at, action) in several.iter().enumerate() {
-                let one = Filter { actions: vec![*action], ..filter.clone() };
+        (walked, several @ [_, _, ..]) if walked.is_none() || !few => several
+            .iter()
+            .map(|action| Filter { actions: vec![*action], ..filter.clone() })
+            .map(|filter| Part { filter, walked: Some(Column::Action), of: Rows::All })
+            .collect(),
+        (walked, _) => vec![Part { filter: filter.clone(), walked, of: Rows::All }],
+    };
+    if parts.iter().any(|part| part.walked.is_some_and(|column| part.filter.is_of_findable(column))) {
+        parts.push(Part { filter: filter.clone(), walked: None, of: Rows::NotFindable });
+    }
+    let page = Page { order, after, limit, dialect: reader.dialect() };
+    let query = match parts.as_slice() {
+        [only] => {
+            let mut query = Query::new("");
+            only.write(&mut query, page);
+            query
+        }
+        several => {
+            let mut query = Query::new("SELECT * FROM (");
+            for (at, part) in several.iter().enumerate() {
                 query.sql(if at == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-                query.sql("SELECT * FROM audit_event WHERE TRUE");
-                one.conditions(&mut query, Some(Column::Action), dialect);
-                ordered(&mut query, order, after, limit);
+                part.write(&mut query, page);
                 query.sql(") AS one");
             }
             query.sql(") AS merged");
             sorted(&mut query, order, limit);
+            query
         }
+    };
+    reader.query(&query)?.iter().map(Stored::from_row).collect()
+}
+
+/// Where a page lies.
+#[derive(Clone, Copy)]
+struct Page {
+    order: Order,
+    after: Option<Cursor>,
+    limit: i64,
+    dialect: Dialect,
+}
+
+/// One of the queries whose answers are merged: the page, as far as it comes from some of the events.
+struct Part {
+    filter: Filter,
+    walked: Option<Column>,
+    of: Rows,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// All, or those that the walked index holds.
+    All,
+    /// Those that no index but that of time holds yet. They are few, so the walk begins with them.
+    NotFindable,
+}
+
+impl Part {
+    fn write(&self, query: &mut Query, page: Page) {
         // Those from a network are not in the order of time: the index alone is sorted, not the events.
-        (Some(Column::Address), _) => {
-            query.sql("audit_event WHERE id IN (SELECT id FROM audit_event WHERE TRUE");
-            filter.conditions(&mut query, walked, dialect);
-            ordered(&mut query, order, after, limit);
+        let by_network = self.walked == Some(Column::Address);
+        query.sql(match self.of {
+            Rows::All if by_network => {
+                "SELECT * FROM audit_event WHERE id IN (SELECT id FROM audit_event WHERE TRUE"
+            }
+            Rows::All => "SELECT * FROM audit_event WHERE TRUE",
+            // Joined in this order on SQLite too, which is what CROSS means to it.
+            Rows::NotFindable => {
+                "SELECT * FROM (SELECT a.* FROM ledger_pending p CROSS JOIN audit_event a
+                 WHERE a.id = p.event_id AND a.findable = 0) AS waiting WHERE TRUE"
+            }
+        });
+        self.filter.conditions(query, self.walked, page.dialect);
+        ordered(query, page.order, page.after, page.limit);
+        if by_network {
             query.sql(")");
-            sorted(&mut query, order, limit);
-        }
-        _ => {
-            query.sql("audit_event WHERE TRUE");
-            filter.conditions(&mut query, walked, dialect);
-            ordered(&mut query, order, after, limit);
+            sorted(query, page.order, page.limit);
         }
     }
-    reader.query(&query)?.iter().map(Stored::from_row).collect()
 }
 
 /// Events in the ledger's order: the first places from `from` on whose events fit, and behind which place the search

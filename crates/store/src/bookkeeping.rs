@@ -32,6 +32,8 @@ pub enum Table {
     Challenge,
     /// The size of a repository on disk: one column of one table, by one statement.
     RepositorySize,
+    /// That an event's indexes hold it: one column that nothing is told by, by one statement.
+    EventFindable,
     /// Events on their way into the ledger; each was recorded with its own write.
     LedgerPending,
     /// The ledger.
@@ -77,6 +79,7 @@ impl Table {
         Self::RecoveryCodeUse,
         Self::Challenge,
         Self::RepositorySize,
+        Self::EventFindable,
         Self::LedgerPending,
         Self::LedgerEntry,
         Self::LedgerFrontier,
@@ -103,6 +106,7 @@ impl Table {
             Self::RecoveryCodeUse => "recovery_code",
             Self::Challenge => "challenge",
             Self::RepositorySize => "repository",
+            Self::EventFindable => "audit_event",
             Self::LedgerPending => "ledger_pending",
             Self::LedgerEntry => "ledger_entry",
             Self::LedgerFrontier => "ledger_frontier",
@@ -122,6 +126,7 @@ impl Table {
         match self {
             Self::CredentialUse => return sql == NOTE_USE || sql == NOTE_WARNED,
             Self::RepositorySize => return sql == NOTE_SIZE,
+            Self::EventFindable => return sql == crate::sequence::MAKE_FINDABLE,
             Self::Alert => return sql == crate::alert::FORGET,
             Self::SecondStepUse => return crate::second_step::BOOKKEEPING.contains(&sql),
             Self::RecoveryCodeUse => return sql == crate::second_step::USE_RECOVERY_CODE,

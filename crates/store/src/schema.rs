@@ -28,6 +28,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     12 "0012_alert";
     13 "0013_account";
     14 "0014_alert_open";
+    15 "0015_audit_findable";
 };
 
 #[cfg(test)]

@@ -11,13 +11,16 @@ use model::{Error, EventId, Result, Timestamp};
 
 use crate::audit::{Cursor, Stored};
 use crate::bookkeeping::{Bookkeeping, Table};
-use crate::engine::{Query, Row};
+use crate::engine::{Dialect, Query, Row};
 use crate::params;
 use crate::reader::Reader;
 use crate::store::Store;
 
 /// Events that one transaction places, so that no write waits long behind it.
-const BATCH: i64 = 1000;
+const BATCH: i64 = 2000;
+/// Lets the indexes take in the events that are about to be placed.
+pub(crate) const MAKE_FINDABLE: &str = "UPDATE audit_event SET findable = 1 WHERE findable = 0 AND id IN
+    (SELECT event_id FROM ledger_pending ORDER BY time, event_id LIMIT $1)";
 /// Rows in one statement.
 const ROWS: usize = 64;
 
@@ -25,7 +28,7 @@ const ROWS: usize = 64;
 pub type Sign = Arc<dyn Fn(&[u8]) -> Result<[u8; 64]> + Send + Sync>;
 
 impl Store {
-    /// Gives up to a thousand committed events their places in the ledger and keeps a signed checkpoint. Tells how
+    /// Gives up to two thousand committed events their places in the ledger and keeps a signed checkpoint. Tells how
     /// many it placed: none is a read, and costs no write. To be called again until it is none.
     pub async fn sequence(&self, origin: &str, key: &VerifierKey, sign: Sign) -> Result<u64> {
         let waiting =
@@ -44,6 +47,9 @@ fn place(books: &mut Bookkeeping<'_>, origin: &str, key: &VerifierKey, sign: &Si
         .all("SELECT event_id, entry FROM ledger_pending ORDER BY time, event_id LIMIT $1", params![BATCH])?;
     if rows.is_empty() {
         return Ok(0);
+    }
+    if books.dialect() == Dialect::Sqlite {
+        books.execute(Table::EventFindable, MAKE_FINDABLE, params![BATCH])?;
     }
     let mut placed = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use model::{Act, Action, AuditEvent, EventId, Outcome, Result, audit_event};
+use model::{Act, Action, AuditEvent, EventId, Outcome, Random, Result, audit_event};
 use policy::{Origin, Permit, Target};
 use serde_json::Value as Json;
 
@@ -33,11 +33,11 @@ impl Stamp {
         self.action.changes_access()
     }
 
-    fn event(&self, id: EventId, entry: Noted) -> AuditEvent {
+    fn event(&self, random: &Random, entry: Noted) -> AuditEvent {
         let target = entry.target.as_ref().unwrap_or(&self.target);
         AuditEvent {
             v: audit_event::VERSION,
-            id,
+            id: EventId::at(self.origin.time, random),
             time: self.origin.time,
             request_id: self.origin.request_id,
             actor: self.origin.actor.clone(),
@@ -146,7 +146,7 @@ impl<'c> Writer<'c> {
         };
         let others = std::mem::take(&mut self.others);
         for noted in std::iter::once(std::mem::take(&mut self.main)).chain(others) {
-            let event = self.stamp.event(EventId::new(self.reader.random()), noted);
+            let event = self.stamp.event(self.reader.random(), noted);
             audit::append(&mut self.reader, &event, mac)?;
         }
         Ok(raised)

@@ -21,7 +21,7 @@ const HEALTH: &str = "/healthz";
 /// Answers one request.
 pub async fn answer(app: App, peer: Peer, request: Request<Body>) -> Response {
     let started = Instant::now();
-    let id = RequestId::new(&app.random);
+    let id = RequestId::at(app.clock.now(), &app.random);
     let (parts, body) = request.into_parts();
     let peer = peer.client(&parts.headers, &app.settings.proxies);
     let (head, published) = (parts.method == Verb::HEAD, parts.uri.path().starts_with("/2.0/"));

@@ -110,15 +110,20 @@ both_engines! {
 
     /// Catches a hint, a merge or a page boundary that changes what a filter means: whatever is walked, and whichever
     /// filters are put together, the page is what looking at every event would give. Several of one actor's events
-    /// lie behind each other, so that no filter alone is rare.
+    /// lie behind each other, so that no filter alone is rare; and the last hundred have no place in the ledger yet.
     async fn filters_together_are_what_looking_at_every_event_gives(store) {
         let random = model::Random::seeded(7);
         let mut events = Vec::new();
         let actions = [Action::RepositoryClone, Action::RepositoryPush, Action::GrantSet];
+        let (verifier, sign) = key(&store);
         for n in 0..300 {
+            if n == 200 {
+                store.sequence(ORIGIN, &verifier, std::sync::Arc::clone(&sign)).await.unwrap();
+            }
             let [a, b, c, d, e] = random.bytes::<5>();
             let mut one = event(&store, n);
             one.actor = format!("user:{}", a % 3);
+            one.resource = format!("repository:acme/{}", a % 7);
             one.credential = (b % 3 > 0).then(|| format!("api_token:{}", b % 3));
             one.address = (c % 4 > 0).then(|| format!("10.0.{}.{}", c % 2, c % 5));
             one.action = actions[usize::from(d % 3)].as_str().to_owned();
@@ -126,8 +131,6 @@ both_engines! {
             store.record(one.clone()).await.unwrap();
             events.push(one);
         }
-        let (verifier, sign) = key(&store);
-        store.sequence(ORIGIN, &verifier, sign).await.unwrap();
         let of = |text: &str| audit::bits(text.parse().unwrap());
         for _ in 0..120 {
             let [a, b, c, d, e, f, g] = random.bytes::<7>();
@@ -135,7 +138,7 @@ both_engines! {
                 actor: (a % 2 == 0).then(|| format!("user:{}", a % 3)),
                 credential: (b % 3 == 0).then(|| "api_token:1".to_owned()),
                 actions: actions[..usize::from(c % 4)].to_vec(),
-                resource: None,
+                resource: (g % 2 == 0).then(|| format!("repository:acme/{}", g % 7)),
                 workspace: (d % 2 == 0).then(|| events[0].workspace_id.as_deref().unwrap().parse().unwrap()),
                 addresses: (e % 3 == 0).then(|| (of("10.0.1.0"), of("10.0.1.255"))),
                 outcome: [None, Some(Outcome::Done), Some(Outcome::Refused)][usize::from(f % 3)],
@@ -146,6 +149,7 @@ both_engines! {
             let fits = |event: &&AuditEvent| {
                 let address = event.address.as_deref().map(of);
                 filter.actor.as_ref().is_none_or(|actor| *actor == event.actor)
+                    && filter.resource.as_ref().is_none_or(|resource| *resource == event.resource)
                     && (filter.credential.is_none() || filter.credential == event.credential)
                     && (filter.actions.is_empty() || filter.actions.iter().any(|a| a.as_str() == event.action))
                     && filter.workspace.is_none_or(|id| Some(id.to_string()) == event.workspace_id)
@@ -189,7 +193,9 @@ both_engines! {
             assert_eq!(oldest, expected, "{filter:?}");
             let mut in_ledger = placed;
             in_ledger.sort_by_key(|id| expected.iter().position(|other| other == id));
-            assert_eq!(in_ledger, expected, "{filter:?}");
+            let old: Vec<EventId> = events[..200].iter().map(|event| event.id).collect();
+            let expected_in_ledger: Vec<_> = expected.iter().filter(|id| old.contains(id)).copied().collect();
+            assert_eq!(in_ledger, expected_in_ledger, "{filter:?}");
             expected.reverse();
             assert_eq!(newest, expected, "{filter:?}");
         }
