@@ -75,6 +75,8 @@ pub struct AccountPage {
     pub verified: Option<Moment>,
     /// Proves that the form that mails a link was made for this session; none where there is nothing to ask for.
     pub email_token: Option<String>,
+    /// Whether the account has a password.
+    pub has_password: bool,
     /// Whether the account has a second step.
     pub second_step: bool,
     /// The sessions, the newest first.

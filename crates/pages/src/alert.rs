@@ -32,6 +32,8 @@ pub struct AlertRow {
     pub raised: Moment,
     /// The audit log, searched for what it is about; none where the viewer may not read it.
     pub search: Option<String>,
+    /// What that finds, as a link's text.
+    pub finds: &'static str,
     /// Who has looked at it, and when.
     pub acknowledged: Option<(Known, Moment)>,
 }
@@ -83,6 +85,7 @@ mod tests {
             day: markup.to_owned(),
             raised: Moment::default(),
             search: Some(markup.to_owned()),
+            finds: "Find its events",
             acknowledged: None,
         };
         let seen = AlertRow { acknowledged: Some((known(), Moment::default())), ..row.clone() };

@@ -40,6 +40,23 @@ pub struct StepUpPage {
     pub form_token: String,
 }
 
+/// The same, of whom an identity provider let in: the provider is asked in a window of its own, so that this one keeps what
+/// was typed.
+#[derive(Clone, Debug, Template)]
+#[template(path = "provider_step_up.html")]
+pub struct ProviderStepUpPage {
+    /// What is around it.
+    pub frame: Frame,
+    /// Where the provider is asked.
+    pub begin: String,
+    /// What did not go.
+    pub error: String,
+    /// Where to go after.
+    pub next: String,
+    /// What was being sent there, encoded.
+    pub kept: String,
+}
+
 /// What was being sent when proof was asked for: sent again, now that it was given.
 #[derive(Clone, Debug, Template)]
 #[template(path = "onward.html")]

@@ -68,6 +68,12 @@ impl Service {
         Ok(User::clone(user))
     }
 
+    /// Whether the caller's own account has a password: one that an identity provider made may have none.
+    pub async fn has_password(&self, caller: &Caller) -> Result<bool> {
+        let id = self.own_account(caller).await?.id;
+        Ok(self.store.read(move |reader| store::user::password_hash(reader, id)).await?.is_some())
+    }
+
     /// A user by username or id, as anybody signed in may see.
     pub async fn user(&self, caller: &Caller, name: &str) -> Result<User> {
         let ground = self.find_user(caller, name).await?;

@@ -116,6 +116,58 @@ async fn a_provider_does_not_stand_for_the_accounts_own_second_step() {
     assert!(again.text.contains("Six digits from your authenticator"), "{again:?}");
 }
 
+/// Would catch: what was typed is lost where it is the provider who says once more who it was; what was typed goes through
+/// without the provider.
+#[tokio::test]
+async fn what_was_typed_is_kept_while_the_provider_is_asked() {
+    const FORM: &str = "/account/api-tokens/new";
+    let scene = Scene::new().await;
+    scene.provider.lets_in(ann(&[])).await;
+    let mut browser = Browser::new(scene.server());
+    let _ = browser.open(scene.begin()).await;
+    let home = browser.open("/").await;
+    assert!(home.at.ends_with("/account") && home.text.contains("waits for an administrator"), "{home:?}");
+    scene.approve("ann").await;
+    let account = browser.open("/account").await;
+    assert!(!account.text.contains("Change password"), "there is none: {}", account.text);
+    let aged = Command::new("sqlite3")
+        .arg(scene.server().data().join("bastide.db"))
+        .args([".timeout 20000", "UPDATE session SET stepped_up_until = NULL"])
+        .status()
+        .expect("sqlite3 runs");
+    assert!(aged.success());
+
+    let form = browser.open(FORM).await.text;
+    let token = hidden(&form, FORM, "form_token");
+    let typed = "name=Nightly+%26+more&scope=write%3Arepository%3Abitbucket&scope=admin%3Arepository%3Abitbucket&do=create";
+    let (asked, _) = browser.send(FORM, &format!("form_token={token}&{typed}")).await;
+    assert!(asked.text.contains("Confirm at your provider"), "{}", asked.text);
+    let (next, kept) = (
+        hidden(&asked.text, "/step-up/confirmed", "next"),
+        hidden(&asked.text, "/step-up/confirmed", "kept"),
+    );
+    assert_eq!(next, FORM);
+    let fields = [("next", next), ("kept", kept.replace("&#38;", "&"))];
+    let onward = reqwest::Url::parse_with_params("http://localhost/", &fields).unwrap();
+    let onward = onward.query().unwrap();
+    let (early, _) = browser.send("/step-up/confirmed", onward).await;
+    assert_eq!(early.status, StatusCode::CONFLICT, "{}", early.text);
+    assert!(early.text.contains("has not confirmed it yet"), "{}", early.text);
+
+    let begin =
+        asked.text.split("href=\"/-/sign-in/").nth(1).and_then(|rest| rest.split('"').next()).expect("a way");
+    let confirmed = browser.open(&format!("/-/sign-in/{}", begin.replace("&#38;", "&"))).await;
+    assert!(
+        confirmed.at.ends_with("/step-up/confirmed") && confirmed.text.contains("Close this window"),
+        "{confirmed:?}"
+    );
+    let (sent, _) = browser.send("/step-up/confirmed", onward).await;
+    assert!(sent.text.contains("data-onward") && sent.text.contains("Nightly &#38; more"), "{}", sent.text);
+    let fresh = hidden(&sent.text, FORM, "form_token");
+    let (made, _) = browser.send(FORM, &format!("form_token={fresh}&{typed}")).await;
+    assert!(made.status.is_success() && made.text.contains("Nightly &#38; more"), "{}", made.text);
+}
+
 /// Attack: who runs a provider claims somebody's address, or an administrator's, and is let into their account.
 #[tokio::test]
 async fn no_account_is_taken_over_by_its_address() {

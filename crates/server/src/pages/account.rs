@@ -102,6 +102,7 @@ async fn shown(cx: &Cx, failed: Option<&Error>) -> Result<Response> {
         username: user.username.to_string(),
         display_name: user.display_name.to_string(),
         email: user.email.to_string(),
+        has_password: service.has_password(&cx.caller).await?,
         second_step: user.second_step,
         sessions: sessions.collect(),
         session_token: form::token(cx, "/account/sessions"),

@@ -82,6 +82,16 @@ fn search(log: &str, alert: &Alert) -> String {
         .fold(log.to_owned(), |address, (name, value)| pages::address::with_query(&address, name, value))
 }
 
+/// What the search finds. Reads are counted, not recorded: who only read left no events.
+fn finds(pattern: AlertPattern) -> &'static str {
+    match pattern {
+        AlertPattern::UnseenNetwork | AlertPattern::MassRead => {
+            "Find what it changed and was refused that day"
+        }
+        _ => "Find its events",
+    }
+}
+
 fn row(alert: Alert, log: Option<&str>, now: Timestamp) -> AlertRow {
     let title = sentence(alert.pattern.words());
     AlertRow {
@@ -91,6 +101,7 @@ fn row(alert: Alert, log: Option<&str>, now: Timestamp) -> AlertRow {
         day: typed(alert.day, "2030-01-31".len()),
         raised: Moment::of(alert.raised_on, now),
         search: log.map(|log| search(log, &alert)),
+        finds: finds(alert.pattern),
         told: alert.told,
         acknowledged: alert.acknowledged.map(|(by, on)| (Known::principal(&by), Moment::of(on, now))),
     }

@@ -15,12 +15,33 @@ use crate::route::Visibility;
 ///
 /// # Errors
 /// None: the signature is that of every operation.
-pub async fn sent<F>(mut cx: Cx, handler: fn(Cx, Parameters) -> F) -> Result<Response>
+pub async fn sent<F>(cx: Cx, handler: fn(Cx, Parameters) -> F) -> Result<Response>
+where
+    F: Future<Output = Result<Response>>,
+{
+    // Without a session there is nothing that a form could be bound to.
+    let bound = cx.route.visibility != Visibility::Public;
+    taken(cx, bound, handler).await
+}
+
+/// The same, of a form that changes nothing and outlives its session's secret: that a page of this site sent it is all
+/// that is asked.
+///
+/// # Errors
+/// None: the signature is that of every operation.
+pub async fn sent_by_this_site<F>(cx: Cx, handler: fn(Cx, Parameters) -> F) -> Result<Response>
+where
+    F: Future<Output = Result<Response>>,
+{
+    taken(cx, false, handler).await
+}
+
+async fn taken<F>(mut cx: Cx, bound: bool, handler: fn(Cx, Parameters) -> F) -> Result<Response>
 where
     F: Future<Output = Result<Response>>,
 {
     let around = Around::of(&cx);
-    let outcome = match read(&mut cx).await {
+    let outcome = match read(&mut cx, bound).await {
         Ok(form) => {
             let (again, kept) = (cx.without_body(), step_up::keep(&form));
             match (handler(cx, form).await, kept) {
@@ -36,13 +57,12 @@ where
     Ok(outcome.unwrap_or_else(|error| error::answer(&around, &error)))
 }
 
-async fn read(cx: &mut Cx) -> Result<Parameters> {
+async fn read(cx: &mut Cx, bound: bool) -> Result<Parameters> {
     same_origin(&cx.headers, &cx.app.settings.base_url)?;
     let form = cx.form().await?;
     let path = cx.here.split('?').next().unwrap_or_default();
     let fits = form.get("form_token")?.is_some_and(|sent| !sent.is_empty() && sent == token(cx, path));
-    // Without a session there is nothing that a form could be bound to.
-    if !fits && cx.route.visibility != Visibility::Public {
+    if !fits && bound {
         return Err(Error::forbidden(
             "this form was open for too long: go back, load the page again, and send it",
         ));
@@ -85,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn taken(sent: &[(&'static str, &'static str)]) -> bool {
+    fn is_ours(sent: &[(&'static str, &'static str)]) -> bool {
         let pair = |(name, value): &(&'static str, &'static str)| {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
@@ -94,9 +114,9 @@ mod tests {
 
     #[test]
     fn only_this_sites_pages_send_forms() {
-        assert!(taken(&[("sec-fetch-site", "same-origin")]));
-        assert!(taken(&[("origin", "http://localhost:1"), ("host", "localhost:1")]));
-        assert!(taken(&[("origin", "https://git.example.com")]));
+        assert!(is_ours(&[("sec-fetch-site", "same-origin")]));
+        assert!(is_ours(&[("origin", "http://localhost:1"), ("host", "localhost:1")]));
+        assert!(is_ours(&[("origin", "https://git.example.com")]));
         for bad in [
             &[][..],
             &[("sec-fetch-site", "cross-site"), ("origin", "https://git.example.com")],
@@ -105,7 +125,7 @@ mod tests {
             &[("origin", "https://evil.example"), ("host", "git.example.com")],
             &[("host", "git.example.com")],
         ] {
-            assert!(!taken(bad), "{bad:?}");
+            assert!(!is_ours(bad), "{bad:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use service::{AtLeast, Named, REPOSITORY_FIELDS, RepositoryQuery, Window};
 use wire::Sort;
 
 use super::repository::row;
-use super::{Around, ROWS, may, now, numbered, page, settings, turned};
+use super::{Around, ROWS, may, now, numbered, page, see_other, settings, turned};
 use crate::http::{Cx, Response};
 
 /// The most workspaces that are shown.
@@ -21,6 +21,10 @@ const LONGEST_QUERY: usize = 100;
 /// # Errors
 /// When the page's number cannot be read.
 pub async fn get(cx: Cx) -> Result<Response> {
+    // Whom nobody has approved yet reaches nothing but their own page, which says so.
+    if cx.caller.as_user().is_some_and(|user| !user.approved) {
+        return see_other("/account");
+    }
     let (number, window) = numbered(&cx, ROWS)?;
     let workspaces = match cx.caller.as_user() {
         None => None,

@@ -4,13 +4,14 @@
 use axum::http::{StatusCode, header};
 use model::{Error, IssuedSecret, Result, SecondStepKind};
 use pages::form::Field;
+use pages::frame::Way;
 use pages::second_step::Prompt;
-use pages::session::{OnwardPage, StepUpPage};
+use pages::session::{DonePage, OnwardPage, ProviderStepUpPage, StepUpPage};
 use wire::Parameters;
 
 use super::passkey::{self, prompt};
 use super::session::{WEEK, beside, code_field, next, secret, text};
-use super::{Around, form, page, see_other};
+use super::{Around, form, now, page, see_other};
 use crate::http::{Cx, Response, session};
 
 /// The most that is kept of a form, encoded, in bytes.
@@ -30,6 +31,8 @@ const SECRET_FIELDS: &[&str] = &[
 
 /// Where this form is sent to.
 const ACTION: &str = "/step-up";
+/// Where what was typed is sent to once the provider has confirmed who it was.
+const CONFIRMED: &str = "/step-up/confirmed";
 const PASSKEY: &str = "/step-up/passkey";
 
 /// What is kept of a form, encoded; none where it holds a secret, or is too much.
@@ -55,12 +58,22 @@ pub(super) async fn shown(
     kept: String,
 ) -> Result<Response> {
     let user = cx.caller.as_user().ok_or(Error::Unauthenticated)?;
-    // Whom a provider let in proves it to the provider, unless they have a second step here. What was typed is lost.
+    // Whom a provider let in proves it to the provider, unless they have a second step here.
     if let Some(provider) = cx.caller.session().and_then(|session| session.provider.as_deref())
         && !user.second_step
     {
         let begin = pages::address::of(&["-", "sign-in", provider]);
-        return see_other(&pages::address::with_query(&begin, "next", &next));
+        if kept.is_empty() {
+            return see_other(&pages::address::with_query(&begin, "next", &next));
+        }
+        let shown = ProviderStepUpPage {
+            frame: Around::of(cx).frame().titled("Confirm that it is you"),
+            begin: pages::address::with_query(&begin, "next", CONFIRMED),
+            error: error.to_owned(),
+            next,
+            kept,
+        };
+        return page(status, &shown);
     }
     let field = match user.second_step {
         true => code_field(error),
@@ -104,6 +117,37 @@ async fn own_prompt(cx: &Cx, next: &str, kept: &str) -> Result<Option<Prompt>> {
 pub async fn get(cx: Cx) -> Result<Response> {
     let next = next(&cx.query)?;
     shown(&cx, StatusCode::OK, "", next, String::new()).await
+}
+
+/// `GET /step-up/confirmed`: where a provider leads to that was asked in a window of its own.
+///
+/// # Errors
+/// When nobody is signed in.
+pub async fn confirmed(cx: Cx) -> Result<Response> {
+    if !cx.caller.stepped_up(now(&cx)) {
+        return see_other(ACTION);
+    }
+    let shown = DonePage {
+        frame: Around::of(&cx).frame().titled("It is you"),
+        text: "Close this window, and send what you typed in the other one.".to_owned(),
+        onward: Way::new("Go to your account", "/account"),
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// `POST /step-up/confirmed`: goes on with what was typed. The session has another secret since, so the form carries
+/// nothing that was made with it; what it leads to is a form that does.
+///
+/// # Errors
+/// When nobody is signed in, or what was kept cannot be read.
+pub async fn go_on(cx: Cx, form: Parameters) -> Result<Response> {
+    cx.caller.as_user().ok_or(Error::Unauthenticated)?;
+    let (next, kept) = (next(&form)?, text(&form, "kept")?);
+    if !cx.caller.stepped_up(now(&cx)) {
+        let error = "your provider has not confirmed it yet";
+        return shown(&cx, StatusCode::CONFLICT, error, next, kept.to_owned()).await;
+    }
+    resent(&cx, &next, kept)
 }
 
 /// `POST /step-up`
@@ -152,23 +196,25 @@ async fn answered(cx: Cx, form: &Parameters, raised: Result<IssuedSecret>, field
 fn onward(mut cx: Cx, renewed: &IssuedSecret, next: &str, kept: &str) -> Result<Response> {
     let cookie = session::cookie(Some(renewed.secret()), cx.secure, WEEK)?;
     cx.session_secret = Some(renewed.secret().clone());
-    let mut response = match kept {
-        "" => see_other(next)?,
-        kept => {
-            let fields = Parameters::form(kept.as_bytes())?;
-            let fields = fields.iter().filter(|(name, _)| !matches!(*name, "kept" | "form_token"));
-            let action = next.split('?').next().unwrap_or_default();
-            let shown = OnwardPage {
-                frame: Around::of(&cx).frame().titled("It is you"),
-                action: next.to_owned(),
-                fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-                form_token: form::token(&cx, action),
-            };
-            page(StatusCode::OK, &shown)?
-        }
-    };
+    let mut response = resent(&cx, next, kept)?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Leads to `next`: with what was being sent there, in a form of this session, where there is any.
+fn resent(cx: &Cx, next: &str, kept: &str) -> Result<Response> {
+    if kept.is_empty() {
+        return see_other(next);
+    }
+    let fields = Parameters::form(kept.as_bytes())?;
+    let fields = fields.iter().filter(|(name, _)| !matches!(*name, "kept" | "form_token"));
+    let shown = OnwardPage {
+        frame: Around::of(cx).frame().titled("It is you"),
+        action: next.to_owned(),
+        fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        form_token: form::token(cx, next.split('?').next().unwrap_or_default()),
+    };
+    page(StatusCode::OK, &shown)
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(super) const ROWS: &[Route] = &[
     page("/step-up", "page_step_up").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::step_up::get))),
     form("/step-up", "page_raise_session").asks(SessionUpdate, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::step_up::raise))),
     form("/step-up/passkey", "page_raise_session_with_passkey").asks(SessionUpdate, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::step_up::raise_with_passkey))),
+    page("/step-up/confirmed", "page_step_up_confirmed").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::step_up::confirmed))),
+    form("/step-up/confirmed", "page_go_on_after_step_up").asks(AccountRead, Caller).reads().sample(Sample::form("next=/account&kept=")).built(|cx| Box::pin(pages::form::sent_by_this_site(cx, pages::step_up::go_on))),
     page("/account", "page_account").asks(AccountRead, Caller).built(|cx| Box::pin(pages::shown(cx, pages::account::get))),
     form("/account/sessions", "page_end_other_session").asks(SessionRevoke, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::account::end_session))),
     form("/account/sessions/others", "page_end_all_other_sessions").asks(SessionRevoke, Caller).built(|cx| Box::pin(pages::form::sent(cx, pages::account::end_other_sessions))),
