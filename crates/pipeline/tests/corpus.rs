@@ -6,7 +6,21 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use pipeline::{Checked, Event, check, diagnostic::Severity, selector::Target};
 
 /// Files that cannot be used: the line and the kind of the first error.
-const REFUSED: &[(&str, usize, &str)] = &[];
+const REFUSED: &[(&str, usize, &str)] = &[
+    // The content of a step beside `step`.
+    ("113.yml", 21, "misplaced"),
+    ("81.yml", 7, "misplaced"),
+    // A pipe without owner, repository and version.
+    ("117.yml", 21, "wrong-value"),
+    // A list of steps instead of a map.
+    ("133.yml", 1, "wrong-type"),
+    // The name of a branch where `branches` belongs; there is no other pipeline.
+    ("135.yml", 2, "missing-key"),
+    // A command over several lines with `: ` in it.
+    ("139.yml", 19, "syntax"),
+    // The same key twice at the root.
+    ("143.yml", 215, "duplicate-key"),
+];
 
 fn corpus() -> Option<Vec<PathBuf>> {
     let folder = PathBuf::from(std::env::var_os("BASTIDE_SHARED")?).join("corpus/pipelines");
@@ -79,7 +93,10 @@ fn real_files_plan_or_fail_for_a_known_reason() {
         let events = events(&checked);
         let plans = events.iter().map(|event| checked.configuration.as_ref().unwrap().plan(event).unwrap());
         let starting = plans.filter(|plan| !plan.pipelines.is_empty()).count();
-        if expected.is_none() && starting != events.len() || expected.is_none() && events.is_empty() {
+        // A file may do nothing but share pipelines with others.
+        let shares =
+            checked.configuration.as_ref().is_some_and(|configuration| !configuration.shared.is_empty());
+        if expected.is_none() && (starting != events.len() || events.is_empty() && !shares) {
             wrong.push(format!("{name}: {starting} of {} events start something", events.len()));
         }
         planned += usize::from(expected.is_none());
