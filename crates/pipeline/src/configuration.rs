@@ -123,6 +123,8 @@ pub(crate) fn read(reader: &mut Reader, node: &Node) -> Configuration {
         }
         None => {}
     }
+    // A key whose content is used by aliases has done its work.
+    fields.forgive(|entry| entry.value.anchored);
     reader.finish(&fields, "a configuration");
     configuration
 }

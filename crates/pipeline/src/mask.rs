@@ -232,3 +232,7 @@ fn longest(automaton: &noncontiguous::NFA, state: StateID) -> Option<(usize, usi
         .map(|pattern| (automaton.pattern_len(pattern), pattern.as_usize()))
         .max_by_key(|(length, _)| *length)
 }
+
+#[cfg(test)]
+#[path = "mask_tests.rs"]
+mod tests;

@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) span: Span,
     /// Where the alias is written, if it came by one.
     pub(crate) alias: Option<Span>,
+    /// Whether it, or something in it, has an anchor: then it is there to be used elsewhere.
+    pub(crate) anchored: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ struct Weight {
     values: usize,
     text: usize,
     depth: usize,
+    anchored: bool,
 }
 
 impl Weight {
@@ -71,6 +74,7 @@ impl Weight {
         self.values = self.values.saturating_add(other.values);
         self.text = self.text.saturating_add(other.text);
         self.depth = self.depth.max(other.depth + 1);
+        self.anchored |= other.anchored;
     }
 }
 
@@ -102,14 +106,18 @@ pub(crate) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
         block_nesting_limit: bounds::DEPTH,
         flow_nesting_limit: bounds::DEPTH,
     };
-    let mut builder = Builder { diagnostics, open: Vec::new(), anchors: HashMap::new(), root: None };
+    let mut builder =
+        Builder { diagnostics, open: Vec::new(), anchors: HashMap::new(), root: None, stumbled: false };
     for next in Parser::new_from_str_with_options(text, options) {
         let taken = match next {
             Ok((event, span)) => builder.take(&event, span_of(span.start, span.end)),
             Err(error) => Err(syntax::diagnostic(text, &error)),
         };
         if let Err(fatal) = taken {
-            builder.diagnostics.push(fatal);
+            // What YAML took for an alias lets it stumble a little later: once is said enough.
+            if !builder.stumbled {
+                builder.diagnostics.push(fatal);
+            }
             return None;
         }
     }
@@ -130,6 +138,8 @@ struct Builder<'d> {
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, Weight)>,
     root: Option<(Node, Weight)>,
+    /// Whether a pattern without quotes was taken for an alias.
+    stumbled: bool,
 }
 
 /// What ends the reading of a file.
@@ -140,8 +150,8 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
-                let node = Node { value: Rc::new(scalar(text, *style)), span, alias: None };
-                let weight = Weight { values: 1, text: text.len(), depth: 0 };
+                let node = Node { value: Rc::new(scalar(text, *style)), span, alias: None, anchored: false };
+                let weight = Weight { values: 1, text: text.len(), ..Weight::default() };
                 self.place(node, weight, *anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -182,9 +192,19 @@ impl Builder<'_> {
     }
 
     fn unknown_alias(&mut self, name: &str, span: Span) {
-        let message = format!("`*{name}` refers to an anchor, and there is no anchor `&{name}` before it");
-        let hint = "a pattern that begins with `*` must stand in quotes";
-        self.diagnostics.push(Diagnostic::error(Code::Alias, span, message).hint(hint));
+        let pattern = name.ends_with(':') || name.contains(['*', '/']);
+        self.stumbled |= pattern;
+        let error = if pattern {
+            let shown = quoted(&format!("*{}", name.trim_end_matches(':')));
+            let message = format!("{shown} stands without quotes, and YAML takes it for an alias");
+            Diagnostic::error(Code::Alias, span, message)
+                .hint("a pattern that begins with `*` must stand in quotes")
+        } else {
+            let shown = quoted(&format!("*{name}"));
+            let message = format!("the alias {shown} refers to an anchor, and there is none before it");
+            Diagnostic::error(Code::Alias, span, message).hint(format!("an anchor is written as `&{name}`"))
+        };
+        self.diagnostics.push(error);
     }
 
     fn begin(&mut self, anchor: usize, start: Span, content: Content) -> Result<(), Fatal> {
@@ -201,7 +221,7 @@ impl Builder<'_> {
             }
         };
         let span = Span { start: start.start, end: end.end };
-        self.place(Node { value: Rc::new(value), span, alias: None }, weight, anchor)
+        self.place(Node { value: Rc::new(value), span, alias: None, anchored: false }, weight, anchor)
     }
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Fatal> {
@@ -213,16 +233,19 @@ impl Builder<'_> {
             ));
         };
         let node = Node { alias: Some(span), ..node.clone() };
-        let weight = *weight;
+        // Using what is anchored anchors nothing.
+        let weight = Weight { anchored: false, ..*weight };
         self.place(node, weight, 0)
     }
 
     /// Puts a finished node where it belongs.
-    fn place(&mut self, node: Node, weight: Weight, anchor: usize) -> Result<(), Fatal> {
+    fn place(&mut self, mut node: Node, mut weight: Weight, anchor: usize) -> Result<(), Fatal> {
         if weight.depth > bounds::DEPTH {
             let message = format!("more than {} lists and maps stand within each other", bounds::DEPTH);
             return Err(Diagnostic::error(Code::TooLarge, node.alias.unwrap_or(node.span), message));
         }
+        weight.anchored |= anchor != 0;
+        node.anchored = weight.anchored;
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), weight));
         }
@@ -257,7 +280,7 @@ impl Builder<'_> {
 }
 
 fn broken(span: Span) -> Node {
-    Node { value: Rc::new(Value::Broken), span, alias: None }
+    Node { value: Rc::new(Value::Broken), span, alias: None, anchored: false }
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {

@@ -18,7 +18,10 @@ impl Plan {
             // Writing into a string does not fail, here and below.
             let _ = writeln!(out, "nothing starts: {}", visible(nothing));
         }
-        for pipeline in &self.pipelines {
+        for (at, pipeline) in self.pipelines.iter().enumerate() {
+            if at > 0 {
+                out.push('\n');
+            }
             pipeline.render(colour, &mut out);
         }
         out
@@ -54,7 +57,6 @@ impl PlannedPipeline {
         for group in &self.groups {
             self.render_group(group, colour, out);
         }
-        out.push('\n');
     }
 
     fn render_group(&self, group: &Group, colour: Colour, out: &mut String) {

@@ -207,7 +207,7 @@ pub struct Child {
     /// Its name below `custom`.
     pub custom: String,
     /// What it begins with.
-    pub input_variables: Vec<(String, String)>,
+    pub input_variables: BTreeMap<String, String>,
 }
 
 /// Something of a pipeline that does not run yet.

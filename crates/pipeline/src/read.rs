@@ -21,6 +21,7 @@ pub(crate) struct Reader {
 pub(crate) struct Fields<'n> {
     entries: &'n [Entry],
     asked: Vec<&'static str>,
+    forgiven: fn(&Entry) -> bool,
 }
 
 impl<'n> Fields<'n> {
@@ -37,9 +38,16 @@ impl<'n> Fields<'n> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_span)
     }
 
+    /// Nothing is said of these, though nobody asks for them.
+    pub(crate) fn forgive(&mut self, which: fn(&Entry) -> bool) {
+        self.forgiven = which;
+    }
+
     /// What nobody asked for.
     pub(crate) fn rest(&self) -> impl Iterator<Item = &'n Entry> {
-        self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str()))
+        self.entries
+            .iter()
+            .filter(|entry| !self.asked.contains(&entry.key.as_str()) && !(self.forgiven)(entry))
     }
 }
 
@@ -106,7 +114,7 @@ impl Reader {
     /// The entries of a map. `what` is a sentence: "`clone` is a map of settings".
     pub(crate) fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
         match &*node.value {
-            Value::Map(entries) => Some(Fields { entries, asked: Vec::new() }),
+            Value::Map(entries) => Some(Fields { entries, asked: Vec::new(), forgiven: |_| false }),
             _ => {
                 self.expected(node, what, None);
                 None
@@ -226,7 +234,7 @@ impl Reader {
     /// One of a few words.
     pub(crate) fn choice<T: Copy>(&mut self, node: &Node, key: &str, words: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let what = format!("`{key}` is one of {}", listed(&names, "and"));
+        let what = format!("`{key}` is {}", listed(&names, "or"));
         let text = self.loose_text(node, &what)?;
         let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if known.is_none() {

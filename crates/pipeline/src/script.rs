@@ -1,5 +1,7 @@
 //! What a step runs: commands and pipes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
@@ -30,16 +32,7 @@ pub struct Pipe {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// What its container finds in its environment.
-    pub variables: Vec<PipeVariable>,
-}
-
-/// A variable of a pipe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PipeVariable {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: PipeValue,
+    pub variables: BTreeMap<String, PipeValue>,
 }
 
 /// A value of a variable of a pipe.
@@ -120,13 +113,13 @@ fn check_name(reader: &mut Reader, pipe: &str, node: &Node) {
     reader.push(error);
 }
 
-fn read_variables(reader: &mut Reader, node: &Node) -> Vec<PipeVariable> {
+fn read_variables(reader: &mut Reader, node: &Node) -> BTreeMap<String, PipeValue> {
     if let Value::List(_) = &*node.value {
         let hint = "write `NAME: value` without `- `".to_owned();
         reader.expected(node, "`variables` of a pipe is a map of names and values", Some(hint));
-        return Vec::new();
+        return BTreeMap::new();
     }
-    let mut variables = Vec::new();
+    let mut variables = BTreeMap::new();
     for entry in reader.named(node, "`variables` of a pipe is a map of names and values") {
         reader.variable_name(&entry.key, entry.key_span);
         let value = match &*entry.value.value {
@@ -145,7 +138,7 @@ fn read_variables(reader: &mut Reader, node: &Node) -> Vec<PipeVariable> {
                 .text(&entry.value, "a value of a variable is a text, or a list of texts")
                 .map(PipeValue::Text),
         };
-        variables.extend(value.map(|value| PipeVariable { name: entry.key.clone(), value }));
+        variables.extend(value.map(|value| (entry.key.clone(), value)));
     }
     variables
 }

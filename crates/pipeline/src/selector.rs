@@ -121,6 +121,15 @@ pub(crate) fn read(reader: &mut Reader, node: &Node) -> Pipelines {
         reader.push(Diagnostic::warning(Code::NotYet, span, message).hint("move them below `branches`"));
         read_patterns(reader, bookmarks, "bookmarks");
     }
+    for entry in fields.rest().filter(|entry| matches!(*entry.value.value, Value::List(_))) {
+        let message = format!("{} is not a key of `pipelines`; it is ignored", quoted(&entry.key));
+        let warning = Diagnostic::warning(Code::UnknownKey, entry.key_span, message);
+        reader
+            .push(warning.hint(
+                "the pipeline of a branch stands below `branches`, and one with a name below `custom`",
+            ));
+    }
+    fields.forgive(|entry| matches!(*entry.value.value, Value::List(_)));
     reader.finish(&fields, "`pipelines`");
     if pipelines == Pipelines::default() && !reader.diagnostics.has_errors() {
         reader.push(error_at(node, Code::MissingKey, format!("{WHAT}; found none of them")));

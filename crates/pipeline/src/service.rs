@@ -1,5 +1,7 @@
 //! Containers that run beside a step: databases and the like, and `docker`.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::{
@@ -29,13 +31,13 @@ pub struct Service {
     /// Whether it is a Docker daemon for the step.
     pub docker: bool,
     /// What its container finds in its environment.
-    pub variables: Vec<(String, String)>,
+    pub variables: BTreeMap<String, String>,
 }
 
 /// The Docker service where the file does not define it.
 #[must_use]
 pub fn docker() -> Service {
-    Service { name: DOCKER.to_owned(), image: None, memory: MEMORY, docker: true, variables: Vec::new() }
+    Service { name: DOCKER.to_owned(), image: None, memory: MEMORY, docker: true, variables: BTreeMap::new() }
 }
 
 pub(crate) fn read(reader: &mut Reader, name: &str, node: &Node) -> Option<Service> {
@@ -58,8 +60,8 @@ pub(crate) fn read(reader: &mut Reader, name: &str, node: &Node) -> Option<Servi
     Some(Service { name: name.to_owned(), image, memory, docker, variables })
 }
 
-fn read_variables(reader: &mut Reader, node: &Node) -> Vec<(String, String)> {
-    let mut variables = Vec::new();
+fn read_variables(reader: &mut Reader, node: &Node) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
     for entry in reader.named(node, "`variables` of a service is a map of names and values") {
         reader.variable_name(&entry.key, entry.key_span);
         let value = reader.text(&entry.value, "a value of a variable is a text");

@@ -1,5 +1,7 @@
 //! A step as it is written.
 
+use std::collections::BTreeMap;
+
 use crate::{
     artifact::{self, Artifacts},
     aws::{self, AwsRole},
@@ -9,7 +11,7 @@ use crate::{
     deployment::EnvironmentName,
     diagnostic::{Code, Diagnostic, quoted},
     image::{self, Image},
-    node::{Entry, Node},
+    node::{Entry, Node, Value},
     oidc::{self, Oidc},
     read::{Fields, Reader, error_at},
     runtime::{self, Runtime, Size},
@@ -52,7 +54,7 @@ pub(crate) enum Work {
     /// Runs a custom pipeline as a child.
     Child {
         custom: Option<Spanned<String>>,
-        input_variables: Vec<(String, String)>,
+        input_variables: BTreeMap<String, String>,
         span: Span,
     },
 }
@@ -157,10 +159,10 @@ fn missing_script(reader: &mut Reader, fields: &Fields<'_>, span: Span) {
     });
 }
 
-fn read_inputs(reader: &mut Reader, node: &Node) -> Vec<(String, String)> {
+fn read_inputs(reader: &mut Reader, node: &Node) -> BTreeMap<String, String> {
     let entries = reader.named(node, "`input-variables` is a map of names and values");
     reader.at_most(node.span, entries.len(), bounds::INPUT_VARIABLES, "variables");
-    let mut inputs = Vec::new();
+    let mut inputs = BTreeMap::new();
     for entry in entries {
         reader.variable_name(&entry.key, entry.key_span);
         let value = reader.text(&entry.value, "a value of a variable is a text");
@@ -219,7 +221,7 @@ fn read_names(reader: &mut Reader, fields: &mut Fields<'_>, key: &'static str) -
 }
 
 fn read_runs_on(reader: &mut Reader, node: &Node) -> Vec<String> {
-    if let crate::node::Value::Scalar(_) = &*node.value {
+    if let Value::Scalar(_) = &*node.value {
         return read_label(reader, node, "runs-on").into_iter().collect();
     }
     let labels: Vec<String> = reader

@@ -15,7 +15,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     let near = known.into_iter().take(MOST).filter(|other| other.len() <= LONGEST);
     let (best, how_far) = near.map(|other| (other, distance(other))).min_by_key(|(_, far)| *far)?;
     let shorter = name.chars().count().min(best.chars().count());
-    (how_far <= 1 + shorter / 5 && how_far < shorter).then_some(best)
+    (how_far <= (shorter / 3).min(3)).then_some(best)
 }
 
 /// As a sentence for a hint.
