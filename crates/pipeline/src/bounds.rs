@@ -1,5 +1,5 @@
-//! How much of everything is read, in one place. Whoever can push can write a file: each bound keeps its reading
-//! within some hundredths of a second and some megabytes.
+//! How much of everything is read, in one place. Whoever can push can write a file: the bounds keep its reading, and
+//! what an event starts, within a second and some tens of megabytes.
 
 /// The largest file, in bytes.
 pub const FILE: usize = 1024 * 1024;
@@ -24,7 +24,7 @@ pub const EXPRESSION: usize = 4096;
 /// How deep parentheses and `!` of an expression may stand within each other.
 pub const EXPRESSION_DEPTH: usize = 50;
 /// How much work is put into asking whether changed paths fit a condition: a letter held against a part of a pattern.
-pub const MATCHING: usize = 50_000_000;
+pub const MATCHING: usize = 10_000_000;
 /// How many audiences a token may have.
 pub const AUDIENCES: usize = 10;
 /// The longest audience, in characters.
@@ -43,6 +43,8 @@ pub const LABELS: usize = 10 * 1024;
 pub const REFERENCES: usize = 5;
 /// How large what all steps share may be: the root's image and settings, services and caches, in bytes of JSON.
 pub const SHARED: usize = 32 * 1024;
+/// How many rules `triggers` may have.
+pub const RULES: usize = 100;
 /// How many pipelines the rules of `triggers` start upon one event.
 pub const TRIGGERED: usize = 20;
 /// How large all secrets of a step may be together, in bytes.

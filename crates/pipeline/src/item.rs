@@ -20,7 +20,7 @@ pub enum Item {
     /// Steps that run at the same time.
     Parallel(Parallel),
     /// Steps that run one after the other, and share an environment, a trigger and a condition.
-    Stage(Stage),
+    Stage(Box<Stage>),
 }
 
 /// Steps that run at the same time.
@@ -100,7 +100,7 @@ fn read_item(reader: &mut Reader, node: &Node) -> Option<Item> {
     match entry.key.as_str() {
         "step" => read_step(reader, node, entry, Place::Pipeline).map(|step| Item::Step(Box::new(step))),
         "parallel" => read_parallel(reader, entry).map(Item::Parallel),
-        _ => read_stage(reader, entry).map(Item::Stage),
+        _ => read_stage(reader, entry).map(|stage| Item::Stage(Box::new(stage))),
     }
 }
 

@@ -111,12 +111,12 @@ pub(crate) fn parse(text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     for next in Parser::new_from_str_with_options(text, options) {
         let taken = match next {
             Ok((event, span)) => builder.take(&event, span_of(span.start, span.end)),
-            Err(error) => Err(syntax::diagnostic(text, &error)),
+            Err(error) => Err(Box::new(syntax::diagnostic(text, &error))),
         };
         if let Err(fatal) = taken {
             // What YAML took for an alias lets it stumble a little later: once is said enough.
             if !builder.stumbled {
-                builder.diagnostics.push(fatal);
+                builder.diagnostics.push(*fatal);
             }
             return None;
         }
@@ -143,7 +143,7 @@ struct Builder<'d> {
 }
 
 /// What ends the reading of a file.
-type Fatal = Diagnostic;
+type Fatal = Box<Diagnostic>;
 
 impl Builder<'_> {
     fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Fatal> {
@@ -156,12 +156,14 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
-                self.begin(*anchor, span, Content::List(Vec::new()))
+                self.begin(*anchor, span, Content::List(Vec::new()));
+                Ok(())
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_tag(tag.as_deref(), span);
                 let content = Content::Map { entries: Vec::new(), merged: Vec::new(), key: None };
-                self.begin(*anchor, span, content)
+                self.begin(*anchor, span, content);
+                Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(anchor) => self.alias(*anchor, span),
@@ -169,12 +171,11 @@ impl Builder<'_> {
                 self.unknown_alias(name, span);
                 self.place(broken(span), Weight { values: 1, ..Weight::default() }, 0)
             }
-            Event::DocumentStart(..) if self.root.is_some() => Err(Diagnostic::error(
-                Code::Syntax,
-                span,
-                "a second document begins here; a configuration is one document",
-            )
-            .hint("take the line `---` away, or what follows it")),
+            Event::DocumentStart(..) if self.root.is_some() => {
+                let message = "a second document begins here; a configuration is one document";
+                let hint = "take the line `---` away, or what follows it";
+                Err(Box::new(Diagnostic::error(Code::Syntax, span, message).hint(hint)))
+            }
             _ => Ok(()),
         }
     }
@@ -207,9 +208,8 @@ impl Builder<'_> {
         self.diagnostics.push(error);
     }
 
-    fn begin(&mut self, anchor: usize, start: Span, content: Content) -> Result<(), Fatal> {
+    fn begin(&mut self, anchor: usize, start: Span, content: Content) {
         self.open.push(Open { anchor, start, weight: Weight { values: 1, ..Weight::default() }, content });
-        Ok(())
     }
 
     fn end(&mut self, end: Span) -> Result<(), Fatal> {
@@ -226,11 +226,8 @@ impl Builder<'_> {
 
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Fatal> {
         let Some((node, weight)) = self.anchors.get(&anchor) else {
-            return Err(Diagnostic::error(
-                Code::Alias,
-                span,
-                "this alias stands within the anchor that it refers to",
-            ));
+            let message = "this alias stands within the anchor that it refers to";
+            return Err(Box::new(Diagnostic::error(Code::Alias, span, message)));
         };
         let node = Node { alias: Some(span), ..node.clone() };
         // Using what is anchored anchors nothing.
@@ -242,7 +239,8 @@ impl Builder<'_> {
     fn place(&mut self, mut node: Node, mut weight: Weight, anchor: usize) -> Result<(), Fatal> {
         if weight.depth > bounds::DEPTH {
             let message = format!("more than {} lists and maps stand within each other", bounds::DEPTH);
-            return Err(Diagnostic::error(Code::TooLarge, node.alias.unwrap_or(node.span), message));
+            let span = node.alias.unwrap_or(node.span);
+            return Err(Box::new(Diagnostic::error(Code::TooLarge, span, message)));
         }
         weight.anchored |= anchor != 0;
         node.anchored = weight.anchored;
@@ -260,7 +258,8 @@ impl Builder<'_> {
                 bounds::VALUES,
                 bounds::TEXT
             );
-            return Err(Diagnostic::error(Code::TooLarge, node.alias.unwrap_or(node.span), message));
+            let span = node.alias.unwrap_or(node.span);
+            return Err(Box::new(Diagnostic::error(Code::TooLarge, span, message)));
         }
         match &mut open.content {
             Content::List(items) => items.push(node),

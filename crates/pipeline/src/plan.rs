@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     expression::Expression,
     image::Image,
-    item::{Item, Parallel, Stage},
+    item::Item,
     oidc::{self, IdentityToken},
     runtime::{Runtime, Size},
     script::ScriptItem,
@@ -390,12 +390,12 @@ fn group_of(item: &Item, steps: Vec<usize>) -> Group {
     };
     let group = match item {
         Item::Step(_) => plain(GroupKind::Step),
-        Item::Parallel(Parallel { .. }) => plain(GroupKind::Parallel),
-        Item::Stage(Stage { name, deployment, manual, condition, .. }) => Group {
-            name: name.clone(),
-            manual: *manual,
-            deployment: deployment.as_ref().map(|name| name.value.clone()),
-            condition: condition.clone(),
+        Item::Parallel(_) => plain(GroupKind::Parallel),
+        Item::Stage(stage) => Group {
+            name: stage.name.clone(),
+            manual: stage.manual,
+            deployment: stage.deployment.as_ref().map(|name| name.value.clone()),
+            condition: stage.condition.clone(),
             ..plain(GroupKind::Stage)
         },
     };

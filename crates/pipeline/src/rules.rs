@@ -7,7 +7,7 @@ use crate::{
     bounds, cache,
     configuration::Configuration,
     diagnostic::{Code, Diagnostic, Diagnostics, quoted},
-    item::{Item, Stage},
+    item::Item,
     selector::{Body, Pipeline},
     service,
     span::{Span, Spanned},
@@ -66,7 +66,7 @@ fn check_pipeline(
 fn check_first(item: &Item, diagnostics: &mut Diagnostics) {
     let mut manual = item.steps().iter().filter(|step| step.manual).map(|step| step.span);
     let span = match item {
-        Item::Stage(Stage { manual: true, span, .. }) => Some(*span),
+        Item::Stage(stage) if stage.manual => Some(stage.span),
         Item::Stage(stage) => stage.steps.first().filter(|step| step.manual).map(|step| step.span),
         Item::Step(_) | Item::Parallel(_) => manual.next(),
     };

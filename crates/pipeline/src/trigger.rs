@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::{
+    bounds,
     diagnostic::{Code, Diagnostic, quoted},
     expression::Expression,
     node::Node,
@@ -75,7 +76,9 @@ pub(crate) fn read(reader: &mut Reader, node: &Node) -> Vec<Trigger> {
             let hint = if later { None } else { suggest::did_you_mean(&entry.key, names) };
             reader.push(Diagnostic::warning(code, entry.key_span, message).maybe_hint(hint));
         }
-        for item in reader.list(&entry.value, "an event has a list of rules") {
+        let rules = reader.list(&entry.value, "an event has a list of rules");
+        reader.at_most(entry.key_span, rules.len(), bounds::RULES, "rules");
+        for item in rules.iter().take(bounds::RULES) {
             let rule = read_rule(reader, item);
             if let (Some(event), Some((condition, pipelines))) = (event, rule) {
                 triggers.push(Trigger { span: item.span, event, condition, pipelines });

@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! Whatever is written, it is read or refused, and what is said of it can be shown.
 
 use pipeline::{Colour, Event, check};

@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! What is said of each file in `cases`, and what the good ones plan, against what was reviewed.
 
 use std::{collections::BTreeMap, fs, path::Path};

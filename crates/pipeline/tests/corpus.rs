@@ -1,3 +1,4 @@
+#![cfg(test)]
 //! Real files, where `BASTIDE_SHARED` names a folder that has some in `corpus/pipelines`: each plans for some event, or fails for
 //! the reason that stands here. Without the variable nothing is looked at.
 
