@@ -93,6 +93,11 @@ impl CloneSettings {
 }
 
 pub(crate) fn read(reader: &mut Reader, node: &Node) -> CloneSettings {
+    if let Value::Scalar(_) = &*node.value {
+        let hint = "write `enabled: false` below it for a step without a clone";
+        reader.expected(node, "`clone` is a map of settings", Some(hint.to_owned()));
+        return CloneSettings::default();
+    }
     let Some(mut fields) = reader.map(node, "`clone` is a map of settings") else {
         return CloneSettings::default();
     };

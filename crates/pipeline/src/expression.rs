@@ -1,7 +1,8 @@
 //! The language of conditions: `glob(BITBUCKET_BRANCH, "release/*") && !(coverage < 80 || skip == true)`.
 //!
 //! Variables are named without `$`; one that is not set is empty text. Literals are `"text"`, numbers, `true` and
-//! `false`. `==` and `!=` compare as text, and as numbers where both sides are numbers and neither is in quotes. `<`
+//! `false`; a word to compare with that is no variable is text as well (Bitbucket's documentation has it both ways:
+//! `stage == "test"` and `stage == test`). `==` and `!=` compare as text, and as numbers where both sides are numbers and neither is in quotes. `<`
 //! and its kind compare numbers; where a side is in quotes, the order of text. A variable alone holds where its value is `true`.
 
 use serde::{Serialize, Serializer};
@@ -83,12 +84,12 @@ impl Expression {
 
     /// Whether it holds. Variables that are not set are asked for and not found.
     pub fn holds(&self, variable: impl Fn(&str) -> Option<String>) -> bool {
-        self.root.holds(&|name| variable(name).unwrap_or_default())
+        self.root.holds(&variable)
     }
 }
 
 impl Term {
-    fn holds(&self, variable: &dyn Fn(&str) -> String) -> bool {
+    fn holds(&self, variable: &dyn Fn(&str) -> Option<String>) -> bool {
         match self {
             Self::Any(terms) => terms.iter().any(|term| term.holds(variable)),
             Self::All(terms) => terms.iter().all(|term| term.holds(variable)),
@@ -101,11 +102,19 @@ impl Term {
 }
 
 impl Operand {
-    fn text(&self, variable: &dyn Fn(&str) -> String) -> String {
+    fn text(&self, variable: &dyn Fn(&str) -> Option<String>) -> String {
         match self {
-            Self::Variable(name) => variable(name),
+            Self::Variable(name) => variable(name).unwrap_or_default(),
             Self::Text(text) | Self::Number(text) => text.clone(),
             Self::Truth(truth) => truth.to_string(),
+        }
+    }
+
+    /// As what something is compared with.
+    fn compared(&self, variable: &dyn Fn(&str) -> Option<String>) -> String {
+        match self {
+            Self::Variable(name) => variable(name).unwrap_or_else(|| name.clone()),
+            _ => self.text(variable),
         }
     }
 
@@ -120,8 +129,8 @@ fn number(text: &str) -> Option<f64> {
 }
 
 impl Comparison {
-    fn holds(self, one: &Operand, other: &Operand, variable: &dyn Fn(&str) -> String) -> bool {
-        let (left, right) = (one.text(variable), other.text(variable));
+    fn holds(self, one: &Operand, other: &Operand, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+        let (left, right) = (one.text(variable), other.compared(variable));
         let numbers = one.number(&left).zip(other.number(&right));
         let texts = matches!(one, Operand::Text(_)) || matches!(other, Operand::Text(_));
         let order = match numbers {
@@ -408,6 +417,7 @@ mod tests {
             "no || (yes && !(ten < 9))",
             r#""b" > "a""#,
             "ten > -1",
+            "unset != word",
         ] {
             assert!(holds(text), "{text}");
         }
@@ -421,9 +431,17 @@ mod tests {
             r#"!glob(branch, "release/*")"#,
             "yes && no || no",
             "branch == true",
+            "unset == word",
         ] {
             assert!(!holds(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_word_to_compare_with_may_stand_without_quotes() {
+        let stage = Expression::parse("stage == test").unwrap();
+        assert!(stage.holds(|name| (name == "stage").then(|| "test".to_owned())));
+        assert!(!stage.holds(|name| Some(name.to_owned())));
     }
 
     #[test]

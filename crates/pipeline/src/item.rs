@@ -134,7 +134,11 @@ fn only_entry<'n>(
     };
     if let Some(sibling) = entries.iter().find(|other| other.key != entry.key) {
         let message = format!("{} stands beside `{}`, not below it", quoted(&sibling.key), entry.key);
-        let hint = format!("indent it further than `{}`; an item has one key", entry.key);
+        let hint = if entry.value.alias.is_some() {
+            "to change what an alias stands for, write `<<:` and the alias below, and beside that what differs".to_owned()
+        } else {
+            format!("indent it further than `{}`; an item has one key", entry.key)
+        };
         let error = Diagnostic::error(Code::Misplaced, sibling.key_span, message).hint(hint);
         reader.push(error.related(entry.key_span, "the item begins here"));
     }

@@ -126,6 +126,10 @@ impl Reader {
     pub(crate) fn named<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Entry] {
         match &*node.value {
             Value::Map(entries) => entries,
+            Value::List(_) => {
+                self.expected(node, what, Some("write the names without `- ` before them".to_owned()));
+                &[]
+            }
             _ => {
                 self.expected(node, what, None);
                 &[]

@@ -114,11 +114,6 @@ fn check_name(reader: &mut Reader, pipe: &str, node: &Node) {
 }
 
 fn read_variables(reader: &mut Reader, node: &Node) -> BTreeMap<String, PipeValue> {
-    if let Value::List(_) = &*node.value {
-        let hint = "write `NAME: value` without `- `".to_owned();
-        reader.expected(node, "`variables` of a pipe is a map of names and values", Some(hint));
-        return BTreeMap::new();
-    }
     let mut variables = BTreeMap::new();
     for entry in reader.named(node, "`variables` of a pipe is a map of names and values") {
         reader.variable_name(&entry.key, entry.key_span);

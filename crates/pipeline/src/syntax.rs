@@ -37,6 +37,7 @@ fn words(error: &ScanError) -> String {
         ErrorKind::ExpectedBlockSequenceEntry => {
             "expected another `- ` of the list that stands here, at the same indentation".to_owned()
         }
+        ErrorKind::UnexpectedCharacter { character } => format!("`{character}` cannot begin a text"),
         ErrorKind::UnclosedQuotedScalar => "a quote is opened and not closed".to_owned(),
         ErrorKind::UnclosedFlowCollection { open, .. } => format!("`{open}` is opened and not closed"),
         _ => error.info(),
