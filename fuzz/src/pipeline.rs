@@ -12,7 +12,8 @@ pub const FILES: &[&str] = &[
 ];
 
 /// Secrets, a line break, and what is printed.
-pub const OUTPUTS: &[&str] = &["secret\nmy secret is c2VjcmV0, and sec\nret", "aaaa\naaaaaaaaa", "a\"b/c d\n%22 a%22b%2Fc+d"];
+pub const OUTPUTS: &[&str] =
+    &["secret\nmy secret is c2VjcmV0, and sec\nret", "aaaa\naaaaaaaaa", "a\"b/c d\n%22 a%22b%2Fc+d"];
 
 /// A file is planned, or refused with a reason, and all of it can be shown.
 pub fn file(data: &[u8]) {
