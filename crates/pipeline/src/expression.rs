@@ -2,8 +2,9 @@
 //!
 //! Variables are named without `$`; one that is not set is empty text. Literals are `"text"`, numbers, `true` and
 //! `false`; a word to compare with that is no variable is text as well (Bitbucket's documentation has it both ways:
-//! `stage == "test"` and `stage == test`). `==` and `!=` compare as text, and as numbers where both sides are numbers and neither is in quotes. `<`
-//! and its kind compare numbers; where a side is in quotes, the order of text. A variable alone holds where its value is `true`.
+//! `stage == "test"` and `stage == test`). `==` and `!=` compare as text, and as numbers where both sides are numbers
+//! and neither is in quotes. `<` and its kind compare numbers; where a side is in quotes, the order of text. A variable
+//! alone holds where its value is `true`.
 
 use serde::{Serialize, Serializer};
 

@@ -2,9 +2,10 @@
 //!
 //! A value is also found where it was encoded on its way (Base64 at each of its three alignments, percent-encoding,
 //! JSON, hexadecimal digits, a shell's quotes), where line breaks were put into it, and where it came in several
-//! pieces. Of a value of several lines each line is found by itself. Values shorter than [`SHORTEST`] bytes are not
-//! hidden, for they occur everywhere by chance, and hiding each would tell what they are; [`Masker::too_short`] names
-//! them. Someone who means to print a secret can still do so, in an encoding that is not listed here.
+//! pieces. Of a value of several lines each line is found by itself. Values shorter than [`SHORTEST`] bytes, space at
+//! their ends not counted, are not hidden: they occur everywhere by chance, and hiding each would tell what they are.
+//! [`Masker::too_short`] names them. Someone who means to print a secret can still do so, in an encoding that is not
+//! listed here.
 //!
 //! Bytes go in and come out, each looked at once; what may be the beginning of a secret is held back, and no more. The
 //! output does not depend on how the input was cut.
@@ -82,7 +83,7 @@ impl Masker {
             if total > bounds::SECRETS {
                 return Err(MaskError::TooLarge);
             }
-            if without_breaks(value).len() < SHORTEST {
+            if without_breaks(value).trim_ascii().len() < SHORTEST {
                 too_short.push(name.to_owned());
                 continue;
             }

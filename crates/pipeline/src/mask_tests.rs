@@ -92,8 +92,8 @@ fn secrets_that_overlap_are_hidden_together() {
 
 #[test]
 fn short_values_are_told_and_shown() {
-    let masker = masker(&[("FLAG", "yes"), ("TOKEN", "long enough")]);
-    assert_eq!(masker.too_short(), ["FLAG"]);
+    let masker = masker(&[("FLAG", "yes"), ("TOKEN", "long enough"), ("BLANK", "\n      ")]);
+    assert_eq!(masker.too_short(), ["FLAG", "BLANK"]);
     assert_eq!(masked(&[("FLAG", "yes")], "yes\n"), "yes\n");
 }
 

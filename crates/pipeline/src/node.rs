@@ -193,7 +193,8 @@ impl Builder<'_> {
     }
 
     fn unknown_alias(&mut self, name: &str, span: Span) {
-        let pattern = name.ends_with(':') || name.contains(['*', '/']);
+        // Anchors that people write have plain names.
+        let pattern = !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
         self.stumbled |= pattern;
         let error = if pattern {
             let shown = quoted(&format!("*{}", name.trim_end_matches(':')));
