@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod model;
 pub mod mutation;
 pub mod pages;
+pub mod pipeline;
 pub mod policy;
 pub mod service;
 pub mod wire;
@@ -65,6 +66,8 @@ pub const TARGETS: &[Target] = &[
         ],
     ),
     target("patch", pages::patch, pages::PATCHES),
+    target("pipeline_file", pipeline::file, pipeline::FILES),
+    target("pipeline_mask", pipeline::mask, pipeline::OUTPUTS),
     target("own_rule", policy::own_rule, policy::RULES),
     target("export_line", service::export_line, service::EXPORT_LINES),
     target("query", wire::query, wire::QUERIES),

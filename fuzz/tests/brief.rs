@@ -47,6 +47,8 @@ targets! {
     pkt_line
     ls_refs
     patch
+    pipeline_file
+    pipeline_mask
     own_rule
     export_line
     query

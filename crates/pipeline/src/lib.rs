@@ -1,0 +1,62 @@
+//! `bitbucket-pipelines.yml`, from a text to a plan.
+//!
+//! [`check()`] reads a file into a [`Configuration`], or says what is wrong with it: all of it at once, each thing with
+//! its place, what was found, what was expected, and what to do. [`Configuration::plan`] tells what an [`Event`] starts:
+//! a [`Plan`] has everything that a scheduler and a runner need, with nothing left to look up.
+//! [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
+//!
+//! What is here is pure: no file, no clock, no network, no git. What is not here: who may start what, which runner takes
+//! which step, and what a variable that the file names is set to.
+//!
+//! Whoever can push writes the file that is read here, so all of it is hostile until it has been read. [`bounds`] says how
+//! much of everything is read; aliases are counted as what they stand for; patterns and expressions are matched in
+//! time that their lengths bound.
+//!
+//! The language is Bitbucket's, as its published schema and documentation have it, with three keys beyond: several
+//! tokens by name (`oidc: tokens:`), a role at Amazon (`aws:`), and filters of clones. `docs/pipelines.md` is its description for
+//! users.
+
+pub mod artifact;
+pub mod aws;
+pub mod bounds;
+pub mod cache;
+pub mod check;
+pub mod clone;
+pub mod condition;
+pub mod configuration;
+pub mod deployment;
+pub mod diagnostic;
+mod encoding;
+pub mod environment;
+pub mod event;
+pub mod expression;
+pub mod glob;
+pub mod image;
+pub mod item;
+pub mod mask;
+mod node;
+pub mod oidc;
+mod outline;
+pub mod plan;
+mod read;
+pub mod report;
+mod rules;
+pub mod runtime;
+pub mod script;
+mod select;
+pub mod selector;
+pub mod service;
+pub mod span;
+pub mod step;
+mod suggest;
+mod syntax;
+pub mod trigger;
+pub mod variable;
+
+pub use check::{Checked, check};
+pub use configuration::Configuration;
+pub use environment::{Reference, RunFacts, StepFacts, default_variables};
+pub use event::Event;
+pub use mask::Masker;
+pub use plan::{Plan, PlanError, PlannedPipeline, PlannedStep};
+pub use report::Colour;

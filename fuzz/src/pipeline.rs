@@ -1,0 +1,62 @@
+//! Targets over `pipeline`: a configuration that anyone who can push may write, and what a step prints.
+
+use pipeline::{Colour, Event, Masker, check};
+
+/// Configurations with most of the keys.
+pub const FILES: &[&str] = &[
+    "image: a:1\npipelines:\n  default:\n    - step: &s\n        script: [make]\n  branches:\n    '{a,b}/*':\n      - step: *s\n",
+    "pipelines:\n  custom:\n    x:\n      - variables: [{name: A, default: b, allowed-values: [b]}]\n      - step: {<<: {script: [a]}, oidc: true}\n",
+    "definitions:\n  services: {d: {image: p, memory: 512}}\n  caches: {c: {path: p, key: {files: ['*']}}}\npipelines:\n  tags:\n    v*:\n      - parallel: {fail-fast: true, steps: [step: {services: [d], caches: [c], script: [{pipe: 'a/b:1'}]}]}\n",
+    "triggers:\n  repository-push:\n    - condition: glob(BITBUCKET_BRANCH, \"a*\") && !(x < 1)\n      pipelines: [x]\npipelines:\n  custom: {x: [step: {script: [|-\n a]}]}\n",
+    "pipelines:\n  pull-requests:\n    '**':\n      destinations: {main: [stage: {deployment: Test, steps: [step: {script: ['a']}]}]}\n",
+];
+
+/// Secrets, a line break, and what is printed.
+pub const OUTPUTS: &[&str] =
+    &["secret\nmy secret is c2VjcmV0, and sec\nret", "aaaa\naaaaaaaaa", "a\"b/c d\n%22 a%22b%2Fc+d"];
+
+/// A file is planned, or refused with a reason, and all of it can be shown.
+pub fn file(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let checked = check("fuzz.yml", text);
+    let _ = checked.render(Colour::On);
+    let Some(configuration) = checked.configuration else {
+        assert!(!checked.diagnostics.is_empty(), "refused without a reason");
+        return;
+    };
+    for event in [
+        Event::Branch { branch: "a/b".to_owned() },
+        Event::Tag { tag: "v1".to_owned() },
+        Event::PullRequest { id: 1, source: "a".to_owned(), destination: "main".to_owned() },
+    ] {
+        let plan = configuration.plan(&event).expect("a push is always planned");
+        let _ = plan.render(Colour::Off);
+        for step in plan.pipelines.iter().flat_map(|pipeline| &pipeline.steps) {
+            assert!(step.script.is_empty() == step.child.is_some(), "a step that does nothing");
+        }
+    }
+}
+
+/// However the output is cut, the same is shown, and the secret is not.
+pub fn mask(data: &[u8]) {
+    let secret = data.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let output = data.get(secret.len()..).unwrap_or_default();
+    let shown = |size: usize| {
+        let mut masker = Masker::new([("S", secret)]).expect("a secret of bounded size");
+        let mut shown = Vec::new();
+        output.chunks(size).for_each(|piece| masker.push(piece, &mut shown));
+        masker.finish(&mut shown);
+        shown
+    };
+    if secret.len() > pipeline::bounds::SECRETS {
+        return;
+    }
+    let whole = shown(usize::MAX);
+    assert_eq!(whole, shown(1));
+    assert_eq!(whole, shown(7));
+    // What stands beside a mask may make up a secret anew, if it has letters of the mask.
+    let plain = !secret.iter().any(|byte| matches!(byte, b'$' | b'S' | b'\r'));
+    if plain && secret.len() >= pipeline::mask::SHORTEST {
+        assert!(!whole.windows(secret.len()).any(|part| part == secret), "the secret is shown");
+    }
+}
