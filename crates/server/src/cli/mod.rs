@@ -12,6 +12,7 @@ pub mod hook;
 mod installation;
 mod mail;
 mod output;
+mod pipeline;
 mod serve;
 mod sign_in;
 
@@ -47,6 +48,9 @@ enum Command {
     /// Verify the audit trail, or export it
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Check a `bitbucket-pipelines.yml`, and see what it would run
+    #[command(subcommand)]
+    Pipeline(pipeline::Pipeline),
     /// Look whether everything is as it should be
     Doctor(doctor::Doctor),
 }
@@ -89,6 +93,7 @@ async fn carry_out(command: Command) -> Result<Verdict> {
         Command::Admin(admin) => admin::run(admin).await,
         Command::Access(access) => access::run(access).await,
         Command::Audit(audit) => audit::run(audit).await,
+        Command::Pipeline(pipeline) => pipeline::run(pipeline),
         Command::Doctor(doctor) => doctor::run(doctor).await,
     }
 }

@@ -28,6 +28,16 @@ impl Output {
         })
     }
 
+    /// Text that has its own lines.
+    pub(super) fn text(&self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Whether a person looks on who has nothing against colour.
+    pub(super) fn has_colour(&self) -> bool {
+        self.colour
+    }
+
     /// Bytes as they are.
     pub(super) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let told = |error| Error::Internal(format!("standard output: {error}"));
