@@ -109,22 +109,20 @@ impl Glob {
     fn run(&self, name: &str, work: &mut usize) -> Option<Option<usize>> {
         let mut states = States::new(self.program.len());
         states.enter(&self.program, 0, 0);
+        let mut on: Vec<(usize, usize)> = Vec::new();
         for letter in name.chars() {
             *work = work.checked_sub(states.entered.len() + 1)?;
-            let mut on: Vec<(usize, usize)> = Vec::new();
-            for (state, literal) in states.leave() {
-                match self.program.get(state) {
-                    Some(Op::Char(own)) if *own == letter => on.push((literal + 1, state + 1)),
-                    Some(op) if op.fits(letter) => on.push((literal, state + 1)),
-                    _ => {}
-                }
-            }
+            states.leave(|state, literal| match self.program.get(state) {
+                Some(Op::Char(own)) if *own == letter => on.push((literal + 1, state + 1)),
+                Some(op) if op.fits(letter) => on.push((literal, state + 1)),
+                _ => {}
+            });
             if on.is_empty() {
                 return Some(None);
             }
             // The best way into a state comes first, so that no state is entered twice.
             on.sort_unstable_by(|one, other| other.cmp(one));
-            for (literal, state) in on {
+            for (literal, state) in on.drain(..) {
                 states.enter(&self.program, state, literal);
             }
         }
@@ -151,33 +149,37 @@ impl Op {
 struct States {
     best: Vec<Option<usize>>,
     entered: Vec<usize>,
+    /// States that are still to be entered: empty between calls.
+    pending: Vec<usize>,
 }
 
 impl States {
     fn new(length: usize) -> Self {
-        Self { best: vec![None; length + 1], entered: Vec::new() }
+        Self { best: vec![None; length + 1], entered: Vec::new(), pending: Vec::new() }
     }
 
     /// Enters a state, and those that follow from it without a character.
     fn enter(&mut self, program: &[Op], state: usize, literal: usize) {
-        let mut pending = vec![state];
-        while let Some(state) = pending.pop() {
+        self.pending.push(state);
+        while let Some(state) = self.pending.pop() {
             let Some(best @ None) = self.best.get_mut(state) else { continue };
             *best = Some(literal);
             self.entered.push(state);
             match program.get(state) {
-                Some(Op::Split(one, other)) => pending.extend([*other, *one]),
-                Some(Op::Jump(to)) => pending.push(*to),
+                Some(Op::Split(one, other)) => self.pending.extend([*other, *one]),
+                Some(Op::Jump(to)) => self.pending.push(*to),
                 _ => {}
             }
         }
     }
 
-    /// Leaves them all.
-    fn leave(&mut self) -> Vec<(usize, usize)> {
-        let best = &mut self.best;
-        let take = |state: usize| best.get_mut(state).and_then(Option::take).map(|literal| (state, literal));
-        self.entered.drain(..).filter_map(take).collect()
+    /// Leaves them all, one after the other.
+    fn leave(&mut self, mut each: impl FnMut(usize, usize)) {
+        for state in self.entered.drain(..) {
+            if let Some(literal) = self.best.get_mut(state).and_then(Option::take) {
+                each(state, literal);
+            }
+        }
     }
 }
 

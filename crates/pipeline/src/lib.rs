@@ -12,9 +12,8 @@
 //! much of everything is read; aliases are counted as what they stand for; patterns and expressions are matched in
 //! time that their lengths bound.
 //!
-//! The language is Bitbucket's, as its published schema and documentation have it, with three keys beyond: several
-//! tokens by name (`oidc: tokens:`), a role at Amazon (`aws:`), and filters of clones. `docs/pipelines.md` is its description for
-//! users.
+//! The language is Bitbucket's, as its published schema and documentation have it, with two keys beyond: several tokens
+//! by name (`oidc: tokens:`), and a role at Amazon (`aws:`). `docs/pipelines.md` describes it for users.
 
 pub mod artifact;
 pub mod aws;
