@@ -60,6 +60,7 @@ fn a_good_file_is_checked_and_planned() {
         (&["--custom", "relaese"], "release"),
         (&["--custom", "release", "--variable", "LEVEL=minor", "--variable", "LEVEL=major"], "twice"),
         (&["--branch", "main", "--variable", "LEVEL=minor"], "--custom"),
+        (&["--branch", "main", "--into", "main"], "--pull-request"),
         (&["--branch", "main", "--tag", "v1"], "cannot be used with"),
         (&[], "--branch"),
     ] {

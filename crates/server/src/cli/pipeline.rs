@@ -47,11 +47,11 @@ pub(super) struct Plan {
     of: Of,
     #[command(flatten)]
     event: What,
-    /// The branch that the pull request is for
-    #[arg(long, value_name = "BRANCH", requires = "pull_request", default_value = "main")]
-    into: String,
+    /// The branch that the pull request is for; `main` when it is not named
+    #[arg(long, value_name = "BRANCH")]
+    into: Option<String>,
     /// A variable of the custom pipeline, as often as needed
-    #[arg(long = "variable", value_name = "NAME=VALUE", requires = "custom", value_parser = variable)]
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
 }
 
@@ -83,11 +83,19 @@ fn variable(text: &str) -> Result<(String, String), String> {
 impl Plan {
     fn event(self) -> Result<(Of, Event)> {
         let Self { of, event, into, variables } = self;
+        // Not said to clap: it waives what a flag requires where another flag contradicts that.
+        if into.is_some() && event.pull_request.is_none() {
+            return Err(Error::invalid("`--into` goes with `--pull-request`"));
+        }
+        if !variables.is_empty() && event.custom.is_none() {
+            return Err(Error::invalid("`--variable` goes with `--custom`"));
+        }
         let event = match event {
             What { branch: Some(branch), .. } => Event::Branch { branch },
             What { tag: Some(tag), .. } => Event::Tag { tag },
             What { pull_request: Some(source), .. } => {
-                Event::PullRequest { id: 1, source, destination: into }
+                let destination = into.unwrap_or_else(|| "main".to_owned());
+                Event::PullRequest { id: 1, source, destination }
             }
             What { custom: Some(name), .. } => {
                 let mut known = BTreeMap::new();
