@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { dirname, join } from "node:path";
 
 // Every page that a picture is taken of: its path, who looks (nobody where it does not say), what is done first. A name that
 // begins with `nobody` is a browser of its own; `letsIn` is whom the identity provider lets in meanwhile.
@@ -245,6 +247,20 @@ export const pages = {
     act: async (tab) => {
       if (await tab.$("form[action='/-/sign-in/connect']")) await press(tab, "form[action='/-/sign-in/connect'] button");
       await tab.click("summary[aria-label^='Disconnect']");
+    },
+  },
+  // Behind `identities`, which connects the identity. That it is some time since anybody proved who they are is said to
+  // the database.
+  "step-up-provider": {
+    path: "/-/sign-in/acme?next=/account/api-tokens/new",
+    who: "nobody-gus",
+    letsIn: atWork("gus"),
+    act: async (tab) => {
+      const database = join(dirname(process.argv[3]), "data/bastide.db");
+      execFileSync("sqlite3", [database, ".timeout 20000", "UPDATE session SET stepped_up_until = NULL"]);
+      await tab.type("#name", "Nightly");
+      await tab.click("input[value='admin:repository:bitbucket']");
+      await press(tab, "main form button.primary");
     },
   },
   users: { path: "/-/users", who: "eve" },

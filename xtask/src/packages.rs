@@ -40,8 +40,13 @@ const TESTS: &[Need] = &[
 const BENCHMARKS: &[Need] = &[need("nginx", "nginx-light"), need("fcgiwrap", "fcgiwrap"), need("wrk", "wrk")];
 
 /// For `cargo xtask screenshots`.
-const PICTURES: &[Need] =
-    &[need("git", "git"), need("chromium", "chromium"), need("node", "nodejs"), need("npm", "npm")];
+const PICTURES: &[Need] = &[
+    need("git", "git"),
+    need("chromium", "chromium"),
+    need("node", "nodejs"),
+    need("npm", "npm"),
+    need("sqlite3", "sqlite3"),
+];
 
 /// Sees to it that all programs for pictures of the pages are there.
 pub(crate) fn for_screenshots() -> Result<()> {
