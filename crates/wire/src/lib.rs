@@ -11,6 +11,7 @@ pub mod account;
 pub mod api;
 pub mod audit_export;
 pub mod body;
+pub mod branch_restriction;
 pub mod commit;
 pub mod diffstat;
 pub mod error;

@@ -2,6 +2,7 @@
 //! one use case and answers in a shape of `wire`. Who may do what is the business of `service`.
 
 pub mod account;
+pub mod branch_restriction;
 pub mod commit;
 pub mod diff;
 pub mod git_ref;
