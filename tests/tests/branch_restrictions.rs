@@ -186,6 +186,14 @@ async fn the_strictest_of_several_wins() {
     let told = scene.refused(&scene.git, &["main"]);
     assert!(told.iter().any(|line| line.contains("the branches of type `development`")), "{told:?}");
     let _ = scene.push(&["main:feature/a"]).expect_success();
+    // The type follows the model at once.
+    let settings = "/2.0/repositories/acme/one/branching-model/settings";
+    let admin = scene.world.app_password("repoadmin");
+    let body = json!({ "development": { "use_mainbranch": false, "name": "feature/a" } });
+    let _ = scene.world.server.send("PUT", settings, &admin, &body).await.expect(200);
+    let _ = scene.push(&["main"]).expect_success();
+    scene.commit();
+    scene.refused(&scene.git, &["main:feature/a"]);
 }
 
 /// Attack: push in the moment between looking and deciding. The client has been told of all refs, and the restriction is

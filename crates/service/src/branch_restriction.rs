@@ -148,6 +148,8 @@ fn changed(
     }
     view.users.sort_by(|one, other| one.username.as_str().cmp(other.username.as_str()));
     view.groups.sort_by(|one, other| one.slug.as_str().cmp(other.slug.as_str()));
+    // The same one may be named by id and by name.
+    view.users.dedup_by_key(|user| user.id);
     view.restriction.users = view.users.iter().map(|user| user.id).collect();
     view.restriction.groups = view.groups.iter().map(|group| group.id).collect();
     Ok(view)

@@ -140,6 +140,18 @@ impl Service {
         self.one_ref(ground.subject.clone(), &repository, kind, found).await
     }
 
+    /// A branch of a repository, where it exists.
+    pub(crate) async fn branch_of(&self, located: &Located, name: &str) -> Result<Option<Refs>> {
+        let Ok(full) = RefName::branch(name) else { return Ok(None) };
+        let repository = self.git.open(located.repository.id)?;
+        match git::refs::find(&repository, &full).await? {
+            Some(found) => {
+                self.one_ref(located.clone(), &repository, RefKind::Branches, found).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     async fn one_ref(
         &self,
         located: Located,

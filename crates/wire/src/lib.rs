@@ -12,6 +12,7 @@ pub mod api;
 pub mod audit_export;
 pub mod body;
 pub mod branch_restriction;
+pub mod branching_model;
 pub mod commit;
 pub mod diffstat;
 pub mod error;

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod branch_restriction;
+pub mod branching_model;
 pub mod commit;
 pub mod diff;
 pub mod git_ref;

@@ -106,9 +106,9 @@ pub(super) const ROWS: &[Route] = &[
     put("/2.0/repositories/{workspace}/{repo_slug}/branch-restrictions/{id}", "update_branch_restriction", "branch-restrictions").asks(BranchRestrictionSet, Repository).scopes("repository:admin", "admin:repository:bitbucket").sample(Sample::json(r#"{"kind":"force"}"#)).built(|cx| Box::pin(rest::branch_restriction::put(cx))),
     delete("/2.0/repositories/{workspace}/{repo_slug}/branch-restrictions/{id}", "delete_branch_restriction", "branch-restrictions").asks(BranchRestrictionRemove, Repository).scopes("repository:admin", "admin:repository:bitbucket").built(|cx| Box::pin(rest::branch_restriction::delete(cx))),
     // /2.0/repositories/{workspace}/{repo_slug}/branching-model
-    get("/2.0/repositories/{workspace}/{repo_slug}/branching-model", "get_branching_model", "branching-model").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket"),
-    get("/2.0/repositories/{workspace}/{repo_slug}/branching-model/settings", "get_branching_model_settings", "branching-model").asks(RepositoryAdmin, Repository).scopes("repository:admin", "admin:repository:bitbucket"),
-    put("/2.0/repositories/{workspace}/{repo_slug}/branching-model/settings", "update_branching_model_settings", "branching-model").asks(RepositoryAdmin, Repository).scopes("repository:admin", "admin:repository:bitbucket"),
+    get("/2.0/repositories/{workspace}/{repo_slug}/branching-model", "get_branching_model", "branching-model").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket").built(|cx| Box::pin(rest::branching_model::get(cx))),
+    get("/2.0/repositories/{workspace}/{repo_slug}/branching-model/settings", "get_branching_model_settings", "branching-model").asks(BranchRestrictionRead, Repository).scopes("repository:admin", "admin:repository:bitbucket").built(|cx| Box::pin(rest::branching_model::get_settings(cx))),
+    put("/2.0/repositories/{workspace}/{repo_slug}/branching-model/settings", "update_branching_model_settings", "branching-model").asks(BranchingModelUpdate, Repository).scopes("repository:admin", "admin:repository:bitbucket").sample(Sample::json(r#"{"default_branch_deletion":"true"}"#)).built(|cx| Box::pin(rest::branching_model::put_settings(cx))),
     // /2.0/repositories/{workspace}/{repo_slug}/commit
     get("/2.0/repositories/{workspace}/{repo_slug}/commit/{commit}", "get_commit", "commits").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket").built(|cx| Box::pin(rest::commit::get(cx))),
     post("/2.0/repositories/{workspace}/{repo_slug}/commit/{commit}/approve", "approve_commit", "commits").asks(RepositoryRead, Repository).scopes("repository:write", "read:repository:bitbucket write:repository:bitbucket"),
@@ -172,7 +172,7 @@ pub(super) const ROWS: &[Route] = &[
     get("/2.0/repositories/{workspace}/{repo_slug}/downloads/{filename}", "get_download", "downloads").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket").rate(RateClass::Archives),
     delete("/2.0/repositories/{workspace}/{repo_slug}/downloads/{filename}", "delete_download", "downloads").asks(RepositoryWrite, Repository).scopes("repository:write", "write:repository:bitbucket").rate(RateClass::Archives),
     // /2.0/repositories/{workspace}/{repo_slug}/effective-branching-model
-    get("/2.0/repositories/{workspace}/{repo_slug}/effective-branching-model", "get_effective_branching_model", "branching-model").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket"),
+    get("/2.0/repositories/{workspace}/{repo_slug}/effective-branching-model", "get_effective_branching_model", "branching-model").asks(RepositoryRead, Repository).scopes("repository", "read:repository:bitbucket").built(|cx| Box::pin(rest::branching_model::effective(cx))),
     // /2.0/repositories/{workspace}/{repo_slug}/effective-default-reviewers
     get("/2.0/repositories/{workspace}/{repo_slug}/effective-default-reviewers", "list_effective_default_reviewers", "pull-requests").asks(RepositoryRead, Repository).scopes("pullrequest", "read:pullrequest:bitbucket"),
     // /2.0/repositories/{workspace}/{repo_slug}/environments
