@@ -202,6 +202,7 @@ export const pages = {
   groups: { path: "/acme/workspace/settings/groups", who: "bea" },
   group: { path: "/acme/workspace/settings/groups/designers", who: "bea" },
   permissions: { path: "/acme/payroll/settings/permissions", who: "bea" },
+  "branch-restrictions": { path: "/acme/payroll/settings/branch-restrictions", who: "bea" },
   "workspace-tokens": { path: "/acme/workspace/settings/tokens", who: "bea" },
   "workspace-tokens-revoke": {
     path: "/acme/workspace/settings/tokens",

@@ -173,6 +173,10 @@ export async function build(site, administrator) {
   const header = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "http.extraHeader", GIT_CONFIG_VALUE_0: `Authorization: ${bea}` };
   git(folder, ["push", "-q", `${site}/acme/website.git`, "main", "feature/checkout", "v1.4.0"], header);
   git(folder, ["push", "-q", `${site}/acme/payroll.git`, "main"], header);
+  const restrictions = "/2.0/repositories/acme/payroll/branch-restrictions";
+  const writers = { users: [{ username: "bea" }], groups: [{ slug: "designers" }] };
+  await call(site, bea, "POST", restrictions, { kind: "push", pattern: "release/*", ...writers });
+  await call(site, bea, "POST", restrictions, { kind: "force", branch_match_kind: "branching_model", branch_type: "development" });
   const token = { name: "Deploy to production", scopes: ["repository"] };
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", token);
   const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };

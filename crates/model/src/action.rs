@@ -222,6 +222,14 @@ actions! {
     RepositoryAdmin = "repository.admin" on [Repository] Write;
     /// Rename or change a repository.
     RepositoryUpdate = "repository.update" on [Repository] AccessWrite;
+    /// See branch restrictions.
+    BranchRestrictionRead = "branch-restriction.read" on [Repository] Read;
+    /// Make or change a branch restriction.
+    BranchRestrictionSet = "branch-restriction.set" on [Repository] AccessWrite;
+    /// Remove a branch restriction.
+    BranchRestrictionRemove = "branch-restriction.remove" on [Repository] AccessWrite;
+    /// Change the branching model: which branches the restrictions by type of branch are about.
+    BranchingModelUpdate = "branching-model.update" on [Repository] AccessWrite;
     /// Move a repository to another project or workspace.
     RepositoryTransfer = "repository.transfer" on [Repository] AccessWrite;
     /// Delete a repository.

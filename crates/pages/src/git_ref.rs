@@ -16,6 +16,8 @@ pub struct RefRow {
     pub history: String,
     /// Whether it is the main branch.
     pub main: bool,
+    /// Whether a branch restriction is about it.
+    pub protected: bool,
     /// The last commit.
     pub commit: CommitLine,
 }

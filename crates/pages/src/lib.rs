@@ -14,6 +14,7 @@ pub mod asset;
 pub mod audit_event;
 pub mod audit_refusal;
 pub mod audit_sink;
+pub mod branch_restriction;
 pub mod break_glass;
 pub mod change;
 pub mod code;

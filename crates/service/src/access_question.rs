@@ -64,7 +64,11 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         Action::RepositoryAdmin
         | Action::RepositoryUpdate
         | Action::RepositoryCreate
-        | Action::RepositoryPublish => ("repository:admin", "admin:repository:bitbucket"),
+        | Action::RepositoryPublish
+        | Action::BranchRestrictionRead
+        | Action::BranchRestrictionSet
+        | Action::BranchRestrictionRemove
+        | Action::BranchingModelUpdate => ("repository:admin", "admin:repository:bitbucket"),
         Action::GrantList | Action::GrantSet | Action::GrantRemove => {
             ("repository:admin", "admin:repository:bitbucket")
         }

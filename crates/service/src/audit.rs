@@ -226,6 +226,26 @@ impl Service {
         });
     }
 
+    /// Records that branch restrictions refused to move refs: the first of them, as they are told, and how many.
+    pub(crate) fn record_refused_refs(
+        &self,
+        caller: &Caller,
+        action: Action,
+        target: &Target,
+        refs: Vec<Value>,
+        count: usize,
+    ) {
+        let reasons = vec![crate::branch_rule::BRANCH_RESTRICTION.to_owned()];
+        let mut refused = self.event(&self.origin(caller), target, (action, Outcome::Refused), reasons);
+        refused.after = json!({ "refused": refs, "count": count });
+        let store = self.store.clone();
+        self.background.spawn(async move {
+            if let Err(error) = store.record(refused).await {
+                tracing::error!(%error, "a refusal could not be recorded");
+            }
+        });
+    }
+
     /// Records an access that is worth a record each time: what break-glass opens.
     pub(crate) fn record_access(
         &self,

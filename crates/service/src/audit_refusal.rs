@@ -181,6 +181,9 @@ fn text(policy: &str, says: String) -> String {
     match policy {
         _ if !says.is_empty() => says,
         crate::access::CREDENTIAL_KIND => "The call does not admit this kind of credential.".to_owned(),
+        crate::branch_rule::BRANCH_RESTRICTION => {
+            "A branch restriction of the repository does not let this be done to the branch.".to_owned()
+        }
         _ => format!("`{policy}` refused it, and is no longer a rule of this installation."),
     }
 }
@@ -197,6 +200,9 @@ fn remedy(policy: &str, action: Option<Action>, kind: Option<ResourceKind>) -> S
         }
         (crate::access::CREDENTIAL_KIND | "restraint-people-only", _) => {
             "whoever asked: with a credential of their own, of a kind that docs/access-matrix.txt says is admitted".to_owned()
+        }
+        (crate::branch_rule::BRANCH_RESTRICTION, _) => {
+            "whoever has admin permission on the repository, by changing the branch restriction".to_owned()
         }
         ("restraint-inactive-user", _) | (_, Some(ResourceKind::Instance)) => {
             "an administrator of the instance".to_owned()
@@ -220,7 +226,11 @@ mod tests {
     fn every_reason_that_the_model_can_give_has_a_remedy_that_names_somebody() {
         let model = policy::AccessModel::load().unwrap();
         let ids = model.rules().iter().filter(|rule| rule.forbids).map(|rule| rule.id.as_str());
-        for policy in ids.chain([Reason::NO_PERMIT, crate::access::CREDENTIAL_KIND]) {
+        for policy in ids.chain([
+            Reason::NO_PERMIT,
+            crate::access::CREDENTIAL_KIND,
+            crate::branch_rule::BRANCH_RESTRICTION,
+        ]) {
             for action in Action::ALL {
                 for kind in action.resources() {
                     assert!(remedy(policy, Some(*action), Some(*kind)).len() > 10, "{policy} {action}");

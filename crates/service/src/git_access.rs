@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use git::hook::PreReceive;
 use git::{Protocol, Push, PushLimits, PushOutcome, RefUpdate, Session, Verdict};
 use model::{Action, Clock, Error, PushId, RepositoryId, Result, Timestamp, act};
 use policy::{InternalReason, Origin, Permit, Target};
@@ -17,7 +18,7 @@ use store::repository::Located;
 use tokio::io::AsyncRead;
 
 use crate::access::{Ground, RepositoryPath};
-use crate::{Caller, RequiredScopes, Service};
+use crate::{Caller, RequiredScopes, Service, branch_rule};
 
 /// What git is to do. The permission follows from this and nothing else that the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ fn updates(push: &OpenPush) -> Result<Vec<RefUpdate>> {
 /// The reason for refusing a ref of the server's own, beside the policies' own.
 const INTERNAL_REF: &str = "internal-ref";
 
-/// Whether one ref may move so. Rules about single refs (branch restrictions, protected refs) belong here.
+/// Whether one ref may move so, whatever the repository has set. What it has stands in `branch_rule`.
 fn may_move(update: &RefUpdate) -> Result<()> {
     let name = update.name.as_str();
     let internal = name == git::INTERNAL_REFS
@@ -224,7 +225,7 @@ impl Service {
         git::receive_pack::receive(
             push,
             input,
-            move |question| async move { deciding.decide_push(&caller, id, push_id, question.updates).await },
+            move |question| async move { deciding.decide_push(&caller, id, push_id, question).await },
             move |intent, outcome| async move { settling.conclude_push(intent, outcome).await },
         )
         .await
@@ -237,9 +238,10 @@ impl Service {
         caller: &Caller,
         id: RepositoryId,
         push: PushId,
-        updates: Vec<RefUpdate>,
+        question: PreReceive,
     ) -> Result<Verdict<OpenPush>> {
         let ground = self.ground_of(caller, id).await?;
+        let updates = question.updates;
         let mut messages = Vec::new();
         // The access model is asked once: it knows of no single refs, and a push may have tens of thousands.
         let permit = match self.permit(caller, act::RepositoryPushIntent, &ground) {
@@ -257,6 +259,14 @@ impl Service {
                 self.record_refusal(caller, action, &ground.target, vec![INTERNAL_REF.to_owned()]);
                 messages.push(refused(caller, update.name.as_str(), &error.to_string()));
             }
+        }
+        if permit.is_some() {
+            let pushed = self.git.open(id)?;
+            let pushed = match &question.quarantine {
+                Some(quarantine) => pushed.in_quarantine(quarantine)?,
+                None => pushed,
+            };
+            messages.extend(self.restricted(caller, &ground, &updates, &pushed).await?);
         }
         let Some(permit) = permit.filter(|_| messages.is_empty()) else {
             return Ok(Verdict::Refuse { messages });
@@ -277,6 +287,31 @@ impl Service {
             })
             .await?;
         Ok(Verdict::Accept { intent, messages })
+    }
+
+    /// What branch restrictions refuse of a push, ref by ref.
+    async fn restricted(
+        &self,
+        caller: &Caller,
+        ground: &Ground<Located>,
+        updates: &[RefUpdate],
+        pushed: &git::Repository,
+    ) -> Result<Vec<String>> {
+        let rules = self.branch_rules(caller, &ground.subject).await?;
+        let (mut messages, mut refs) = (Vec::new(), Vec::new());
+        for update in updates {
+            if let Some(rule) = rules.against(update, Some(pushed)).await? {
+                messages.push(refused(caller, update.name.as_str(), &branch_rule::why(rule)));
+                if refs.len() < REFS_TOLD {
+                    refs.push(branch_rule::told(update, rule));
+                }
+            }
+        }
+        if !messages.is_empty() {
+            let action = Action::RepositoryPushIntent;
+            self.record_refused_refs(caller, action, &ground.target, refs, messages.len());
+        }
+        Ok(messages)
     }
 
     /// The facts about a repository by its id, read now.

@@ -9,16 +9,19 @@ use model::{Act, Error, PushId, RepositoryId, Result};
 use policy::{InternalReason, Permit};
 use serde_json::Value;
 use store::push::OpenPush;
+use store::repository::Located;
 
-use crate::Service;
 use crate::git_access::{kept, told};
+use crate::{Caller, Service};
 
 impl Service {
-    /// Moves one ref: `apply` does it, in the repository that it is given.
+    /// Moves one ref, where no branch restriction refuses it: `apply` does it, in the repository that it is given, and
+    /// rewrites nothing.
     pub(crate) async fn change_ref<A, F, W>(
         &self,
+        caller: &Caller,
         permit: Permit<A>,
-        id: RepositoryId,
+        located: &Located,
         update: RefUpdate,
         apply: F,
     ) -> Result<()>
@@ -27,6 +30,8 @@ impl Service {
         F: FnOnce(git::Repository) -> W + Send + 'static,
         W: Future<Output = Result<()>> + Send + 'static,
     {
+        self.may_change_ref(caller, permit.target(), located, A::ACTION, &update).await?;
+        let id = located.repository.id;
         let service = self.clone();
         let work = async move { service.carry_ref_change(permit, id, update, apply).await };
         self.background.spawn(work).await.map_err(Error::internal)?

@@ -44,6 +44,8 @@ pub struct GitRef {
     pub commit: Commit,
     /// What an annotated tag says.
     pub tag: Option<AnnotatedTag>,
+    /// Whether a branch restriction is about it.
+    pub protected: bool,
 }
 
 /// Refs of a repository, with the accounts behind their commits.
@@ -111,7 +113,8 @@ impl Service {
             found.extend(git::refs::list(&repository, kind).await?.into_iter().map(|one| (kind, one)));
         }
         let chosen = select(found, field, query.filter.as_ref(), query.sort, window);
-        let values = described(&repository, chosen.values).await?;
+        let mut values = described(&repository, chosen.values).await?;
+        self.mark_protected(&ground.subject, &mut values).await?;
         let people = self.ref_people(&values).await?;
         Ok(Refs {
             located: ground.subject.clone(),
@@ -137,6 +140,18 @@ impl Service {
         self.one_ref(ground.subject.clone(), &repository, kind, found).await
     }
 
+    /// A branch of a repository, where it exists.
+    pub(crate) async fn branch_of(&self, located: &Located, name: &str) -> Result<Option<Refs>> {
+        let Ok(full) = RefName::branch(name) else { return Ok(None) };
+        let repository = self.git.open(located.repository.id)?;
+        match git::refs::find(&repository, &full).await? {
+            Some(found) => {
+                self.one_ref(located.clone(), &repository, RefKind::Branches, found).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
     async fn one_ref(
         &self,
         located: Located,
@@ -144,10 +159,19 @@ impl Service {
         kind: RefKind,
         found: Ref,
     ) -> Result<Refs> {
-        let values = described(repository, vec![(kind, found)]).await?;
+        let mut values = described(repository, vec![(kind, found)]).await?;
+        self.mark_protected(&located, &mut values).await?;
         let people = self.ref_people(&values).await?;
         let size = i64::try_from(values.len()).ok();
         Ok(Refs { located, listing: Listing { values, size, more: false }, people })
+    }
+
+    async fn mark_protected(&self, located: &Located, refs: &mut [GitRef]) -> Result<()> {
+        let protection = self.protection(located).await?;
+        for one in refs.iter_mut().filter(|one| one.kind == RefKind::Branches) {
+            one.protected = RefName::branch(&one.name).is_ok_and(|name| protection.protect(&name));
+        }
+        Ok(())
     }
 
     async fn ref_people(&self, refs: &[GitRef]) -> Result<People> {
@@ -185,7 +209,7 @@ impl Service {
         };
         let update = RefUpdate { old: zero_like(&target)?, new: target.clone(), name: name.clone() };
         let wanted = update.clone();
-        self.change_ref(permit, id, update, |repository| async move {
+        self.change_ref(caller, permit, &ground.subject, update, |repository| async move {
             git::refs::update(&repository, &[wanted]).await
         })
         .await?;
@@ -230,7 +254,7 @@ impl Service {
         }
         let update = RefUpdate { new: zero_like(&found.target)?, old: found.target, name: full };
         let wanted = update.clone();
-        self.change_ref(permit, id, update, |repository| async move {
+        self.change_ref(caller, permit, &ground.subject, update, |repository| async move {
             git::refs::update(&repository, &[wanted]).await
         })
         .await
@@ -270,7 +294,7 @@ async fn described(repository: &Repository, refs: Vec<(RefKind, Ref)>) -> Result
     };
     let described = refs.into_iter().zip(commits).filter_map(|((kind, one), commit)| {
         let tag = tags.remove(&one.target);
-        Some(GitRef { kind, name: short_name(&one).to_owned(), commit: commit?, tag })
+        Some(GitRef { kind, name: short_name(&one).to_owned(), commit: commit?, tag, protected: false })
     });
     Ok(described.collect())
 }

@@ -188,7 +188,7 @@ impl Upload {
         let permit = self.service.permit(&self.caller, act::CommitCreate, &ground)?;
         let wanted = update.clone();
         let publish = move |_| async move { prepared.publish(&wanted).await };
-        self.service.change_ref(permit, id, update, publish).await?;
+        self.service.change_ref(&self.caller, permit, &ground.subject, update, publish).await?;
         Ok((made, name))
     }
 

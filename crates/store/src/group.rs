@@ -1,6 +1,6 @@
 //! Groups and who is in them.
 
-use model::{Error, Group, GroupId, GroupSlug, Result, User, UserId, WorkspaceId};
+use model::{Error, Group, GroupId, GroupSlug, Result, Subject, User, UserId, WorkspaceId};
 
 use crate::{Query, Reader, Row, Writer, user};
 
@@ -87,8 +87,9 @@ pub fn update(writer: &mut Writer<'_>, group: &Group) -> Result<()> {
         .map(drop)
 }
 
-/// Deletes a group, its memberships and its grants.
+/// Deletes a group, its memberships, its grants and its exemptions.
 pub fn delete(writer: &mut Writer<'_>, id: GroupId) -> Result<()> {
+    crate::branch_restriction::forget_subject(writer, Subject::Group(id))?;
     for sql in [
         "DELETE FROM access_grant WHERE subject_kind = 'group' AND subject_id = $1",
         "DELETE FROM group_member WHERE group_id = $1",

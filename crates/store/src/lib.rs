@@ -10,6 +10,8 @@ pub mod audit;
 pub mod audit_filter;
 pub mod audit_sink;
 mod bookkeeping;
+pub mod branch_restriction;
+pub mod branching_model;
 pub mod break_glass;
 pub mod challenge;
 mod checkpoint;

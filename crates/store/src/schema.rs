@@ -29,6 +29,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     13 "0013_account";
     14 "0014_alert_open";
     15 "0015_audit_findable";
+    16 "0016_branch_restriction";
 };
 
 #[cfg(test)]

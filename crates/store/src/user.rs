@@ -1,6 +1,6 @@
 //! Accounts.
 
-use model::{Email, Error, Result, StaffRole, Timestamp, User, UserId, Username};
+use model::{Email, Error, Result, StaffRole, Subject, Timestamp, User, UserId, Username};
 
 use crate::{Query, Reader, Row, Value, Writer};
 
@@ -177,6 +177,7 @@ pub fn delete(writer: &mut Writer<'_>, id: UserId, now: Timestamp) -> Result<()>
     crate::session::end_all(writer, id)?;
     crate::second_step::remove_all(writer, id)?;
     crate::identity_provider::unlink_all(writer, id)?;
+    crate::branch_restriction::forget_subject(writer, Subject::User(id))?;
     writer.execute("DELETE FROM group_member WHERE user_id = $1", &[id.into()])?;
     writer
         .execute("DELETE FROM access_grant WHERE subject_kind = 'user' AND subject_id = $1", &[id.into()])?;

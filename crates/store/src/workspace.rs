@@ -227,8 +227,9 @@ pub fn other_owners(reader: &mut Reader<'_>, id: WorkspaceId, user: UserId) -> R
     )
 }
 
-/// Ends a membership, with every grant and group membership of the user in the workspace.
+/// Ends a membership, with every grant, group membership and exemption of the user in the workspace.
 pub fn remove_member(writer: &mut Writer<'_>, id: WorkspaceId, user: UserId) -> Result<()> {
+    crate::branch_restriction::forget_member(writer, id, user)?;
     writer.execute(
         "DELETE FROM group_member
          WHERE user_id = $2 AND group_id IN (SELECT id FROM user_group WHERE workspace_id = $1)",

@@ -11,6 +11,8 @@ pub mod account;
 pub mod api;
 pub mod audit_export;
 pub mod body;
+pub mod branch_restriction;
+pub mod branching_model;
 pub mod commit;
 pub mod diffstat;
 pub mod error;

@@ -56,6 +56,7 @@ async fn list(cx: Cx, kind: RefKind) -> Result<Response> {
             &one.name,
         ),
         main: kind == RefKind::Branches && one.name == located.repository.default_branch,
+        protected: one.protected,
         commit: line(located, &one.commit, &found.people, now),
     });
     let here = pages::address::of(&[workspace, slug, segment]);

@@ -66,12 +66,19 @@ const PROJECT: [Row<ProjectSection>; 3] = [
 pub(super) enum RepositorySection {
     General,
     Permissions,
+    BranchRestrictions,
     AccessTokens,
 }
 
-const REPOSITORY: [Row<RepositorySection>; 3] = [
+const REPOSITORY: [Row<RepositorySection>; 4] = [
     (RepositorySection::General, "General", "general", Action::RepositoryUpdate),
     (RepositorySection::Permissions, "Permissions", "permissions", Action::GrantList),
+    (
+        RepositorySection::BranchRestrictions,
+        "Branch restrictions",
+        "branch-restrictions",
+        Action::BranchRestrictionRead,
+    ),
     (RepositorySection::AccessTokens, "Access tokens", "access-tokens", Action::AccessTokenList),
 ];
 

@@ -2,6 +2,8 @@
 //! one use case and answers in a shape of `wire`. Who may do what is the business of `service`.
 
 pub mod account;
+pub mod branch_restriction;
+pub mod branching_model;
 pub mod commit;
 pub mod diff;
 pub mod git_ref;

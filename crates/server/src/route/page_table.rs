@@ -156,4 +156,7 @@ pub(super) const ROWS: &[Route] = &[
     form("/{workspace}/workspace/projects/{project_key}/settings/permissions", "page_set_project_permission").asks(GrantSet, Project).built(|cx| Box::pin(pages::form::sent(cx, pages::permission::set))),
     page("/{workspace}/{repo_slug}/settings/permissions", "page_repository_permissions").asks(GrantList, Repository).built(|cx| Box::pin(pages::shown(cx, pages::permission::list))),
     form("/{workspace}/{repo_slug}/settings/permissions", "page_set_repository_permission").asks(GrantSet, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::permission::set))),
+    page("/{workspace}/{repo_slug}/settings/branch-restrictions", "page_branch_restrictions").asks(BranchRestrictionRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::branch_restriction::list))),
+    form("/{workspace}/{repo_slug}/settings/branch-restrictions", "page_add_branch_restriction").asks(BranchRestrictionSet, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::branch_restriction::add))),
+    form("/{workspace}/{repo_slug}/settings/branch-restrictions/{id}", "page_remove_branch_restriction").asks(BranchRestrictionRemove, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::branch_restriction::remove))),
 ];

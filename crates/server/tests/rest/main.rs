@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod account;
+mod branch_restriction;
+mod branching_model;
 mod git_ref;
 mod group;
 mod harness;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod branch_restriction;
 mod break_glass;
 mod count;
 mod engine;
