@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
         model::address_range,
         &["203.0.113.7", "10.1.2.3/8", "2001:DB8::/32", "::ffff:10.0.0.0/104"],
     ),
+    target("branch_glob", model::branch_glob, &["release/*\nrelease/1/2", "a*b*a\naba", "main\nmain"]),
     target("audit_event", model::audit_event, model::AUDIT_EVENTS),
     target("ledger_note", ledger::note, ledger::NOTES),
     target("ledger_checkpoint", ledger::checkpoint, ledger::CHECKPOINTS),

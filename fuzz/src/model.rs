@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use model::{
-    AddressRange, AuditEvent, DisplayName, Email, GroupSlug, ObjectId, ProjectKey, RefName, RepositorySlug,
-    ScopeSet, Timestamp, Token, Username, WorkspaceSlug,
+    AddressRange, AuditEvent, DisplayName, Email, Glob, GroupSlug, ObjectId, ProjectKey, RefName,
+    RepositorySlug, ScopeSet, Timestamp, Token, Username, WorkspaceSlug,
 };
 
 /// Of every length and kind, with checksums that do not hold: a mutation cannot guess one that does.
@@ -107,6 +107,17 @@ pub fn address_range(data: &[u8]) {
     let first =
         kept.split('/').next().and_then(|first| first.parse().ok()).expect("it begins with an address");
     assert!(range.contains(first) && range.holds(range));
+}
+
+/// A pattern of branch names, and a name: the pattern is read back from its own form, and one without a star matches itself
+/// alone.
+pub fn branch_glob(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let (pattern, branch) = text.split_once('\n').unwrap_or((text, text));
+    let Ok(glob) = pattern.parse::<Glob>() else { return };
+    assert_eq!(glob.to_string().parse::<Glob>(), Ok(glob.clone()));
+    let matches = glob.matches(branch);
+    assert!(pattern.contains('*') || matches == (pattern == branch));
 }
 
 /// Only canonical bytes are an audit event.

@@ -40,6 +40,7 @@ targets! {
     scope_set
     timestamp
     address_range
+    branch_glob
     audit_event
     ledger_note
     ledger_checkpoint
