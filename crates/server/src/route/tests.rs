@@ -113,6 +113,7 @@ fn what_changes_something_leaves_an_event() {
         "page_set_theme",
         "page_create_session",
         "page_give_second_step",
+        "page_go_on_after_step_up",
         "page_ask_for_passkey",
         "page_take_passkey",
         "page_ask_password_reset",
