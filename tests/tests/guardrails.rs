@@ -58,6 +58,7 @@ async fn entry(world: &World, kind: CredentialKind) -> Entry {
             let login = Login::Basic("owner".to_owned(), secret);
             Entry { name: kind.name(), rest: login.clone(), git: Some(login) }
         }
+        CredentialKind::StepToken => unreachable!("no person makes a step's token"),
         CredentialKind::ApiToken => {
             let secret = world.mint(&owner, "/api/user/api-tokens", &all).await;
             let rest = Login::Basic("owner@example.com".to_owned(), secret.clone());
@@ -232,7 +233,7 @@ async fn every_guardrail_holds_on_every_channel_for_every_kind_of_credential() {
     let world = World::new().await;
     let owner = world.password("owner");
     let mut entries = vec![Entry { name: PASSWORD, rest: owner.clone(), git: None }];
-    for kind in CredentialKind::ALL {
+    for kind in CredentialKind::ALL.iter().filter(|kind| **kind != CredentialKind::StepToken) {
         entries.push(entry(&world, *kind).await);
     }
     let probes = probes(&world, &entries).await;

@@ -218,6 +218,58 @@ actions! {
     RefDelete = "ref.delete" on [Repository] Write;
     /// Make a commit through the API.
     CommitCreate = "commit.create" on [Repository] Write;
+    /// See pipelines: runs, their steps and logs, environments and deployments.
+    PipelineRead = "pipeline.read" on [Repository] Read;
+    /// Start a pipeline.
+    PipelineRun = "pipeline.run" on [Repository] Write;
+    /// Start a pipeline with a configuration that is not in the repository.
+    PipelineRunOnDemand = "pipeline.run-on-demand" on [Repository] Write;
+    /// Stop a run, run its failed steps again, start a step that waits for somebody.
+    PipelineSteer = "pipeline.steer" on [Repository] Write;
+    /// Change how a repository's pipelines run: on or off, the build number, keys for SSH.
+    PipelineConfigure = "pipeline.configure" on [Repository] Write;
+    /// Remove what pipelines keep in caches.
+    PipelineCacheRemove = "pipeline-cache.remove" on [Repository] Write;
+    /// Make or change a schedule.
+    PipelineScheduleSet = "pipeline-schedule.set" on [Repository] Write;
+    /// Remove a schedule.
+    PipelineScheduleRemove = "pipeline-schedule.remove" on [Repository] Write;
+    /// See the variables of pipelines; secured ones without their values.
+    PipelineVariableRead = "pipeline-variable.read" on [Workspace, Repository] Read;
+    /// Make or change a variable of pipelines.
+    PipelineVariableSet = "pipeline-variable.set" on [Workspace, Repository] Write;
+    /// Remove a variable of pipelines.
+    PipelineVariableRemove = "pipeline-variable.remove" on [Workspace, Repository] Write;
+    /// Make or change a deployment environment.
+    EnvironmentSet = "environment.set" on [Repository] Write;
+    /// Remove a deployment environment.
+    EnvironmentRemove = "environment.remove" on [Repository] Write;
+    /// Let a deployment go on that its environment's restrictions hold back.
+    DeploymentApprove = "deployment.approve" on [Repository] Write;
+    /// See runners.
+    RunnerRead = "runner.read" on [Workspace, Repository] Read;
+    /// Make or change a runner.
+    RunnerSet = "runner.set" on [Workspace, Repository] Write;
+    /// Remove a runner.
+    RunnerRemove = "runner.remove" on [Workspace, Repository] Write;
+    /// Exchange a one-time code for a runner's credential, or a runner's credential for a new one.
+    RunnerRegister = "runner.register" on [Workspace, Repository] Write;
+    /// Take a step of a pipeline to run it. By runners.
+    StepClaim = "step.claim" on [Repository] Write;
+    /// Tell how a step ended, whose token ends with it. By runners.
+    StepFinish = "step.finish" on [Repository] AccessWrite;
+    /// Get an identity token for a step.
+    IdentityTokenMint = "identity-token.mint" on [Repository] SensitiveRead;
+    /// See what identity tokens say, and who trusts them how.
+    IdentityTokenRead = "identity-token.read" on [Workspace, Repository] Read;
+    /// Change what identity tokens say, or the keys that sign them.
+    IdentityTokenConfigure = "identity-token.configure" on [Workspace, Repository] Write;
+    /// Tell the status of a build of a commit.
+    CommitStatusSet = "commit-status.set" on [Repository] Write;
+    /// Make or change a report on a commit, or its annotations.
+    ReportSet = "report.set" on [Repository] Write;
+    /// Remove a report, or an annotation.
+    ReportRemove = "report.remove" on [Repository] Write;
     /// See a repository's settings; the group of all that administers it.
     RepositoryAdmin = "repository.admin" on [Repository] Write;
     /// Rename or change a repository.

@@ -110,6 +110,24 @@ ids! {
     EventId;
     /// One push, from its intent to its outcome.
     PushId;
+    /// A run of a pipeline.
+    PipelineId;
+    /// A step of a run: not one of its attempts.
+    StepId;
+    /// A runner.
+    RunnerId;
+    /// A variable of pipelines.
+    VariableId;
+    /// A deployment environment.
+    EnvironmentId;
+    /// One deployment to an environment.
+    DeploymentId;
+    /// A schedule.
+    ScheduleId;
+    /// What a cache of pipelines keeps.
+    CacheId;
+    /// A report on a commit.
+    ReportId;
     /// A background job.
     JobId;
     /// One request; stands in the answer, the audit event, the log and git's messages.

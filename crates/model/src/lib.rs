@@ -29,6 +29,7 @@ pub mod project;
 pub mod random;
 pub mod repository;
 pub mod resource;
+pub mod runner;
 pub mod scope;
 pub mod second_step;
 pub mod secret;
@@ -53,8 +54,9 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
-    RepositoryId, RequestId, SecondStepId, SessionId, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CacheId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
+    JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId, RunnerId, ScheduleId,
+    SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
@@ -64,6 +66,7 @@ pub use project::Project;
 pub use random::Random;
 pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
+pub use runner::Runner;
 pub use scope::{Scope, ScopeSet, Vocabulary};
 pub use second_step::{SecondStep, SecondStepKind};
 pub use secret::{CredentialKind, IssuedSecret, Secret, SecretHash, SecretKind, Token};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{CredentialId, GroupId, Resource, UserId};
+use crate::{CredentialId, GroupId, Resource, RunnerId, UserId};
 
 /// Who acts in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,6 +14,13 @@ pub enum Principal {
         /// The token.
         id: CredentialId,
         /// The resource it is bound to.
+        bound_to: Resource,
+    },
+    /// A runner of pipelines, registered for a workspace or repository.
+    Runner {
+        /// The runner.
+        id: RunnerId,
+        /// Where it takes steps.
         bound_to: Resource,
     },
     /// The command line on the server's own machine.
@@ -31,6 +38,7 @@ impl Principal {
         match self {
             Self::User(_) => "user",
             Self::AccessToken { .. } => "access-token",
+            Self::Runner { .. } => "runner",
             Self::Operator => "operator",
             Self::System => "system",
             Self::Anonymous => "anonymous",
@@ -38,12 +46,13 @@ impl Principal {
     }
 }
 
-/// `user:{uuid}`, `access-token:{uuid}`, or the bare word where there is one of a kind.
+/// `user:{uuid}`, `access-token:{uuid}`, `runner:{uuid}`, or the bare word where there is one of a kind.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{{{id}}}"),
             Self::AccessToken { id, .. } => write!(f, "access-token:{{{id}}}"),
+            Self::Runner { id, .. } => write!(f, "runner:{{{id}}}"),
             other => f.write_str(other.kind()),
         }
     }

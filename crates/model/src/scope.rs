@@ -325,6 +325,8 @@ impl CredentialKind {
             Self::RepositoryAccessToken => named(REPOSITORY),
             Self::ProjectAccessToken => named(REPOSITORY).with(named("project")),
             Self::WorkspaceAccessToken => named(REPOSITORY).with(named("project project:admin account")),
+            // Its own repository's content, and what is told of its commits: never settings, variables or runners.
+            Self::StepToken => named("repository:write"),
             Self::AppPassword => Scope::all().filter(|s| s.vocabulary() == Vocabulary::Classic).collect(),
             Self::ApiToken => Scope::all().filter(|s| s.vocabulary() != Vocabulary::Classic).collect(),
         }

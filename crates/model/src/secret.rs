@@ -68,6 +68,8 @@ pub enum CredentialKind {
     AppPassword,
     /// A user's API token: flat scopes.
     ApiToken,
+    /// What one running step of a pipeline holds: its own repository, until the step ends.
+    StepToken,
 }
 
 impl CredentialKind {
@@ -78,6 +80,7 @@ impl CredentialKind {
         Self::WorkspaceAccessToken,
         Self::AppPassword,
         Self::ApiToken,
+        Self::StepToken,
     ];
 
     /// The three letters in the secret, also kept by the store.
@@ -89,6 +92,7 @@ impl CredentialKind {
             Self::WorkspaceAccessToken => "wat",
             Self::AppPassword => "app",
             Self::ApiToken => "api",
+            Self::StepToken => "stp",
         }
     }
 
@@ -101,6 +105,7 @@ impl CredentialKind {
             Self::WorkspaceAccessToken => "workspace_access_token",
             Self::AppPassword => "app_password",
             Self::ApiToken => "api_token",
+            Self::StepToken => "step_token",
         }
     }
 
@@ -113,6 +118,7 @@ impl CredentialKind {
             Self::WorkspaceAccessToken => "Workspace access token",
             Self::AppPassword => "App password",
             Self::ApiToken => "API token",
+            Self::StepToken => "Step token",
         }
     }
 
@@ -123,6 +129,12 @@ impl CredentialKind {
     }
 
     /// Whether it stands for itself rather than for a user.
+    #[must_use]
+    pub fn stands_for_itself(self) -> bool {
+        self.is_access_token() || self == Self::StepToken
+    }
+
+    /// Whether it is an access token, which people make for programs.
     #[must_use]
     pub fn is_access_token(self) -> bool {
         matches!(self, Self::RepositoryAccessToken | Self::ProjectAccessToken | Self::WorkspaceAccessToken)
@@ -152,14 +164,25 @@ pub enum SecretKind {
     ResetLink,
     /// A link that proves an e-mail address.
     EmailLink,
+    /// What a runner is let in by.
+    Runner,
+    /// A code that is exchanged for a runner's credential, once.
+    RunnerCode,
     /// The key that signs what a receiver of the audit trail is sent. It opens nothing here.
     AuditSink,
 }
 
 impl SecretKind {
     /// Every kind.
-    pub const ALL: &'static [Self] =
-        &[Self::Session, Self::Challenge, Self::ResetLink, Self::EmailLink, Self::AuditSink];
+    pub const ALL: &'static [Self] = &[
+        Self::Session,
+        Self::Challenge,
+        Self::ResetLink,
+        Self::EmailLink,
+        Self::Runner,
+        Self::RunnerCode,
+        Self::AuditSink,
+    ];
 
     /// The three letters in the secret.
     #[must_use]
@@ -169,6 +192,8 @@ impl SecretKind {
             Self::Challenge => "chl",
             Self::ResetLink => "rst",
             Self::EmailLink => "eml",
+            Self::Runner => "run",
+            Self::RunnerCode => "rcd",
             Self::AuditSink => "snk",
         }
     }

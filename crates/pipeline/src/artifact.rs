@@ -1,6 +1,6 @@
 //! Files that outlive their step.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::{Code, Diagnostic, quoted},
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// What a step takes from earlier ones and leaves to later ones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifacts {
     /// What is taken from earlier steps.
     pub download: Download,
@@ -21,7 +21,7 @@ pub struct Artifacts {
 }
 
 /// Which artifacts of earlier steps a step gets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Download {
     /// All.
@@ -34,7 +34,7 @@ pub enum Download {
 }
 
 /// An artifact with a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// Its name.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct Upload {
 }
 
 /// What becomes of an artifact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UploadKind {
     /// Later steps get it.
@@ -66,7 +66,7 @@ pub enum UploadKind {
 }
 
 /// After which result of the step an artifact is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaptureOn {
     /// When it passed.

@@ -1,6 +1,6 @@
 //! A role at Amazon that a step takes on. Beyond Bitbucket: there, scripts exchange the identity token themselves.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::{Code, Diagnostic, quoted},
@@ -14,7 +14,7 @@ const SHORTEST: u32 = 900;
 const LONGEST: u32 = 43_200;
 
 /// A role at Amazon.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsRole {
     /// Its ARN; may name variables.
     pub role: String,

@@ -1,6 +1,6 @@
 //! Folders that are kept from one run to the next.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::Code,
@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A cache as it is defined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     /// Its name.
     pub name: String,

@@ -1,6 +1,6 @@
 //! How the repository comes into a step.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::Code,
@@ -25,7 +25,7 @@ pub struct CloneSettings {
 }
 
 /// How a step's repository is cloned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloneOptions {
     /// Whether it is cloned at all.
     pub enabled: bool,
@@ -48,7 +48,7 @@ pub struct CloneOptions {
 }
 
 /// How many commits are fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Depth {
     /// All.
@@ -58,7 +58,7 @@ pub enum Depth {
 }
 
 /// By which command a repository comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// `git fetch` of the one commit.
@@ -68,7 +68,7 @@ pub enum Strategy {
 }
 
 /// A checkout of some folders.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseCheckout {
     /// Whether patterns are whole folders.
     pub cone_mode: bool,

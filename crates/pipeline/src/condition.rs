@@ -1,6 +1,6 @@
 //! Whether a step or a stage runs at all: by what was changed, and by the state of variables.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bounds,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What must hold for a step to run: all that is given.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Condition {
     /// About the files that were changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ pub struct Condition {
 }
 
 /// A condition on the files that were changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Changesets {
     /// Holds when any of them matches any pattern.

@@ -1,6 +1,6 @@
 //! The name of a deployment environment.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A name as it was written. Two names are the same environment when they differ in case alone.
 #[derive(Clone, Debug)]
@@ -51,6 +51,12 @@ impl Eq for EnvironmentName {}
 impl Serialize for EnvironmentName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for EnvironmentName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
     }
 }
 

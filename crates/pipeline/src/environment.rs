@@ -1,10 +1,12 @@
 //! The variables that a step finds without anyone having set them. Tokens are not among them: whoever mints them
 //! adds them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::plan::PlannedStep;
 
 /// What all steps of a run have in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunFacts {
     /// Counts the pipelines of the repository.
     pub build_number: u64,
@@ -35,12 +37,19 @@ pub struct RunFacts {
 }
 
 /// What a run is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Reference {
     /// A branch.
-    Branch(String),
+    Branch {
+        /// Its name.
+        name: String,
+    },
     /// A tag.
-    Tag(String),
+    Tag {
+        /// Its name.
+        name: String,
+    },
     /// A pull request.
     PullRequest {
         /// Its number.
@@ -101,8 +110,8 @@ pub fn default_variables(run: &RunFacts, step: &PlannedStep, facts: &StepFacts) 
         ("BITBUCKET_PIPELINES_VARIABLES_PATH", facts.variables_path.clone()),
     ];
     match &run.reference {
-        Reference::Branch(branch) => variables.push(("BITBUCKET_BRANCH", branch.clone())),
-        Reference::Tag(tag) => variables.push(("BITBUCKET_TAG", tag.clone())),
+        Reference::Branch { name } => variables.push(("BITBUCKET_BRANCH", name.clone())),
+        Reference::Tag { name } => variables.push(("BITBUCKET_TAG", name.clone())),
         Reference::PullRequest { id, source, destination } => variables.extend([
             ("BITBUCKET_BRANCH", source.clone()),
             ("BITBUCKET_PR_ID", id.to_string()),

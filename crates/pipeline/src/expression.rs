@@ -6,7 +6,7 @@
 //! and neither is in quotes. `<` and its kind compare numbers; where a side is in quotes, the order of text. A variable
 //! alone holds where its value is `true`.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{bounds, glob::Glob};
 
@@ -20,6 +20,13 @@ pub struct Expression {
 impl Serialize for Expression {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(|malformed| de::Error::custom(malformed.message))
     }
 }
 

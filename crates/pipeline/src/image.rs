@@ -1,6 +1,6 @@
 //! The image that a step or a service runs in.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::{Code, Diagnostic, quoted},
@@ -12,7 +12,7 @@ use crate::{
 pub const DEFAULT: &str = "atlassian/default-image:latest";
 
 /// An image, and how it is fetched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// With registry, tag and digest, as far as they are given.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct Image {
 }
 
 /// How a registry is asked for an image. The texts usually name variables.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "type")]
 pub enum RegistryAccess {
     /// By name and password.

@@ -1,6 +1,6 @@
 //! Identity tokens: `oidc: true`, audiences of its own, and, beyond Bitbucket, several tokens by name.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bounds,
@@ -29,7 +29,7 @@ pub enum Oidc {
 }
 
 /// An identity token that a step gets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityToken {
     /// The variable that holds it.
     pub variable: String,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::Artifacts,
@@ -33,7 +33,7 @@ use crate::{
 pub const MAX_TIME: u32 = 120;
 
 /// What an event starts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The event.
     pub event: Event,
@@ -45,7 +45,7 @@ pub struct Plan {
 }
 
 /// A pipeline that starts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedPipeline {
     /// Where in the file it was chosen from.
     pub selector: SelectorKind,
@@ -70,7 +70,7 @@ pub struct PlannedPipeline {
 }
 
 /// Where a pipeline was chosen from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelectorKind {
     /// `default`.
@@ -86,7 +86,7 @@ pub enum SelectorKind {
 }
 
 /// The rule that started a pipeline.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TriggerRule {
     /// Its event.
     pub event: TriggerEvent,
@@ -98,7 +98,7 @@ pub struct TriggerRule {
 }
 
 /// Steps that belong together.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// In which way.
     pub kind: GroupKind,
@@ -118,7 +118,7 @@ pub struct Group {
 }
 
 /// In which way steps belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupKind {
     /// One step.
@@ -130,7 +130,7 @@ pub enum GroupKind {
 }
 
 /// A step with everything that it needs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// From 0, in the order of the file.
     pub index: usize,
@@ -193,7 +193,7 @@ pub struct PlannedStep {
 }
 
 /// A place in a parallel group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParallelPlace {
     /// From 0.
     pub index: usize,
@@ -202,7 +202,7 @@ pub struct ParallelPlace {
 }
 
 /// A pipeline that a step runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Child {
     /// Its name below `custom`.
     pub custom: String,
@@ -211,7 +211,7 @@ pub struct Child {
 }
 
 /// Something of a pipeline that does not run yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotYet {
     /// What.
     pub reason: NotYetReason,
@@ -220,7 +220,7 @@ pub struct NotYet {
 }
 
 /// What does not run yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotYetReason {
     /// A step that runs another pipeline.

@@ -1,11 +1,11 @@
 //! How large a step's machine is, and of what kind.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{node::Node, read::Reader};
 
 /// The size of a step.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Size {
     /// 2 processors, 4 GB.
     #[default]
@@ -73,7 +73,7 @@ pub(crate) fn read_size(reader: &mut Reader, node: &Node) -> Option<Size> {
 }
 
 /// What kind of machine a step asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runtime {
     /// The version of the hosted runtime, as it is written.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ pub struct Runtime {
 }
 
 /// A kind of processor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
     /// x86-64.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::{Code, Diagnostic, quoted},
@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An item of a script.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ScriptItem {
     /// A command, or several lines of them.
@@ -24,7 +24,7 @@ pub enum ScriptItem {
 }
 
 /// A pipe: a container that is run from a script.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pipe {
     /// `owner/repository:version`, or `docker://image`.
     pub pipe: String,
@@ -36,7 +36,7 @@ pub struct Pipe {
 }
 
 /// A value of a variable of a pipe.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PipeValue {
     /// One text.

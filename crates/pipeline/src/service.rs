@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     diagnostic::Code,
@@ -19,7 +19,7 @@ pub const MEMORY: u32 = 1024;
 const LEAST_MEMORY: u32 = 128;
 
 /// A service as it is defined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its name, by which steps ask for it.
     pub name: String,

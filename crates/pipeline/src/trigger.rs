@@ -1,6 +1,6 @@
 //! `triggers`: custom pipelines that start upon events whose facts fit a condition.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     bounds,
@@ -26,7 +26,7 @@ pub struct Trigger {
 }
 
 /// An event that rules can stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TriggerEvent {
     /// A branch or a tag was pushed.

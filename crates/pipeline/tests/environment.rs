@@ -54,7 +54,8 @@ fn shown(variables: &[(String, String)]) -> String {
 
 #[test]
 fn of_a_step_on_a_branch() {
-    let variables = default_variables(&run(Reference::Branch("main".to_owned())), &steps()[0], &facts());
+    let variables =
+        default_variables(&run(Reference::Branch { name: "main".to_owned() }), &steps()[0], &facts());
     insta::assert_snapshot!(shown(&variables));
 }
 
@@ -69,7 +70,7 @@ fn only_where_they_mean_something() {
     for absent in ["BRANCH=", "TAG=", "PR_", "PARALLEL", "DEPLOYMENT", "SSH_KEY", "DOCKER_HOST", "OIDC"] {
         assert!(!plain.contains(absent), "{absent}: {plain}");
     }
-    let tag = all(Reference::Tag("v1".to_owned()), &steps[0], &facts());
+    let tag = all(Reference::Tag { name: "v1".to_owned() }, &steps[0], &facts());
     assert!(tag.contains("BITBUCKET_TAG=v1\n") && !tag.contains("BITBUCKET_BRANCH="));
     let (source, destination) = ("feature/a".to_owned(), "main".to_owned());
     let pull_request = all(Reference::PullRequest { id: 7, source, destination }, &steps[0], &facts());

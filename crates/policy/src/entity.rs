@@ -7,7 +7,7 @@ use std::str::FromStr;
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
-use model::{Error, GroupId, ProjectId, Resource, Result, ScopeSet, StaffRole, WorkspaceId};
+use model::{CredentialKind, Error, GroupId, ProjectId, Resource, Result, ScopeSet, StaffRole, WorkspaceId};
 
 use crate::fact::{GrantFact, PrincipalFacts, PrincipalKind, Question, ResourceFacts};
 use crate::guardrail::{EntryKinds, Guardrails};
@@ -25,6 +25,8 @@ pub(crate) struct Types {
     repository_token: EntityTypeName,
     project_token: EntityTypeName,
     workspace_token: EntityTypeName,
+    workspace_runner: EntityTypeName,
+    repository_runner: EntityTypeName,
     instance: EntityUid,
     operator: EntityUid,
     anonymous: EntityUid,
@@ -81,6 +83,8 @@ impl Types {
             repository_token: named(PrincipalKind::RepositoryAccessToken.as_str())?,
             project_token: named(PrincipalKind::ProjectAccessToken.as_str())?,
             workspace_token: named(PrincipalKind::WorkspaceAccessToken.as_str())?,
+            workspace_runner: named(PrincipalKind::WorkspaceRunner.as_str())?,
+            repository_runner: named(PrincipalKind::RepositoryRunner.as_str())?,
             instance: single("Instance", "instance")?,
             operator: single(PrincipalKind::Operator.as_str(), "operator")?,
             anonymous: single(PrincipalKind::Anonymous.as_str(), "anonymous")?,
@@ -135,10 +139,19 @@ impl Types {
                         ));
                     }
                 };
-                let uid = uid(kind, id.uuid());
-                let bound_to = RestrictedExpression::new_entity_uid(bound_to);
-                Ok(Seen { uid: uid.clone(), entities: vec![entity(uid, [(attribute, bound_to)], [])?] })
+                bound(uid(kind, id.uuid()), attribute, bound_to)
             }
+            PrincipalFacts::Runner { id, bound_to } => match *bound_to {
+                Resource::Workspace(workspace) => {
+                    bound(uid(&self.workspace_runner, id.uuid()), "workspace", self.workspace(workspace))
+                }
+                Resource::Repository(repository) => bound(
+                    uid(&self.repository_runner, id.uuid()),
+                    "repository",
+                    uid(&self.repository, repository.uuid()),
+                ),
+                _ => Err(Error::internal("a runner is registered for what runners are not registered for")),
+            },
         }
     }
 
@@ -212,6 +225,12 @@ impl Types {
     }
 }
 
+/// A principal that is bound to something.
+fn bound(uid: EntityUid, attribute: &'static str, to: EntityUid) -> Result<Seen> {
+    let to = RestrictedExpression::new_entity_uid(to);
+    Ok(Seen { uid: uid.clone(), entities: vec![entity(uid, [(attribute, to)], [])?] })
+}
+
 fn text(text: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(text.to_owned())
 }
@@ -220,7 +239,9 @@ fn context(question: &Question<'_>) -> Result<Context> {
     let texts = |set: ScopeSet| RestrictedExpression::new_set(set.iter().map(|scope| text(scope.as_str())));
     // Scopes that the call does not require change no decision, and a session holds all there are.
     let held = question.required.iter().filter(|scope| question.held.contains(*scope)).collect();
-    let own = question.principal.kind().and_then(PrincipalKind::own_credential);
+    // A step's token is bound to a repository as an access token is, and is of a kind of its own.
+    let step = question.credential.filter(|kind| *kind == CredentialKind::StepToken);
+    let own = step.or(question.principal.kind().and_then(PrincipalKind::own_credential));
     let guardrails = &question.guardrails;
     let mut pairs = Vec::with_capacity(4);
     pairs.push(("scopes".to_owned(), texts(held)));

@@ -2,7 +2,7 @@
 
 use model::{
     Action, CredentialId, CredentialKind, GroupId, Permission, ProjectId, RepositoryId, Resource,
-    ResourceKind, ScopeSet, StaffRole, UserId, WorkspaceId,
+    ResourceKind, RunnerId, ScopeSet, StaffRole, UserId, WorkspaceId,
 };
 
 use crate::guardrail::Guardrails;
@@ -36,6 +36,13 @@ pub enum PrincipalFacts {
         /// What it is bound to.
         bound_to: Resource,
     },
+    /// A runner of pipelines.
+    Runner {
+        /// The runner's id.
+        id: RunnerId,
+        /// The workspace or repository that it is registered for.
+        bound_to: Resource,
+    },
 }
 
 /// The kinds of principal that policies tell apart.
@@ -49,6 +56,10 @@ pub enum PrincipalKind {
     ProjectAccessToken,
     /// An access token bound to a workspace.
     WorkspaceAccessToken,
+    /// A runner that is registered for a workspace.
+    WorkspaceRunner,
+    /// A runner that is registered for a repository.
+    RepositoryRunner,
     /// The command line on the server's own machine.
     Operator,
     /// Nobody known.
@@ -62,6 +73,8 @@ impl PrincipalKind {
         Self::RepositoryAccessToken,
         Self::ProjectAccessToken,
         Self::WorkspaceAccessToken,
+        Self::WorkspaceRunner,
+        Self::RepositoryRunner,
         Self::Operator,
         Self::Anonymous,
     ];
@@ -74,6 +87,8 @@ impl PrincipalKind {
             Self::RepositoryAccessToken => "RepositoryAccessToken",
             Self::ProjectAccessToken => "ProjectAccessToken",
             Self::WorkspaceAccessToken => "WorkspaceAccessToken",
+            Self::WorkspaceRunner => "WorkspaceRunner",
+            Self::RepositoryRunner => "RepositoryRunner",
             Self::Operator => "Operator",
             Self::Anonymous => "Anonymous",
         }
@@ -85,7 +100,11 @@ impl PrincipalKind {
             Self::RepositoryAccessToken => Some(CredentialKind::RepositoryAccessToken),
             Self::ProjectAccessToken => Some(CredentialKind::ProjectAccessToken),
             Self::WorkspaceAccessToken => Some(CredentialKind::WorkspaceAccessToken),
-            Self::User | Self::Operator | Self::Anonymous => None,
+            Self::User
+            | Self::WorkspaceRunner
+            | Self::RepositoryRunner
+            | Self::Operator
+            | Self::Anonymous => None,
         }
     }
 }
@@ -102,7 +121,7 @@ impl PrincipalFacts {
         }
     }
 
-    /// The kind; none for an access token that is bound to what tokens are not bound to.
+    /// The kind; none for an access token or a runner that is bound to what such are not bound to.
     #[must_use]
     pub fn kind(&self) -> Option<PrincipalKind> {
         match self {
@@ -114,6 +133,11 @@ impl PrincipalFacts {
                 ResourceKind::Project => Some(PrincipalKind::ProjectAccessToken),
                 ResourceKind::Workspace => Some(PrincipalKind::WorkspaceAccessToken),
                 ResourceKind::Instance | ResourceKind::User => None,
+            },
+            Self::Runner { bound_to, .. } => match bound_to.kind() {
+                ResourceKind::Repository => Some(PrincipalKind::RepositoryRunner),
+                ResourceKind::Workspace => Some(PrincipalKind::WorkspaceRunner),
+                ResourceKind::Instance | ResourceKind::User | ResourceKind::Project => None,
             },
         }
     }

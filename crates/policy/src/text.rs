@@ -8,6 +8,7 @@ pub const POLICIES: &[(&str, &str)] = &[
     ("repository.cedar", include_str!("../policies/repository.cedar")),
     ("project.cedar", include_str!("../policies/project.cedar")),
     ("workspace.cedar", include_str!("../policies/workspace.cedar")),
+    ("runner.cedar", include_str!("../policies/runner.cedar")),
     ("access_token.cedar", include_str!("../policies/access_token.cedar")),
     ("account.cedar", include_str!("../policies/account.cedar")),
     ("instance.cedar", include_str!("../policies/instance.cedar")),

@@ -478,6 +478,7 @@ impl Service {
         let actor_id = match &caller.identity {
             Identity::User(user) => Some(user.id.to_string()),
             Identity::AccessToken(token) => Some(token.id.to_string()),
+            Identity::Runner(runner) => Some(runner.id.to_string()),
             Identity::Anonymous | Identity::Operator => None,
         };
         Origin {

@@ -60,6 +60,31 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::RefCreate
         | Action::RefDelete
         | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
+        Action::CommitStatusSet | Action::ReportSet | Action::ReportRemove => {
+            ("repository", "read:repository:bitbucket")
+        }
+        Action::PipelineRead | Action::PipelineRun | Action::PipelineVariableRead => {
+            ("pipeline", "read:pipeline:bitbucket")
+        }
+        Action::PipelineSteer
+        | Action::PipelineCacheRemove
+        | Action::PipelineScheduleSet
+        | Action::PipelineScheduleRemove
+        | Action::DeploymentApprove => ("pipeline:write", "write:pipeline:bitbucket"),
+        Action::PipelineRunOnDemand
+        | Action::PipelineConfigure
+        | Action::PipelineVariableSet
+        | Action::PipelineVariableRemove
+        | Action::EnvironmentSet
+        | Action::EnvironmentRemove
+        | Action::IdentityTokenRead
+        | Action::IdentityTokenConfigure => ("pipeline:variable", "admin:pipeline:bitbucket"),
+        Action::RunnerRead => ("runner", "read:runner:bitbucket"),
+        Action::RunnerSet | Action::RunnerRemove => ("runner:write", "write:runner:bitbucket"),
+        // By runners, which hold no scopes.
+        Action::RunnerRegister | Action::StepClaim | Action::StepFinish | Action::IdentityTokenMint => {
+            ("", "")
+        }
         Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
         Action::RepositoryAdmin
         | Action::RepositoryUpdate

@@ -124,7 +124,7 @@ impl Service {
     async fn refusal(&self, caller: &Caller, event: AuditEvent, whole: bool) -> Result<Refusal> {
         let action = event.action.parse::<Action>().ok();
         let (kind, _) = event_id(&event.resource_id);
-        let principal = principal_kind(&event);
+        let principal = principal_kind(&event, kind);
         let says = |policy: &str| match (action, kind) {
             (Some(action), Some(kind)) => self.model.says(policy, action, principal, kind),
             _ => String::new(),
@@ -163,13 +163,16 @@ impl Service {
 }
 
 /// Whoever was refused, as policies tell them apart.
-fn principal_kind(event: &AuditEvent) -> PrincipalKind {
+fn principal_kind(event: &AuditEvent, resource: Option<ResourceKind>) -> PrincipalKind {
     let credential = event.credential.as_deref().and_then(|text| text.split(':').next()).unwrap_or_default();
     let is = |kind: CredentialKind| credential == kind.name();
     match event.actor.split(':').next().unwrap_or_default() {
         "access-token" if is(CredentialKind::ProjectAccessToken) => PrincipalKind::ProjectAccessToken,
         "access-token" if is(CredentialKind::WorkspaceAccessToken) => PrincipalKind::WorkspaceAccessToken,
         "access-token" => PrincipalKind::RepositoryAccessToken,
+        // Where it is registered is not told in the event. What refuses both is the same.
+        "runner" if resource == Some(ResourceKind::Workspace) => PrincipalKind::WorkspaceRunner,
+        "runner" => PrincipalKind::RepositoryRunner,
         "operator" => PrincipalKind::Operator,
         "anonymous" => PrincipalKind::Anonymous,
         _ => PrincipalKind::User,

@@ -89,7 +89,7 @@ impl Service {
             Presented::Nothing => Ok(nobody),
             Presented::Bearer(secret) => {
                 let token = secret.expose().parse::<Token>().ok();
-                let token = token.filter(|token| token.kind().is_access_token());
+                let token = token.filter(|token| token.kind().stands_for_itself());
                 self.by_token(&nobody, token, Name::Any, None).await
             }
             Presented::Basic { user, password } => self.by_basic(&nobody, &user, &password, door).await,
@@ -104,7 +104,7 @@ impl Service {
         let kind = token.as_ref().map(Token::kind);
         let name = match (door, kind) {
             (Door::Api, None) => return self.by_password(nobody, user, password).await,
-            (Door::Git, Some(kind)) if kind.is_access_token() && user == ACCESS_TOKEN_USER => Name::Any,
+            (Door::Git, Some(kind)) if kind.stands_for_itself() && user == ACCESS_TOKEN_USER => Name::Any,
             (Door::Git, Some(CredentialKind::ApiToken)) if user == API_TOKEN_USER => Name::Any,
             (Door::Git, Some(CredentialKind::ApiToken)) => Name::Username(user),
             (Door::Rest | Door::Api, Some(CredentialKind::ApiToken)) => Name::Email(user),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use model::{
-    Credential, CredentialKind, Principal, RequestId, ScopeSet, Session, StaffRole, Timestamp, User,
+    Credential, CredentialKind, Principal, RequestId, Runner, ScopeSet, Session, StaffRole, Timestamp, User,
     Vocabulary,
 };
 use policy::PrincipalFacts;
@@ -39,6 +39,8 @@ pub enum Identity {
     User(Arc<User>),
     /// An access token, which stands for itself.
     AccessToken(Arc<Credential>),
+    /// A runner of pipelines.
+    Runner(Arc<Runner>),
     /// The command line on the server's machine.
     Operator,
 }
@@ -107,6 +109,11 @@ impl Caller {
         Self { identity: Identity::AccessToken(token), credential, held, ..from.clone() }
     }
 
+    /// A runner, which holds no scope: what it may do is its own alone.
+    pub(crate) fn runner(runner: Arc<Runner>, from: &Self) -> Self {
+        Self { identity: Identity::Runner(runner), ..from.clone() }
+    }
+
     /// The same caller, bound to what the operation at hand requires. Nobody known holds no credential that could
     /// have scopes: what is open to them is open without.
     #[must_use]
@@ -122,6 +129,15 @@ impl Caller {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The runner, where it is one.
+    #[must_use]
+    pub fn as_runner(&self) -> Option<&Arc<Runner>> {
+        match &self.identity {
+            Identity::Runner(runner) => Some(runner),
+            _ => None,
+        }
     }
 
     /// The person, where it is one.
@@ -207,6 +223,7 @@ impl Caller {
                 model::Holder::Resource(bound_to, _) => Principal::AccessToken { id: token.id, bound_to },
                 model::Holder::User(user) => Principal::User(user),
             },
+            Identity::Runner(runner) => Principal::Runner { id: runner.id, bound_to: runner.bound_to },
             Identity::Operator => Principal::Operator,
         }
     }
@@ -233,6 +250,7 @@ impl Caller {
             },
             _ => match self.principal() {
                 Principal::AccessToken { id, bound_to } => PrincipalFacts::AccessToken { id, bound_to },
+                Principal::Runner { id, bound_to } => PrincipalFacts::Runner { id, bound_to },
                 Principal::Operator => PrincipalFacts::Operator,
                 Principal::User(id) => PrincipalFacts::User {
                     id,
@@ -252,6 +270,7 @@ impl Caller {
     pub fn label(&self) -> String {
         match &self.identity {
             Identity::User(user) => format!("user:{}", user.username),
+            Identity::Runner(runner) => format!("runner:{}", runner.name),
             _ => self.principal().to_string(),
         }
     }

@@ -36,7 +36,7 @@ impl Service {
         match caller.identity() {
             Identity::Operator => Ok(()),
             Identity::Anonymous => Err(Error::Unauthenticated),
-            Identity::User(_) | Identity::AccessToken(_) => Err(Error::forbidden(
+            Identity::User(_) | Identity::AccessToken(_) | Identity::Runner(_) => Err(Error::forbidden(
                 "only the command line on the server's machine may do this: run `bastide` there",
             )),
         }

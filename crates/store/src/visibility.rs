@@ -153,7 +153,7 @@ fn may_see_repository(query: &mut Query, viewer: Principal, at_least: AtLeast, c
         Principal::Anonymous if at_least == AtLeast::Visible => {
             public(query, About::Repositories, closed);
         }
-        Principal::Anonymous | Principal::Operator | Principal::System => {
+        Principal::Anonymous | Principal::Runner { .. } | Principal::Operator | Principal::System => {
             query.sql("1 = 0");
         }
     }
@@ -191,7 +191,7 @@ fn may_see_project(query: &mut Query, viewer: Principal, closed: &Closed) {
         Principal::Anonymous => {
             public(query, About::Projects, closed);
         }
-        Principal::Operator | Principal::System => {
+        Principal::Runner { .. } | Principal::Operator | Principal::System => {
             query.sql("1 = 0");
         }
     }

@@ -73,9 +73,16 @@ pub(crate) fn principal() -> impl Strategy<Value = PrincipalFacts> {
             });
     let token = (two(CredentialId::new), chain())
         .prop_map(|(id, bound_to)| PrincipalFacts::AccessToken { id, bound_to });
+    let places = prop_oneof![
+        two(WorkspaceId::new).prop_map(Resource::Workspace),
+        two(RepositoryId::new).prop_map(Resource::Repository),
+    ];
+    let runner =
+        (two(RunnerId::new), places).prop_map(|(id, bound_to)| PrincipalFacts::Runner { id, bound_to });
     prop_oneof![
         6 => user,
         4 => token,
+        2 => runner,
         1 => Just(PrincipalFacts::Anonymous),
         1 => Just(PrincipalFacts::Operator),
     ]

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 
 use model::{
     Action, CredentialId, CredentialKind, EntryKind, GroupId, Permission, ProjectId, ProjectPermission,
-    Random, RepositoryId, RepositoryPermission, Resource, Scope, ScopeSet, StaffRole, UserId, WorkspaceId,
-    WorkspacePermission,
+    Random, RepositoryId, RepositoryPermission, Resource, RunnerId, Scope, ScopeSet, StaffRole, UserId,
+    WorkspaceId, WorkspacePermission,
 };
 use policy::{AccessModel, GrantFact, Guardrails, PrincipalFacts, Question, Reason, ResourceFacts};
 use proptest::prelude::*;
@@ -131,6 +131,7 @@ fn guarded(question: &Question<'_>) -> bool {
             | A::RepositoryClone
             | A::RepositoryFork
             | A::RepositoryForkOutside
+            | A::PipelineRead
             | A::ProjectRead
     );
     let nameless = matches!(question.principal, PrincipalFacts::Anonymous);
@@ -150,7 +151,9 @@ fn guarded(question: &Question<'_>) -> bool {
         guardrails.address_allowed == Some(false) && !matches!(question.principal, PrincipalFacts::Operator);
     let second_step = guardrails.second_step
         && matches!(question.principal, PrincipalFacts::User { second_step: false, .. });
+    let step = question.credential == Some(CredentialKind::StepToken);
     let kind = match question.principal {
+        PrincipalFacts::AccessToken { .. } if step => question.credential,
         PrincipalFacts::AccessToken { bound_to: Resource::Repository(_), .. } => {
             Some(CredentialKind::RepositoryAccessToken)
         }
@@ -181,6 +184,7 @@ enum Need {
     Delete,
     Make,
     Member,
+    Runner,
     Nothing,
 }
 
@@ -189,17 +193,28 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
 
     match resource {
         ResourceFacts::Repository { .. } => match action {
-            A::RepositoryRead | A::RepositoryClone | A::RepositoryFork | A::RepositoryForkOutside => {
-                Need::Read
-            }
+            A::RepositoryRead
+            | A::RepositoryClone
+            | A::RepositoryFork
+            | A::RepositoryForkOutside
+            | A::PipelineRead => Need::Read,
             A::RepositoryWrite
             | A::RepositoryPushIntent
             | A::RepositoryPush
             | A::RefCreate
             | A::RefDelete
-            | A::CommitCreate => Need::Write,
+            | A::CommitCreate
+            | A::PipelineRun
+            | A::PipelineSteer
+            | A::PipelineCacheRemove
+            | A::PipelineScheduleSet
+            | A::PipelineScheduleRemove
+            | A::CommitStatusSet
+            | A::ReportSet
+            | A::ReportRemove => Need::Write,
+            A::StepClaim | A::StepFinish | A::IdentityTokenMint => Need::Runner,
             A::RepositoryDelete => Need::Delete,
-            A::Upkeep => Need::Nothing,
+            A::Upkeep | A::RunnerRegister => Need::Nothing,
             _ => Need::Admin,
         },
         ResourceFacts::Project { .. } => match action {
@@ -211,9 +226,11 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
         ResourceFacts::Workspace { .. } => match action {
             A::WorkspaceRead | A::MemberList | A::GroupRead => Need::Member,
             A::ProjectCreate | A::ProjectPublish => Need::Make,
-            A::Upkeep | A::IdentityProviderSync | A::BreakGlassRequest | A::BreakGlassApprove => {
-                Need::Nothing
-            }
+            A::Upkeep
+            | A::RunnerRegister
+            | A::IdentityProviderSync
+            | A::BreakGlassRequest
+            | A::BreakGlassApprove => Need::Nothing,
             _ => Need::Admin,
         },
         ResourceFacts::Instance | ResourceFacts::User { .. } => Need::Nothing,
@@ -231,7 +248,14 @@ fn permitted(question: &Question<'_>) -> bool {
     match question.principal {
         PrincipalFacts::Anonymous => public,
         PrincipalFacts::Operator => operator(question.action),
-        PrincipalFacts::AccessToken { bound_to, .. } => token(*bound_to, question.resource, need),
+        PrincipalFacts::AccessToken { bound_to, .. } => {
+            need != Need::Runner && token(*bound_to, question.resource, need)
+        }
+        PrincipalFacts::Runner { bound_to, .. } => {
+            need == Need::Runner
+                && (*bound_to == question.resource.resource()
+                    || question.resource.workspace().map(Resource::Workspace) == Some(*bound_to))
+        }
         PrincipalFacts::User { id, staff, .. } => {
             public || staff_or_own(question, *id, *staff) || granted(question, need) || opened(question)
         }

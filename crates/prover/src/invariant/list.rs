@@ -48,6 +48,34 @@ pub const INVARIANTS: &[Invariant] = &[
         ),
     },
     Invariant {
+        name: "runners-stay",
+        sentence: "A runner takes and ends steps of the repositories it is registered for, and never does anything else.",
+        claims: &[
+            nothing(&[WorkspaceRunner], &[Repository], "!(resource in principal.workspace)"),
+            nothing(&[RepositoryRunner], &[Repository], "resource != principal.repository"),
+            nothing(
+                &[WorkspaceRunner, RepositoryRunner],
+                &[Instance, ResourceKind::User, Workspace, Project],
+                "true",
+            ),
+            never(
+                &[WorkspaceRunner, RepositoryRunner],
+                Actions::Of(&[
+                    "repository.read",
+                    "repository.write",
+                    "repository.admin",
+                    "repository.delete",
+                ]),
+                &[Repository],
+                "true",
+            ),
+        ],
+        twin: twin(
+            "A repository's runner never does anything to its repository.",
+            nothing(&[RepositoryRunner], &[Repository], "resource == principal.repository"),
+        ),
+    },
+    Invariant {
         name: "scopes-bind",
         sentence: "Whoever uses a credential is never allowed what its scopes do not cover.",
         claims: &[nothing(

@@ -11,13 +11,21 @@ pub(super) const fn twin(sentence: &'static str, claim: Claim) -> Twin {
 }
 
 pub(super) use PrincipalKind::{
-    Anonymous, Operator, ProjectAccessToken, RepositoryAccessToken, User, WorkspaceAccessToken,
+    Anonymous, Operator, ProjectAccessToken, RepositoryAccessToken, RepositoryRunner, User,
+    WorkspaceAccessToken, WorkspaceRunner,
 };
 pub(super) use ResourceKind::{Instance, Project, Repository, Workspace};
 
 pub(super) const EVERYBODY: &[PrincipalKind] = PrincipalKind::ALL;
-pub(super) const WITHOUT_OPERATOR: &[PrincipalKind] =
-    &[User, RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken, Anonymous];
+pub(super) const WITHOUT_OPERATOR: &[PrincipalKind] = &[
+    User,
+    RepositoryAccessToken,
+    ProjectAccessToken,
+    WorkspaceAccessToken,
+    WorkspaceRunner,
+    RepositoryRunner,
+    Anonymous,
+];
 pub(super) const PLACES: &[ResourceKind] = &[Workspace, Project, Repository];
 pub(super) const TOKENS: &[PrincipalKind] =
     &[RepositoryAccessToken, ProjectAccessToken, WorkspaceAccessToken];

@@ -168,7 +168,8 @@ impl Credentials {
             CredentialKind::ApiToken => Self::TOKEN_OF_API,
             CredentialKind::RepositoryAccessToken
             | CredentialKind::ProjectAccessToken
-            | CredentialKind::WorkspaceAccessToken => Self::ACCESS_TOKENS,
+            | CredentialKind::WorkspaceAccessToken
+            | CredentialKind::StepToken => Self::ACCESS_TOKENS,
         };
         self.0 & bit != 0
     }
