@@ -24,6 +24,7 @@ pub mod id;
 pub mod identity_provider;
 pub mod name;
 pub mod permission;
+pub mod pipeline_run;
 pub mod principal;
 pub mod project;
 pub mod random;
@@ -61,6 +62,7 @@ pub use id::{
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
+pub use pipeline_run::{PipelineError, PipelineRun, PipelineState, PipelineTrigger};
 pub use principal::{Principal, Subject};
 pub use project::Project;
 pub use random::Random;

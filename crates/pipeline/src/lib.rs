@@ -37,6 +37,7 @@ mod node;
 pub mod oidc;
 mod outline;
 pub mod plan;
+pub mod progress;
 pub mod protocol;
 mod read;
 pub mod report;

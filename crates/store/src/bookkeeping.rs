@@ -50,6 +50,10 @@ pub enum Table {
     Alert,
     /// How far the trail was looked through for alerts.
     AlertState,
+    /// Until when a runner has a step: renewed with each sign of life.
+    StepLease,
+    /// When a runner was last heard of, and what it told of itself.
+    RunnerContact,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -88,6 +92,8 @@ impl Table {
         Self::AuditSinkState,
         Self::Alert,
         Self::AlertState,
+        Self::StepLease,
+        Self::RunnerContact,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -115,6 +121,8 @@ impl Table {
             Self::AuditSinkState => "audit_sink_state",
             Self::Alert => "alert",
             Self::AlertState => "alert_state",
+            Self::StepLease => "step_lease",
+            Self::RunnerContact => "runner_contact",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }

@@ -115,6 +115,11 @@ impl<'c> Writer<'c> {
         self.reader.rows(sql, params)
     }
 
+    /// Runs a query that changes rows and answers them with `RETURNING`.
+    pub fn returning_query(&mut self, query: &Query) -> Result<Vec<Row>> {
+        self.reader.rows(query.text(), query.params())
+    }
+
     /// The state before and after, for the audit event. Never a secret.
     pub fn note(&mut self, before: Json, after: Json) {
         self.main.before = before;

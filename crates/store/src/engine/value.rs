@@ -1,8 +1,9 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
-    RepositoryId, RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CacheId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
+    JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId, RunnerId, ScheduleId,
+    SecondStepId, SecretHash, SessionId, StepId, Timestamp, UserId, VariableId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -214,5 +215,14 @@ ids!(
     SecondStepId,
     AlertId,
     AuditSinkId,
-    SessionId
+    SessionId,
+    PipelineId,
+    StepId,
+    RunnerId,
+    VariableId,
+    EnvironmentId,
+    DeploymentId,
+    ScheduleId,
+    CacheId,
+    ReportId
 );
