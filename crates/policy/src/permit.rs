@@ -162,6 +162,15 @@ internal_reasons! {
     /// Groups follow the identity provider.
     ProviderGroups = "internal-provider-groups":
         "Somebody signed in through a workspace's identity provider, and the groups that its mapping manages follow what it says.";
+    /// A push starts pipelines.
+    PipelinePush = "internal-pipeline-push":
+        "A push that was permitted starts what the repository's pipelines say of it.";
+    /// A runner lost its step.
+    StepLost = "internal-step-lost":
+        "A runner was not heard of for too long, and its step is given to another one, or fails.";
+    /// A runner's code or credential is exchanged.
+    RunnerRegistered = "internal-runner-registered":
+        "Somebody presented a runner's one-time code, or its credential, and got the credential that it is exchanged for.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.

@@ -26,6 +26,8 @@ pub enum Door {
     Rest,
     /// Bastide's own API.
     Api,
+    /// What runners ask.
+    Runner,
     /// git over HTTPS.
     Git,
     /// The web pages.
@@ -87,6 +89,8 @@ impl Service {
         let nobody = Caller::anonymous(address, request_id);
         match presented {
             Presented::Nothing => Ok(nobody),
+            Presented::Bearer(secret) if door == Door::Runner => self.by_runner(&nobody, &secret).await,
+            _ if door == Door::Runner => Err(Error::Unauthenticated),
             Presented::Bearer(secret) => {
                 let token = secret.expose().parse::<Token>().ok();
                 let token = token.filter(|token| token.kind().stands_for_itself());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use git::hook::PreReceive;
 use git::{Protocol, Push, PushLimits, PushOutcome, RefUpdate, Session, Verdict};
-use model::{Action, Clock, Error, PushId, RepositoryId, Result, Timestamp, act};
+use model::{Act, Action, Clock, Error, PushId, RepositoryId, Result, Timestamp, act};
 use policy::{InternalReason, Origin, Permit, Target};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -18,7 +18,7 @@ use store::repository::Located;
 use tokio::io::AsyncRead;
 
 use crate::access::{Ground, RepositoryPath};
-use crate::{Caller, RequiredScopes, Service, branch_rule};
+use crate::{Caller, RequiredScopes, Service, branch_rule, pipeline_start};
 
 /// What git is to do. The permission follows from this and nothing else that the client says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,25 +100,26 @@ fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// A permit to record the outcome, in the name of who pushed.
-fn outcome_permit(
-    push: &OpenPush,
+/// A permit for what follows from a push, in the name of who pushed: `kept` is its provenance.
+pub(crate) fn internal_permit<A: Act>(
+    kept: &Value,
+    repository: RepositoryId,
     reason: InternalReason,
     now: Timestamp,
-) -> Result<Permit<act::RepositoryPush>> {
+) -> Result<Permit<A>> {
     let lost = || Error::internal("a push's provenance cannot be read");
     let origin = Origin {
-        request_id: text(&push.origin, "request_id").and_then(|id| id.parse().ok()).ok_or_else(lost)?,
+        request_id: text(kept, "request_id").and_then(|id| id.parse().ok()).ok_or_else(lost)?,
         time: now,
-        actor: text(&push.origin, "actor").ok_or_else(lost)?,
-        actor_id: text(&push.origin, "actor_id"),
-        credential: text(&push.origin, "credential"),
-        address: text(&push.origin, "address").and_then(|address| address.parse().ok()),
+        actor: text(kept, "actor").ok_or_else(lost)?,
+        actor_id: text(kept, "actor_id"),
+        credential: text(kept, "credential"),
+        address: text(kept, "address").and_then(|address| address.parse().ok()),
     };
     let target = Target {
-        resource: push.repository.into(),
-        label: text(&push.origin, "label").ok_or_else(lost)?,
-        workspace: text(&push.origin, "workspace").and_then(|id| id.parse().ok()),
+        resource: repository.into(),
+        label: text(kept, "label").ok_or_else(lost)?,
+        workspace: text(kept, "workspace").and_then(|id| id.parse().ok()),
     };
     Ok(Permit::internal(reason, origin, target))
 }
@@ -365,7 +366,10 @@ impl Service {
         reason: InternalReason,
     ) -> Result<()> {
         let now = self.clock.now();
-        let permit = outcome_permit(&push, reason, now)?;
+        let permit: Permit<act::RepositoryPush> =
+            internal_permit(&push.origin, push.repository, reason, now)?;
+        let starts = pipeline_start::job_of(&push, &outcome);
+        let pushed = starts.is_some();
         let asked = updates(&push)?;
         let settled = self
             .store
@@ -373,11 +377,17 @@ impl Service {
                 if !store::push::settle(writer, &push, now)? {
                     return Err(Error::Conflict("the push is settled already".to_owned()));
                 }
+                if let Some(job) = &starts {
+                    pipeline_start::enqueue(writer, push.id, job.clone())?;
+                }
                 writer.note(Value::Null, told(&asked, Some(&outcome)));
                 Ok(())
             })
             .await;
         self.touch();
+        if pushed {
+            self.run_jobs_now();
+        }
         match settled {
             // Whoever was first has recorded the same.
             Err(Error::Conflict(_)) => Ok(()),

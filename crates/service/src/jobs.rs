@@ -11,6 +11,7 @@ use policy::{InternalReason, Target};
 use serde_json::{Value, json};
 
 use crate::password_reset_mail::RESET_ASKED;
+use crate::pipeline_start::PUSHED;
 use crate::{Caller, Service};
 
 /// How often the ledger takes in what was committed.
@@ -24,6 +25,8 @@ const MAIL: Duration = Duration::from_millis(1_000);
 /// How often pushes left open are looked for, and how old they must be: their own request settles the younger ones.
 const SETTLE: Duration = Duration::from_secs(30);
 const SETTLE_AGE_SECONDS: i64 = 60;
+/// How often it is looked for runners that were lost.
+const LEASES: Duration = Duration::from_secs(2);
 /// How often what was deleted is swept.
 const SWEEP: Duration = Duration::from_secs(3_600);
 /// How often receivers of the audit trail are looked at.
@@ -67,6 +70,9 @@ impl Service {
         });
         self.repeat(SETTLE, "open pushes could not be settled", |service| async move {
             service.settle_open_pushes(&service.clock, SETTLE_AGE_SECONDS).await.map(drop)
+        });
+        self.repeat(LEASES, "lost runners could not be looked for", |service| async move {
+            service.give_up_lost_steps().await
         });
         self.repeat(SWEEP, "the sweep failed", |service| async move { service.sweep().await });
         self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
@@ -157,6 +163,16 @@ impl Service {
         }
     }
 
+    /// Looks for due jobs at once rather than with the next tick. What fails is tried again with a tick.
+    pub(crate) fn run_jobs_now(&self) {
+        let service = self.clone();
+        self.background.spawn(async move {
+            if let Err(error) = service.run_due_jobs().await {
+                tracing::error!(error = log_text(&error), "a job failed");
+            }
+        });
+    }
+
     pub(crate) async fn run_due_jobs(&self) -> Result<()> {
         loop {
             if *self.stopping.borrow() {
@@ -166,7 +182,7 @@ impl Service {
             let claimed = self
                 .store
                 .keep(move |books| {
-                    store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE, RESET_ASKED])
+                    store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE, RESET_ASKED, PUSHED])
                 })
                 .await?;
             let Some(job) = claimed else { return Ok(()) };
@@ -202,6 +218,7 @@ impl Service {
                     false => Ok(()),
                 }
             }
+            PUSHED => self.start_pushed(payload).await,
             RESET_ASKED => self.mail_reset_link(payload).await,
             other => Err(Error::internal(format!("no work of the kind `{other}`"))),
         }

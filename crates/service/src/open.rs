@@ -115,6 +115,10 @@ pub struct Inner {
     pub(crate) clock: Clock,
     pub(crate) random: Random,
     pub(crate) background: TaskTracker,
+    /// Told when a runner may find a step to run.
+    pub(crate) work: tokio::sync::Notify,
+    /// Told when a log has grown or a step has ended.
+    pub(crate) progress: tokio::sync::Notify,
     pub(crate) stopping: watch::Sender<bool>,
     /// This process, as leases name it.
     pub(crate) holder: String,
@@ -172,6 +176,8 @@ impl Service {
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),
                 grounds: Cache::new(),
+                work: tokio::sync::Notify::new(),
+                progress: tokio::sync::Notify::new(),
                 readers: crate::audit_stream::Readers::default(),
                 background: TaskTracker::new(),
                 stopping: watch::Sender::new(false),

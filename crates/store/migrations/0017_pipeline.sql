@@ -23,6 +23,12 @@ CREATE TABLE pipeline (
 ) {strict};
 CREATE INDEX pipeline_repository ON pipeline (repository_id, created_on);
 
+-- What pushes have started, by push and ref: so that a job that is run again starts nothing twice.
+CREATE TABLE pipeline_started (
+    key TEXT PRIMARY KEY,
+    started_on {time} NOT NULL
+) {strict};
+
 -- What it was planned from: the file as it lay in the repository, or as it was sent.
 CREATE TABLE pipeline_configuration (
     pipeline_id {uuid} PRIMARY KEY REFERENCES pipeline (id),

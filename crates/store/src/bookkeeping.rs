@@ -54,6 +54,10 @@ pub enum Table {
     StepLease,
     /// When a runner was last heard of, and what it told of itself.
     RunnerContact,
+    /// What a step leaves to later ones: the event of its end tells of it.
+    StepArtifact,
+    /// What caches of pipelines keep.
+    PipelineCache,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -94,6 +98,8 @@ impl Table {
         Self::AlertState,
         Self::StepLease,
         Self::RunnerContact,
+        Self::StepArtifact,
+        Self::PipelineCache,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -123,6 +129,8 @@ impl Table {
             Self::AlertState => "alert_state",
             Self::StepLease => "step_lease",
             Self::RunnerContact => "runner_contact",
+            Self::StepArtifact => "step_artifact",
+            Self::PipelineCache => "pipeline_cache",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }

@@ -116,6 +116,11 @@ pub fn insert(writer: &mut Writer<'_>, credential: &Credential, hash: &SecretHas
         .map(drop)
 }
 
+/// Removes the token of a step that has ended: the events of the step tell of it.
+pub fn remove_step_token(writer: &mut Writer<'_>, id: CredentialId) -> Result<()> {
+    writer.execute("DELETE FROM credential WHERE id = $1 AND kind = 'stp'", &[id.into()]).map(drop)
+}
+
 /// Revokes a credential for good.
 pub fn revoke(writer: &mut Writer<'_>, id: CredentialId, now: Timestamp) -> Result<()> {
     writer

@@ -176,6 +176,16 @@ pub fn next_number(reader: &mut Reader<'_>, repository: RepositoryId) -> Result<
     row.map_or(Ok(1), |row| row.get("n"))
 }
 
+/// Notes that something has started runs; false where it had already.
+pub fn first_time(writer: &mut Writer<'_>, key: &str) -> Result<bool> {
+    let now = writer.now();
+    let added = writer.execute(
+        "INSERT INTO pipeline_started (key, started_on) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+        params![key, now],
+    )?;
+    Ok(added > 0)
+}
+
 /// Adds a run and what it was planned from.
 pub fn insert(
     writer: &mut Writer<'_>,

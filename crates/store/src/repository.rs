@@ -295,6 +295,14 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     for sql in [
         "DELETE FROM redirect WHERE kind = 'repository' AND target_id = $1",
         "DELETE FROM push WHERE repository_id = $1",
+        "DELETE FROM step_artifact WHERE pipeline_id IN (SELECT id FROM pipeline WHERE repository_id = $1)",
+        "DELETE FROM step_lease WHERE step_id IN (SELECT id FROM pipeline_step WHERE repository_id = $1)",
+        "DELETE FROM pipeline_step WHERE repository_id = $1",
+        "DELETE FROM pipeline_configuration WHERE pipeline_id IN (SELECT id FROM pipeline WHERE repository_id = $1)",
+        "DELETE FROM pipeline WHERE repository_id = $1",
+        "DELETE FROM pipeline_cache WHERE repository_id = $1",
+        "DELETE FROM runner_contact WHERE runner_id IN (SELECT id FROM runner WHERE resource_id = $1)",
+        "DELETE FROM runner WHERE resource_id = $1",
         "DELETE FROM repository WHERE id = $1 AND deleted_on IS NOT NULL",
     ] {
         writer.execute(sql, &[id.into()])?;

@@ -3,6 +3,7 @@
 use model::{CacheId, PipelineId, RepositoryId, Result, StepId, Timestamp};
 use uuid::Uuid;
 
+use crate::bookkeeping::{Bookkeeping, Table};
 use crate::{Reader, Row, Writer, params};
 
 /// An artifact.
@@ -80,13 +81,15 @@ pub fn of_pipeline(reader: &mut Reader<'_>, pipeline: PipelineId) -> Result<Vec<
 }
 
 /// Adds an artifact, in the place of one of the same name that the step left before.
-pub fn put(writer: &mut Writer<'_>, row: &ArtifactRow) -> Result<()> {
-    writer.execute(
+pub fn put(books: &mut Bookkeeping<'_>, row: &ArtifactRow) -> Result<()> {
+    books.execute(
+        Table::StepArtifact,
         "DELETE FROM step_artifact WHERE step_id = $1 AND name = $2",
         params![row.step, row.name.as_str()],
     )?;
-    writer
+    books
         .execute(
+            Table::StepArtifact,
             "INSERT INTO step_artifact (id, step_id, pipeline_id, position, name, size, sha256, created_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             params![
@@ -127,13 +130,15 @@ pub fn find_cache(
 }
 
 /// Keeps a version of a cache, in the place of the one before.
-pub fn put_cache(writer: &mut Writer<'_>, row: &CacheRow) -> Result<()> {
-    writer.execute(
+pub fn put_cache(books: &mut Bookkeeping<'_>, row: &CacheRow) -> Result<()> {
+    books.execute(
+        Table::PipelineCache,
         "DELETE FROM pipeline_cache WHERE repository_id = $1 AND name = $2 AND cache_key = $3",
         params![row.repository, row.name.as_str(), row.key.as_str()],
     )?;
-    writer
+    books
         .execute(
+            Table::PipelineCache,
             "INSERT INTO pipeline_cache (id, repository_id, name, cache_key, size, sha256, created_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
             params![

@@ -40,7 +40,7 @@ pub fn list(reader: &mut Reader<'_>, workspace: WorkspaceId, now: Timestamp) -> 
                        (g.subject_kind = 'group' AND g.subject_id IN
                            (SELECT m.group_id FROM group_member m WHERE m.user_id = u.id)))
                ) AS creator_is_here
-             FROM credential c WHERE revoked_on IS NULL AND user_id IS NULL AND workspace_id = ",
+             FROM credential c WHERE revoked_on IS NULL AND user_id IS NULL AND kind <> 'stp' AND workspace_id = ",
         )
         .bind(workspace)
         .sql(" AND (expires_on IS NULL OR expires_on > ")

@@ -1,0 +1,183 @@
+//! A run goes on: inside the transaction that changes something about it, whoever that was.
+
+use std::collections::BTreeMap;
+
+use keyring::Keyring;
+use model::{Error, PipelineId, PipelineRun, PipelineState, Result};
+use pipeline::plan::{Group, GroupKind};
+use pipeline::progress::{self, RunState, Standing, StepState};
+use pipeline::{PlannedStep, Reference};
+use serde_json::Value;
+use store::Writer;
+use store::pipeline_step::StepRow;
+
+use crate::Service;
+use crate::pipeline_start::RunVariable;
+
+/// What the values of a run's own variables are sealed as.
+const CONTEXT: &str = "pipeline-run-variable";
+
+impl Service {
+    /// A variable of one run, as the run's row keeps it.
+    pub(crate) fn seal_run_variable(&self, run: PipelineId, variable: &RunVariable) -> Result<Value> {
+        let context = [CONTEXT, &run.to_string(), &variable.name];
+        let sealed = self.keyring.seal(&context, variable.value.expose().as_bytes());
+        let sealed = sealed.map_err(Error::internal)?;
+        Ok(serde_json::json!({ "name": variable.name, "secured": variable.secured, "sealed": hex(&sealed) }))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() % 2 != 0 {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
+/// The variables that were set for a run.
+pub(crate) fn run_variables(keyring: &Keyring, run: PipelineId, kept: &Value) -> Result<Vec<RunVariable>> {
+    let lost = || Error::internal("a run's variables cannot be read");
+    let mut variables = Vec::new();
+    for one in kept.as_array().into_iter().flatten() {
+        let name = one.get("name").and_then(Value::as_str).ok_or_else(lost)?;
+        let sealed = one.get("sealed").and_then(Value::as_str).and_then(unhex).ok_or_else(lost)?;
+        let opened = keyring.open(&[CONTEXT, &run.to_string(), name], &sealed).map_err(Error::internal)?;
+        let value = String::from_utf8(opened.expose().to_vec()).map_err(Error::internal)?;
+        let secured = one.get("secured").and_then(Value::as_bool).unwrap_or(true);
+        variables.push(RunVariable { name: name.to_owned(), value: model::Secret::new(value), secured });
+    }
+    Ok(variables)
+}
+
+/// What earlier steps have left, by name; the last step that left something of a name counts.
+pub(crate) fn outputs(steps: &[StepRow]) -> BTreeMap<String, String> {
+    let mut outputs = BTreeMap::new();
+    for left in steps.iter().filter_map(|step| step.outputs.as_ref()).filter_map(Value::as_object) {
+        let texts = left.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        outputs.extend(texts);
+    }
+    outputs
+}
+
+/// What a run is for, as its variables tell it.
+pub(crate) fn reference(run: &PipelineRun) -> Reference {
+    let name = run.reference.as_ref();
+    let branch =
+        name.and_then(|name| name.as_branch()).map(|name| Reference::Branch { name: name.to_owned() });
+    let tag = || name.and_then(|name| name.as_tag()).map(|name| Reference::Tag { name: name.to_owned() });
+    branch.or_else(tag).unwrap_or(Reference::Commit)
+}
+
+/// The steps' places in a run.
+pub(crate) fn standings(steps: &[StepRow]) -> Result<Vec<(Standing, PlannedStep)>> {
+    steps
+        .iter()
+        .map(|step| {
+            let plan: PlannedStep = serde_json::from_value(step.plan.clone()).map_err(Error::internal)?;
+            let state: StepState = step.state.parse().map_err(Error::internal)?;
+            let standing =
+                Standing { state, manual: step.manual, started: step.started, fail_fast: plan.fail_fast };
+            Ok((standing, plan))
+        })
+        .collect()
+}
+
+/// The plan's groups.
+pub(crate) fn groups(kept: &Value) -> Result<Vec<Group>> {
+    serde_json::from_value(kept.clone()).map_err(Error::internal)
+}
+
+/// Whether a step goes on keeping others from its environment when it has ended well: a stage holds its environment until
+/// its last step.
+pub(crate) fn holds_on(groups: &[Group], plan: &PlannedStep) -> bool {
+    groups.get(plan.group).is_some_and(|group| {
+        group.kind == GroupKind::Stage
+            && group.deployment.is_some()
+            && group.steps.last() != Some(&plan.index)
+    })
+}
+
+/// Goes as far as the run can go, and tells where it stands then.
+pub(crate) fn advance(writer: &mut Writer<'_>, keyring: &Keyring, id: PipelineId) -> Result<PipelineState> {
+    let lost = || Error::not_found("the run of a pipeline");
+    let run = store::pipeline_run::get(writer, id)?.ok_or_else(lost)?;
+    let inner = store::pipeline_run::inner(writer, id)?;
+    let groups = groups(&inner.groups)?;
+    let rows = store::pipeline_step::list(writer, id)?;
+    let known = standings(&rows)?;
+    let mut steps: Vec<Standing> = known.iter().map(|(standing, _)| *standing).collect();
+    let mut variables = None;
+    let mut failed = None;
+    let told = progress::advance(&groups, &mut steps, |index| {
+        let (Some(row), Some((_, plan))) = (rows.get(index), known.get(index)) else { return true };
+        if row.excluded {
+            return false;
+        }
+        let group = groups.get(plan.group).and_then(|group| group.condition.as_ref());
+        [plan.condition.as_ref(), group].into_iter().flatten().filter(|one| one.state.is_some()).all(|one| {
+            if variables.is_none() {
+                match seen_by_conditions(keyring, &run, &inner.variables, &rows) {
+                    Ok(found) => variables = Some(found),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            one.state_holds(|name| variables.as_ref().and_then(|known| known.get(name).cloned()))
+        })
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    for (index, state) in told.changes {
+        if let Some(row) = rows.get(index) {
+            store::pipeline_step::set_state(writer, row.id, state.as_str())?;
+        }
+    }
+    for row in told.stop.iter().filter_map(|index| rows.get(*index)) {
+        store::pipeline_step::ask_to_stop(writer, row.id)?;
+    }
+    let state = match progress::state(&steps) {
+        RunState::Pending => PipelineState::Pending,
+        RunState::Running => PipelineState::Running,
+        RunState::Paused => PipelineState::Paused,
+        RunState::Passed => PipelineState::Passed,
+        RunState::Failed => PipelineState::Failed,
+        RunState::Stopped => PipelineState::Stopped,
+    };
+    if state.is_over() {
+        store::pipeline_step::release(writer, id)?;
+    }
+    if state != run.state || state.is_over() {
+        let ended = state.is_over().then(|| writer.now());
+        store::pipeline_run::set_state(writer, id, state, ended)?;
+    }
+    Ok(state)
+}
+
+/// The variables that conditions over the state of a run may look at. Secured ones are not among them.
+fn seen_by_conditions(
+    keyring: &Keyring,
+    run: &PipelineRun,
+    own: &Value,
+    steps: &[StepRow],
+) -> Result<BTreeMap<String, String>> {
+    let mut seen = BTreeMap::from([
+        ("CI".to_owned(), "true".to_owned()),
+        ("BITBUCKET_BUILD_NUMBER".to_owned(), run.build_number.to_string()),
+        ("BITBUCKET_COMMIT".to_owned(), run.commit.clone()),
+        ("BITBUCKET_PIPELINE_UUID".to_owned(), run.id.braced()),
+    ]);
+    match reference(run) {
+        Reference::Branch { name } => drop(seen.insert("BITBUCKET_BRANCH".to_owned(), name)),
+        Reference::Tag { name } => drop(seen.insert("BITBUCKET_TAG".to_owned(), name)),
+        Reference::PullRequest { .. } | Reference::Commit => {}
+    }
+    for variable in run_variables(keyring, run.id, own)?.into_iter().filter(|one| !one.secured) {
+        seen.insert(variable.name, variable.value.expose().to_owned());
+    }
+    seen.extend(outputs(steps));
+    Ok(seen)
+}

@@ -1,0 +1,490 @@
+//! What runners do with steps: take one, keep it while it runs, send its logs, tell how it ended.
+//!
+//! A step is one runner's by a lease. The lease is looked at in the transaction of whatever is said of the step, so nobody
+//! says anything of a step that is not theirs at that moment. A runner kills the step when it loses the lease; the server
+//! waits a margin longer before it gives the step to another: so no step runs twice at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{
+    Action, Credential, CredentialId, CredentialKind, DisplayName, Error, Holder, Result, Runner, StepId,
+    Timestamp, Token, act,
+};
+use pipeline::artifact::Download;
+use pipeline::protocol::{
+    Artifact, Assignment, Beat, Claim, Finish, HEARTBEAT, Heartbeat, LEASE, LONGEST_WAIT, LogPosition,
+    MARGIN, Source, Variable, Verdict,
+};
+use pipeline::{PlannedStep, RunFacts};
+use policy::InternalReason;
+use serde_json::{Value, json};
+use store::pipeline_step::{Lease, StepRow};
+use store::repository::Located;
+
+use crate::access::Ground;
+use crate::pipeline_advance::{self, holds_on};
+use crate::runner::speaks;
+use crate::{Caller, Service};
+
+/// How many ready steps are looked at for one that nobody else takes first.
+const CANDIDATES: i64 = 16;
+/// How often a waiting runner's claim looks again by itself: another process tells nobody here.
+const LOOK_AGAIN: Duration = Duration::from_millis(1_000);
+/// How often a step is begun before the loss of its runners makes it fail.
+const MOST_ATTEMPTS: i64 = 3;
+/// What a step's token lives beyond the step's own longest time, in seconds: for what comes before and after its script.
+const TOKEN_SECONDS: i64 = 3600;
+/// The reason for refusing what a runner says of another's step, beside the policies' own.
+const NOT_ITS_STEP: &str = "runner-step";
+/// The most bytes of all variables that a step leaves.
+const MOST_OUTPUT: usize = 100 * 1024;
+
+impl Service {
+    /// Waits for a step that the runner can run, and takes it.
+    pub async fn claim_step(&self, caller: &Caller, claim: &Claim) -> Result<Option<Assignment>> {
+        let runner = Arc::clone(caller.as_runner().ok_or(Error::Unauthenticated)?);
+        speaks(claim.protocol)?;
+        let own = own_labels(&claim.labels)?;
+        let program = serde_json::to_string(&claim.program).map_err(Error::internal)?;
+        if program.len() > 1000 {
+            return Err(Error::invalid_field("program", "at most 1,000 bytes"));
+        }
+        let (id, noted) = (runner.id, own.clone());
+        self.store.keep(move |books| store::runner::note_contact(books, id, &noted, &program)).await?;
+        let labels: Vec<String> = runner.labels.iter().cloned().chain(own).collect();
+        let wait = Duration::from_secs(u64::from(claim.wait.min(LONGEST_WAIT)));
+        let end = tokio::time::Instant::now() + wait;
+        loop {
+            let told = self.work.notified();
+            tokio::pin!(told);
+            // From here on nothing is missed: what becomes ready while the store is asked is told.
+            told.as_mut().enable();
+            if let Some(assignment) = self.take_one(caller, &runner, &labels).await? {
+                return Ok(Some(assignment));
+            }
+            let now = tokio::time::Instant::now();
+            if now >= end || *self.stopping.borrow() {
+                return Ok(None);
+            }
+            let mut stopping = self.stopping.subscribe();
+            tokio::select! {
+                () = told => {}
+                () = tokio::time::sleep(LOOK_AGAIN.min(end - now)) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return Ok(None),
+            }
+        }
+    }
+
+    async fn take_one(
+        &self,
+        caller: &Caller,
+        runner: &Runner,
+        labels: &[String],
+    ) -> Result<Option<Assignment>> {
+        let (bound_to, labels) = (runner.bound_to, labels.to_vec());
+        let mut found = self
+            .store
+            .read(move |reader| store::pipeline_step::ready_for(reader, bound_to, &labels, CANDIDATES))
+            .await?;
+        // Runners that wait are all told at once: each begins elsewhere in the list.
+        if !found.is_empty() {
+            let at = usize::from(self.random.bytes::<1>()[0]) % found.len();
+            let first = found.remove(if at < 4 { 0 } else { at });
+            found.insert(0, first);
+        }
+        for (step, repository) in found {
+            let ground = self.ground_of(caller, repository).await?;
+            match self.take(caller, runner, &ground, step).await {
+                // Somebody else was faster.
+                Err(Error::Conflict(_)) => {}
+                Ok(assignment) => return Ok(Some(assignment)),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn take(
+        &self,
+        caller: &Caller,
+        runner: &Runner,
+        ground: &Ground<Located>,
+        step: StepId,
+    ) -> Result<Assignment> {
+        let permit = self.permit(caller, act::StepClaim, ground)?;
+        let now = self.clock.now();
+        let located = &ground.subject;
+        let token = Token::new(CredentialKind::StepToken, &self.random);
+        let name = "A running step".parse::<DisplayName>().map_err(Error::internal)?;
+        let credential = Credential {
+            id: CredentialId::new(&self.random),
+            kind: CredentialKind::StepToken,
+            name,
+            scopes: CredentialKind::StepToken.may_hold(),
+            holder: Holder::Resource(located.repository.id.into(), located.workspace.id),
+            email: None,
+            created_by: None,
+            created_on: now,
+            expires_on: None,
+            last_used_on: None,
+            revoked_on: None,
+        };
+        let (hash, runner_id, runner_name) = (token.hash(), runner.id, runner.name.clone());
+        let until = now.plus_seconds(i64::from(LEASE));
+        let row = self
+            .store
+            .write(&permit, move |writer| {
+                let gone = || Error::Conflict("another runner has it".to_owned());
+                let before = store::pipeline_step::get(writer, step)?.ok_or_else(gone)?;
+                let plan: PlannedStep = serde_json::from_value(before.plan).map_err(Error::internal)?;
+                let seconds = i64::from(plan.max_time) * 60 + TOKEN_SECONDS;
+                let credential =
+                    Credential { expires_on: Some(now.plus_seconds(seconds)), ..credential.clone() };
+                let taken = store::pipeline_step::claim(writer, step, runner_id, credential.id, until)?;
+                if taken.is_none() {
+                    return Err(gone());
+                }
+                store::credential::insert(writer, &credential, &hash)?;
+                let row = store::pipeline_step::get(writer, step)?.ok_or_else(gone)?;
+                let run = store::pipeline_run::get(writer, row.pipeline)?.ok_or_else(gone)?;
+                if run.state != model::PipelineState::Running {
+                    let running = model::PipelineState::Running;
+                    store::pipeline_run::set_state(writer, row.pipeline, running, None)?;
+                }
+                writer.note(
+                    Value::Null,
+                    json!({
+                        "pipeline": row.pipeline.braced(), "build_number": run.build_number, "step": step.braced(),
+                        "name": row.name, "attempt": row.attempt, "runner": runner_name,
+                    }),
+                );
+                Ok(row)
+            })
+            .await?;
+        self.progress.notify_waiters();
+        match self.assignment(located, &row, &token).await {
+            Ok(assignment) => Ok(assignment),
+            Err(error) => {
+                // Nobody runs what cannot be told to a runner.
+                let finish = Finish {
+                    attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
+                    verdict: Verdict::Error { message: "the step could not be prepared".to_owned() },
+                    outputs: BTreeMap::new(),
+                };
+                self.finish_step(caller, step, &finish).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// All that a runner needs to run a step.
+    async fn assignment(&self, located: &Located, row: &StepRow, token: &Token) -> Result<Assignment> {
+        let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
+        let (id, keyring) = (row.pipeline, Arc::clone(&self.keyring));
+        let (run, variables, steps, artifacts) = self
+            .store
+            .read(move |reader| {
+                let lost = || Error::not_found("the run of a pipeline");
+                let run = store::pipeline_run::get(reader, id)?.ok_or_else(lost)?;
+                let inner = store::pipeline_run::inner(reader, id)?;
+                let variables = pipeline_advance::run_variables(&keyring, id, &inner.variables)?;
+                let steps = store::pipeline_step::list(reader, id)?;
+                Ok((run, variables, steps, store::step_artifact::of_pipeline(reader, id)?))
+            })
+            .await?;
+        let mut known: BTreeMap<String, Variable> = BTreeMap::new();
+        let earlier: Vec<StepRow> = steps.into_iter().filter(|step| step.position < row.position).collect();
+        for (name, value) in pipeline_advance::outputs(&earlier) {
+            known.insert(name.clone(), Variable { name, value, secured: false, output: true });
+        }
+        for one in variables {
+            let value = one.value.expose().to_owned();
+            let variable = Variable { name: one.name.clone(), value, secured: one.secured, output: false };
+            known.insert(one.name, variable);
+        }
+        let wanted = |name: &str| match &plan.artifacts.download {
+            Download::All => true,
+            Download::None => false,
+            Download::Named(names) => names.iter().any(|wanted| wanted == name),
+        };
+        let artifacts = artifacts
+            .into_iter()
+            .filter(|one| one.position < row.position && wanted(&one.name))
+            .map(|one| Artifact {
+                id: one.id.to_string(),
+                name: one.name,
+                size: u64::try_from(one.size).unwrap_or(0),
+                sha256: one.sha256,
+            })
+            .collect();
+        let url =
+            format!("{}/{}/{}.git", self.settings.base_url, located.workspace.slug, located.repository.slug);
+        let facts = RunFacts {
+            build_number: u64::try_from(run.build_number).unwrap_or(0),
+            commit: run.commit.clone(),
+            reference: pipeline_advance::reference(&run),
+            workspace: located.workspace.slug.to_string(),
+            workspace_uuid: located.workspace.id.to_string(),
+            repository: located.repository.slug.to_string(),
+            repository_uuid: located.repository.id.to_string(),
+            is_private: located.repository.private,
+            project_key: located.project.key.to_string(),
+            project_uuid: located.project.id.to_string(),
+            http_origin: url.trim_end_matches(".git").to_owned(),
+            ssh_origin: format!(
+                "git@{}:{}/{}.git",
+                self.settings.host(),
+                located.workspace.slug,
+                located.repository.slug
+            ),
+            pipeline_uuid: run.id.to_string(),
+        };
+        Ok(Assignment {
+            step: row.id.to_string(),
+            attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
+            lease: LEASE,
+            run: facts,
+            triggerer: run.creator_id.map(|id| id.to_string()).unwrap_or_default(),
+            environment: row.environment.map(|id| id.to_string()),
+            variables: known.into_values().collect(),
+            source: Source {
+                url,
+                token: token.secret().expose().to_owned(),
+                commit: run.commit,
+                reference: run.reference.map(|name| name.to_string()),
+            },
+            tokens: Vec::new(),
+            aws: None,
+            artifacts,
+            pipes: BTreeMap::new(),
+            plan,
+        })
+    }
+
+    /// The step still runs: keeps the lease, and tells whether it is to be stopped.
+    pub async fn keep_step(&self, caller: &Caller, step: StepId, beat: &Heartbeat) -> Result<Beat> {
+        let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
+        let until = self.clock.now().plus_seconds(i64::from(LEASE));
+        let attempt = i64::from(beat.attempt);
+        let renewed = self
+            .store
+            .keep(move |books| store::pipeline_step::renew(books, step, attempt, runner, until))
+            .await?;
+        match renewed {
+            Some(stop) => Ok(Beat { lease: LEASE, stop }),
+            None => Err(self.not_its_step(caller, step).await?),
+        }
+    }
+
+    /// Takes in a part of a step's log.
+    pub async fn log_step(
+        &self,
+        caller: &Caller,
+        step: StepId,
+        attempt: u32,
+        log: &str,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> Result<LogPosition> {
+        self.leased(caller, step, attempt).await?;
+        self.append_to_log(step, i64::from(attempt), log, offset, bytes).await
+    }
+
+    /// How a step ended. Said twice, it is heard once.
+    pub async fn finish_step(&self, caller: &Caller, step: StepId, finish: &Finish) -> Result<()> {
+        let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
+        let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
+        let row = row.ok_or_else(|| Error::not_found("the step"))?;
+        let attempt = i64::from(finish.attempt);
+        if row.runner == Some(runner) && row.attempt == attempt && row.verdict.is_some() {
+            return Ok(());
+        }
+        self.leased(caller, step, finish.attempt).await?;
+        let ground = self.ground_of(caller, row.repository).await?;
+        let permit = self.permit(caller, act::StepFinish, &ground)?;
+        let verdict = serde_json::to_value(&finish.verdict).map_err(Error::internal)?;
+        let outputs = bounded(finish.outputs.clone())?;
+        let keyring = Arc::clone(&self.keyring);
+        let state = match finish.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Stopped => "stopped",
+            Verdict::Failed { .. } | Verdict::TimedOut { .. } | Verdict::Error { .. } => "failed",
+        };
+        self.store
+            .write(&permit, move |writer| {
+                let now = writer.now();
+                let lease = store::pipeline_step::lease(writer, step)?;
+                let its =
+                    |lease: &Lease| lease.runner == runner && lease.attempt == attempt && now < lease.until;
+                if !lease.as_ref().is_some_and(its) {
+                    return Err(lost());
+                }
+                let outputs = (state == "passed").then(|| outputs.clone());
+                end_step(writer, &keyring, step, state, verdict.clone(), outputs)
+            })
+            .await?;
+        self.step_ended();
+        Ok(())
+    }
+
+    /// Tells who waits that something has ended.
+    pub(crate) fn step_ended(&self) {
+        self.work.notify_waiters();
+        self.progress.notify_waiters();
+    }
+
+    /// Lets through who has the step now.
+    pub(crate) async fn leased(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<Lease> {
+        let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
+        let lease = self.store.read(move |reader| store::pipeline_step::lease(reader, step)).await?;
+        let now = self.clock.now();
+        match lease {
+            Some(lease)
+                if lease.runner == runner && lease.attempt == i64::from(attempt) && now < lease.until =>
+            {
+                Ok(lease)
+            }
+            _ => Err(self.not_its_step(caller, step).await?),
+        }
+    }
+
+    /// Why a runner may say nothing of a step: its lease is over, or it is another's, which is recorded.
+    async fn not_its_step(&self, caller: &Caller, step: StepId) -> Result<Error> {
+        let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
+        let found = self
+            .store
+            .read(move |reader| {
+                let row = store::pipeline_step::get(reader, step)?;
+                Ok((row, store::pipeline_step::lease(reader, step)?))
+            })
+            .await?;
+        let (Some(row), lease) = found else { return Ok(Error::not_found("the step")) };
+        let others = lease.is_some_and(|lease| lease.runner != runner) || row.runner != Some(runner);
+        if !others {
+            return Ok(lost());
+        }
+        if let Ok(ground) = self.ground_of(caller, row.repository).await {
+            self.record_refusal(caller, Action::StepFinish, &ground.target, vec![NOT_ITS_STEP.to_owned()]);
+        }
+        Ok(Error::not_found("the step"))
+    }
+
+    /// Takes steps back whose runners were not heard of for too long: another runner gets them, or they fail.
+    pub(crate) async fn give_up_lost_steps(&self) -> Result<()> {
+        let before = self.clock.now().plus_seconds(-i64::from(MARGIN));
+        let lost =
+            self.store.read(move |reader| store::pipeline_step::leases_before(reader, before, 100)).await?;
+        for lease in lost {
+            self.give_up(lease, before).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, lease: Lease, before: Timestamp) -> Result<()> {
+        let step = lease.step;
+        let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
+        let Some(row) = row else { return Ok(()) };
+        let Some(located) = self.located(row.repository).await? else { return Ok(()) };
+        let request = Caller::operator(model::RequestId::new(&self.random));
+        let target = crate::access::repository_target(&located);
+        let permit = self.internal::<act::StepFinish>(InternalReason::StepLost, &request, target);
+        let keyring = Arc::clone(&self.keyring);
+        let taken = self
+            .store
+            .write(&permit, move |writer| {
+                let still = store::pipeline_step::lease(writer, step)?
+                    .filter(|now| now.attempt == lease.attempt && now.until < before);
+                let Some(still) = still else {
+                    return Err(Error::Conflict("the runner was heard of".to_owned()));
+                };
+                let row =
+                    store::pipeline_step::get(writer, step)?.ok_or_else(|| Error::not_found("the step"))?;
+                // What has begun to change something outside is not begun again by itself.
+                let again = row.attempt < MOST_ATTEMPTS && row.environment.is_none() && !still.stop;
+                if again {
+                    if let Some(token) = row.credential {
+                        store::credential::remove_step_token(writer, token)?;
+                    }
+                    store::pipeline_step::make_ready_again(writer, step)?;
+                    writer.note(json!({ "attempt": row.attempt }), told(&row, "ready", &Value::Null));
+                    return Ok(());
+                }
+                let (state, verdict) = match still.stop {
+                    true => ("stopped", Verdict::Stopped),
+                    false => ("failed", Verdict::Error { message: "its runner was lost".to_owned() }),
+                };
+                let verdict = serde_json::to_value(verdict).map_err(Error::internal)?;
+                end_step(writer, &keyring, step, state, verdict, None)
+            })
+            .await;
+        match taken {
+            Err(Error::Conflict(_)) => Ok(()),
+            other => {
+                self.step_ended();
+                other
+            }
+        }
+    }
+}
+
+/// A step's attempt ends, its token with it, and the run goes on.
+fn end_step(
+    writer: &mut store::Writer<'_>,
+    keyring: &keyring::Keyring,
+    step: StepId,
+    state: &'static str,
+    verdict: Value,
+    outputs: Option<BTreeMap<String, String>>,
+) -> Result<()> {
+    let row = store::pipeline_step::get(writer, step)?.ok_or_else(|| Error::not_found("the step"))?;
+    let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
+    let inner = store::pipeline_run::inner(writer, row.pipeline)?;
+    let groups = pipeline_advance::groups(&inner.groups)?;
+    let holds = state == "passed" && holds_on(&groups, &plan);
+    let outputs = outputs.map(|outputs| json!(outputs));
+    store::pipeline_step::finish(writer, step, state, verdict.clone(), outputs, holds)?;
+    if let Some(token) = row.credential {
+        store::credential::remove_step_token(writer, token)?;
+    }
+    let run = pipeline_advance::advance(writer, keyring, row.pipeline)?;
+    let mut after = told(&row, state, &verdict);
+    if let Some(after) = after.as_object_mut() {
+        after.insert("pipeline_state".to_owned(), json!(run.as_str()));
+    }
+    writer.note(Value::Null, after);
+    Ok(())
+}
+
+/// A step in the audit trail.
+fn told(row: &StepRow, state: &str, verdict: &Value) -> Value {
+    json!({
+        "pipeline": row.pipeline.braced(), "step": row.id.braced(), "name": row.name, "attempt": row.attempt,
+        "state": state, "verdict": verdict,
+    })
+}
+
+fn lost() -> Error {
+    Error::Conflict("the lease on this step is over: stop running it".to_owned())
+}
+
+/// The labels that a runner has by what it can do: of the fixed list alone.
+fn own_labels(told: &[String]) -> Result<Vec<String>> {
+    if told.iter().all(|label| model::runner::SYSTEM_LABELS.contains(&label.as_str())) {
+        return Ok(told.to_vec());
+    }
+    Err(Error::invalid_field("labels", "a runner tells system labels alone: people give it the others"))
+}
+
+/// What a step leaves, as far as it is kept.
+fn bounded(outputs: BTreeMap<String, String>) -> Result<BTreeMap<String, String>> {
+    let size: usize = outputs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if size > MOST_OUTPUT {
+        let message = format!("a step leaves at most {MOST_OUTPUT} bytes of variables");
+        return Err(Error::invalid_field("outputs", message));
+    }
+    Ok(outputs)
+}
+
+const _: () = assert!(HEARTBEAT * 3 < LEASE, "two signs of life may be lost");
