@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId,
-    Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, PipelineId, ProjectId, RepositoryId,
+    RequestId, RunnerId, StepId, Timestamp, UserId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -41,9 +41,12 @@ braced!(
     CredentialId,
     EventId,
     GroupId,
+    PipelineId,
     ProjectId,
     RepositoryId,
     RequestId,
+    RunnerId,
+    StepId,
     UserId,
     WorkspaceId
 );

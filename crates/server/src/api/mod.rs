@@ -17,6 +17,7 @@ pub mod member;
 pub mod member_group;
 pub mod operator;
 pub mod repository;
+pub mod runner;
 pub mod user;
 pub mod user_credential;
 pub mod workspace;

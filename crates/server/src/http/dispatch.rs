@@ -211,6 +211,7 @@ async fn who(app: &App, row: &Route, presented: Presented, peer: Peer, id: Reque
 fn door(row: &Route) -> Door {
     match row {
         row if row.is_git() => Door::Git,
+        row if row.credentials.admits_runner() => Door::Runner,
         row if row.is_api() => Door::Api,
         _ => Door::Rest,
     }
@@ -221,6 +222,7 @@ fn takes(row: &Route, caller: &Caller) -> bool {
     match (caller.credential_kind(), caller.identity()) {
         (Some(kind), _) => row.credentials.admits(kind),
         (None, Identity::User(_)) => row.credentials.admits_password() || row.credentials.admits_session(),
+        (None, Identity::Runner(_)) => row.credentials.admits_runner(),
         (None, _) => true,
     }
 }

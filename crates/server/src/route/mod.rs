@@ -145,6 +145,7 @@ impl Credentials {
     const ACCESS_TOKENS: u8 = 1 << 2;
     const PASSWORD: u8 = 1 << 3;
     const SESSION: u8 = 1 << 4;
+    const RUNNER: u8 = 1 << 5;
 
     /// No credential of ours: calls that only apps of another platform can make.
     pub const NONE: Self = Self(0);
@@ -156,6 +157,8 @@ impl Credentials {
     pub const ANY: Self = Self(Self::APP_PASSWORD | Self::TOKEN_OF_API | Self::ACCESS_TOKENS);
     /// A session, which a browser holds: what pages take.
     pub const SESSION_ONLY: Self = Self(Self::SESSION);
+    /// What runners are let in by.
+    pub const RUNNERS: Self = Self(Self::RUNNER);
     /// Whatever stands for a user: the above without access tokens, the account's password, a session.
     pub const USER_ONLY: Self =
         Self(Self::APP_PASSWORD | Self::TOKEN_OF_API | Self::PASSWORD | Self::SESSION);
@@ -180,6 +183,12 @@ impl Credentials {
         self.0 & Self::PASSWORD != 0
     }
 
+    /// Whether a runner's credential is admitted, and no other.
+    #[must_use]
+    pub const fn admits_runner(self) -> bool {
+        self.0 & Self::RUNNER != 0
+    }
+
     /// Whether a web session is admitted.
     #[must_use]
     pub const fn admits_session(self) -> bool {
@@ -190,7 +199,11 @@ impl Credentials {
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kinds = CredentialKind::ALL.iter().filter(|kind| self.admits(**kind)).map(|kind| kind.name());
-        let more = [(self.admits_password(), "password"), (self.admits_session(), "session")];
+        let more = [
+            (self.admits_password(), "password"),
+            (self.admits_session(), "session"),
+            (self.admits_runner(), "runner"),
+        ];
         f.debug_list().entries(kinds).entries(more.iter().filter(|m| m.0).map(|m| m.1)).finish()
     }
 }
@@ -382,7 +395,7 @@ impl Route {
         Self { visibility: Visibility::Public, ..self }
     }
 
-    /// A read that is sent by POST.
+    /// A read that is sent by POST, or what changes nothing that is recorded: leases, logs.
     const fn reads(self) -> Self {
         Self { audited: false, ..self }
     }
@@ -390,6 +403,11 @@ impl Route {
     /// A read that leaves an event.
     const fn recorded(self) -> Self {
         Self { audited: true, ..self }
+    }
+
+    /// By runners alone, which have no scopes.
+    const fn runners_only(self) -> Self {
+        Self { credentials: Credentials::RUNNERS, ..self }
     }
 
     const fn rate(self, rate: RateClass) -> Self {

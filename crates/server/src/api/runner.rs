@@ -1,0 +1,81 @@
+//! What runners ask: the protocol of `pipeline::protocol`.
+
+use axum::http::StatusCode;
+use model::{Error, Result, StepId};
+use service::protocol::{Claim, Finish, Heartbeat, LOG_CHUNK, Registration};
+
+use crate::http::{Cx, Response, answer};
+
+fn step(cx: &Cx) -> Result<StepId> {
+    cx.param("step").parse().map_err(|_| Error::not_found("the step"))
+}
+
+fn number<T: std::str::FromStr>(cx: &Cx, name: &str) -> Result<T> {
+    let text = cx.query.get(name)?.ok_or_else(|| Error::invalid_field(name, "this is required"))?;
+    text.parse().map_err(|_| Error::invalid_field(name, "use a whole number"))
+}
+
+/// `POST /api/runner/register`
+///
+/// # Errors
+/// When the code is unknown, used or too old.
+pub async fn register(mut cx: Cx) -> Result<Response> {
+    let asked: Registration = cx.json().await?;
+    answer::json(StatusCode::OK, &cx.service()?.register_runner(&cx.caller, &asked).await?)
+}
+
+/// `POST /api/runner/rotate`
+///
+/// # Errors
+/// When the caller is no runner.
+pub async fn rotate(cx: Cx) -> Result<Response> {
+    answer::json(StatusCode::OK, &cx.service()?.rotate_runner(&cx.caller).await?)
+}
+
+/// `POST /api/runner/claim`: waits for a step.
+///
+/// # Errors
+/// When the caller is no runner, or speaks another version.
+pub async fn claim(mut cx: Cx) -> Result<Response> {
+    let asked: Claim = cx.json().await?;
+    match cx.service()?.claim_step(&cx.caller, &asked).await? {
+        Some(assignment) => answer::json(StatusCode::OK, &assignment),
+        None => Ok(answer::empty(StatusCode::NO_CONTENT)),
+    }
+}
+
+/// `POST /api/runner/steps/{step}/heartbeat`
+///
+/// # Errors
+/// When the lease is lost.
+pub async fn heartbeat(mut cx: Cx) -> Result<Response> {
+    let beat: Heartbeat = cx.json().await?;
+    let step = step(&cx)?;
+    answer::json(StatusCode::OK, &cx.service()?.keep_step(&cx.caller, step, &beat).await?)
+}
+
+/// `POST /api/runner/steps/{step}/logs/{log}`
+///
+/// # Errors
+/// When the lease is lost, or the log is too long.
+pub async fn log(mut cx: Cx) -> Result<Response> {
+    let (step, attempt, offset) = (step(&cx)?, number(&cx, "attempt")?, number(&cx, "offset")?);
+    let bytes = cx.bytes().await?;
+    if bytes.len() > LOG_CHUNK {
+        return Err(Error::TooLarge { limit: u64::try_from(LOG_CHUNK).unwrap_or(u64::MAX) });
+    }
+    let log = cx.param("log").to_owned();
+    let position = cx.service()?.log_step(&cx.caller, step, attempt, &log, offset, bytes.to_vec()).await?;
+    answer::json(StatusCode::OK, &position)
+}
+
+/// `POST /api/runner/steps/{step}/finish`
+///
+/// # Errors
+/// When the lease is lost.
+pub async fn finish(mut cx: Cx) -> Result<Response> {
+    let finish: Finish = cx.json().await?;
+    let step = step(&cx)?;
+    cx.service()?.finish_step(&cx.caller, step, &finish).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
