@@ -210,15 +210,14 @@ pub fn claim(
     until: Timestamp,
 ) -> Result<Option<i64>> {
     let now = writer.now();
-    let mut query = Query::new(
-        "UPDATE pipeline_step AS s SET state = 'running', attempt = s.attempt + 1, holds = TRUE, ",
-    );
+    let mut query =
+        Query::new("UPDATE pipeline_step AS s SET state = 'running', attempt = attempt + 1, holds = TRUE, ");
     query.sql("runner_id = ").bind(runner).sql(", credential_id = ").bind(credential);
     query
         .sql(", started_on = ")
         .bind(now)
         .sql(", completed_on = NULL, verdict = NULL, outputs = NULL WHERE s.id = ");
-    query.bind(step).sql(" AND s.state = 'ready'").sql(NOT_HELD_BACK).sql(" RETURNING s.attempt");
+    query.bind(step).sql(" AND s.state = 'ready'").sql(NOT_HELD_BACK).sql(" RETURNING attempt");
     let rows = writer.returning_query(&query)?;
     let Some(row) = rows.first() else { return Ok(None) };
     let attempt: i64 = row.get("attempt")?;

@@ -1,8 +1,10 @@
 //! What runners ask: the protocol of `pipeline::protocol`.
 
-use axum::http::StatusCode;
+use axum::body::{Body, BodyDataStream};
+use axum::http::{HeaderValue, StatusCode, header};
 use model::{Error, Result, StepId};
 use service::protocol::{Claim, Finish, Heartbeat, LOG_CHUNK, Registration};
+use service::{BodyReader, KeptFile};
 
 use crate::http::{Cx, Response, answer};
 
@@ -67,6 +69,65 @@ pub async fn log(mut cx: Cx) -> Result<Response> {
     let log = cx.param("log").to_owned();
     let position = cx.service()?.log_step(&cx.caller, step, attempt, &log, offset, bytes.to_vec()).await?;
     answer::json(StatusCode::OK, &position)
+}
+
+/// The body as it comes.
+fn body(cx: &mut Cx) -> BodyReader<BodyDataStream> {
+    BodyReader::new(cx.body.take().into_data_stream())
+}
+
+fn sent(kept: KeptFile) -> Result<Response> {
+    let mut response = answer::empty(StatusCode::OK);
+    *response.body_mut() = Body::from_stream(kept.bytes);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/gzip"));
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(kept.size));
+    let tag = HeaderValue::from_str(&format!("\"{}\"", kept.sha256)).map_err(Error::internal)?;
+    headers.insert(header::ETAG, tag);
+    Ok(response)
+}
+
+/// `PUT /api/runner/steps/{step}/artifacts/{artifact}`
+///
+/// # Errors
+/// When the lease is lost, or it is too large.
+pub async fn put_artifact(mut cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    let (name, input) = (cx.param("artifact").to_owned(), body(&mut cx));
+    let kept = cx.service()?.put_artifact(&cx.caller, step, attempt, &name, input).await?;
+    answer::json(StatusCode::OK, &kept)
+}
+
+/// `GET /api/runner/steps/{step}/artifacts/{artifact}`: by its id.
+///
+/// # Errors
+/// When the lease is lost, or there is none.
+pub async fn artifact(cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    let id = cx.param("artifact").parse().map_err(|_| Error::not_found("the artifact"))?;
+    sent(cx.service()?.artifact(&cx.caller, step, attempt, id).await?)
+}
+
+/// `PUT /api/runner/steps/{step}/caches/{cache}`
+///
+/// # Errors
+/// When the lease is lost, or it is too large.
+pub async fn put_cache(mut cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    let key = cx.query.get("key")?.unwrap_or_default().to_owned();
+    let (name, input) = (cx.param("cache").to_owned(), body(&mut cx));
+    let kept = cx.service()?.put_cache(&cx.caller, step, attempt, &name, &key, input).await?;
+    answer::json(StatusCode::OK, &kept)
+}
+
+/// `GET /api/runner/steps/{step}/caches/{cache}`
+///
+/// # Errors
+/// When the lease is lost, or there is none.
+pub async fn cache(cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    let key = cx.query.get("key")?.unwrap_or_default();
+    sent(cx.service()?.cache(&cx.caller, step, attempt, cx.param("cache"), key).await?)
 }
 
 /// `POST /api/runner/steps/{step}/finish`

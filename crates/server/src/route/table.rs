@@ -476,6 +476,10 @@ pub(super) const ROWS: &[Route] = &[
     post("/api/runner/steps/{step}/heartbeat", "runner_heartbeat", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::heartbeat(cx))),
     post("/api/runner/steps/{step}/logs/{log}", "runner_log", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::log(cx))),
     post("/api/runner/steps/{step}/finish", "runner_finish", "runners").asks(StepFinish, InQuery).runners_only().built(|cx| Box::pin(api::runner::finish(cx))),
+    put("/api/runner/steps/{step}/artifacts/{artifact}", "runner_put_artifact", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::put_artifact(cx))),
+    get("/api/runner/steps/{step}/artifacts/{artifact}", "runner_get_artifact", "runners").asks(StepFinish, InQuery).runners_only().built(|cx| Box::pin(api::runner::artifact(cx))),
+    put("/api/runner/steps/{step}/caches/{cache}", "runner_put_cache", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::put_cache(cx))),
+    get("/api/runner/steps/{step}/caches/{cache}", "runner_get_cache", "runners").asks(StepFinish, InQuery).runners_only().built(|cx| Box::pin(api::runner::cache(cx))),
     // /api/repositories/…/pipelines
     post("/api/repositories/{workspace}/{repo_slug}/pipelines/{pipeline_uuid}/rerun", "api_rerun_pipeline", "pipelines").asks(PipelineSteer, Repository).scopes("pipeline:write", "write:pipeline:bitbucket").built(|cx| Box::pin(rest::pipeline_run::rerun(cx))),
     post("/api/repositories/{workspace}/{repo_slug}/pipelines/{pipeline_uuid}/steps/{step_uuid}/start", "api_start_pipeline_step", "pipelines").asks(PipelineSteer, Repository).scopes("pipeline:write", "write:pipeline:bitbucket").built(|cx| Box::pin(rest::pipeline_run::start_step(cx))),
