@@ -259,6 +259,24 @@ impl Service {
             .await
     }
 
+    /// How a run's steps belong together.
+    pub async fn pipeline_groups(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        name: PipelineName,
+    ) -> Result<Vec<pipeline::plan::Group>> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let repository = ground.subject.repository.id;
+        self.store
+            .read(move |reader| {
+                let run = named(reader, repository, name)?;
+                pipeline_advance::groups(&store::pipeline_run::inner(reader, run.id)?.groups)
+            })
+            .await
+    }
+
     /// One of them.
     pub async fn pipeline_step(
         &self,

@@ -31,6 +31,7 @@ pub mod own_rule;
 pub mod password;
 pub mod password_reset;
 pub mod permission;
+pub mod pipeline_run;
 pub mod project;
 pub mod project_settings;
 pub mod provider_sign_in;
@@ -217,6 +218,7 @@ enum RepositoryTab {
     Commits,
     Branches,
     Tags,
+    Pipelines,
     Settings,
 }
 
@@ -237,6 +239,7 @@ async fn repository_frame(cx: &Cx, located: &Located, title: &str, tab: Reposito
         ("Commits", at("commits"), RepositoryTab::Commits),
         ("Branches", at("branches"), RepositoryTab::Branches),
         ("Tags", at("tags"), RepositoryTab::Tags),
+        ("Pipelines", at("pipelines"), RepositoryTab::Pipelines),
     ]
     .into_iter()
     .map(|(name, href, of)| Way::new(name, href).here(of == tab))

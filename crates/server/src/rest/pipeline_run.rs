@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
-use model::{Error, PipelineState, PipelineTrigger, Result, Secret, StepId};
+use model::{Error, PipelineId, PipelineState, PipelineTrigger, Result, Secret, StepId};
 use pipeline::script::ScriptItem;
 use service::{
-    LogName, LogPart, NewPipeline, NewRunVariable, PipelineName, PipelineQuery, PipelineView, StepView,
+    LogName, LogPart, NewPipeline, NewRunVariable, PipelineName, PipelineQuery, PipelineView, RepositoryPath,
+    StepView,
 };
 use wire::pipeline_run::{
     Command, CommitName, ConfigurationSource, Image, Pipeline, PipelineInput, PipelineLinks, PipelineStep,
@@ -411,10 +412,20 @@ fn asked(cx: &Cx) -> Asked {
 
 async fn send_log(cx: &Cx, log: LogName) -> Result<Response> {
     let (path, name, step) = (repository_path(cx)?, name(cx)?, step(cx)?);
+    let pipeline = cx.service()?.pipeline(&cx.caller, &path, name).await?.run.id;
+    raw_log(cx, &path, pipeline, step, log).await
+}
+
+/// A log as it is, or a part of it.
+pub(crate) async fn raw_log(
+    cx: &Cx,
+    path: &RepositoryPath,
+    pipeline: PipelineId,
+    step: StepId,
+    log: LogName,
+) -> Result<Response> {
     let service = cx.service()?;
-    let view = service.pipeline(&cx.caller, &path, name).await?;
-    let pipeline = view.run.id;
-    let first = service.step_log(&cx.caller, &path, pipeline, step, &log, 0, 0).await?;
+    let first = service.step_log(&cx.caller, path, pipeline, step, &log, 0, 0).await?;
     let tag = format!("\"{}-{}-{}\"", step, first.attempt, first.length);
     let unchanged =
         cx.headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == tag.as_bytes());
@@ -437,10 +448,10 @@ async fn send_log(cx: &Cx, log: LogName) -> Result<Response> {
     let length = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX);
     if length > MOST_OF_LOG && whole {
         // What is longer than one answer holds is sent piece by piece.
-        return stream_log(cx, &log, &first, &tag).await;
+        return stream_log(cx, path, pipeline, step, &log, &first, &tag);
     }
     let part =
-        service.step_log(&cx.caller, &path, pipeline, step, &log, from, length.min(MOST_OF_LOG)).await?;
+        service.step_log(&cx.caller, path, pipeline, step, &log, from, length.min(MOST_OF_LOG)).await?;
     let mut response =
         answer::text(if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT }, part.bytes.clone());
     octets(&mut response);
@@ -465,10 +476,16 @@ fn tagged(mut response: Response, tag: &str) -> Result<Response> {
     Ok(response)
 }
 
-async fn stream_log(cx: &Cx, log: &LogName, first: &LogPart, tag: &str) -> Result<Response> {
-    let (path, name, step) = (repository_path(cx)?, name(cx)?, step(cx)?);
-    let service = cx.service()?.clone();
-    let pipeline = service.pipeline(&cx.caller, &path, name).await?.run.id;
+fn stream_log(
+    cx: &Cx,
+    path: &RepositoryPath,
+    pipeline: PipelineId,
+    step: StepId,
+    log: &LogName,
+    first: &LogPart,
+    tag: &str,
+) -> Result<Response> {
+    let (service, path) = (cx.service()?.clone(), path.clone());
     let (caller, log, end) = (cx.caller.clone(), log.clone(), first.length);
     let parts = futures_util::stream::unfold(0_u64, move |at| {
         let (service, caller, path, log) = (service.clone(), caller.clone(), path.clone(), log.clone());

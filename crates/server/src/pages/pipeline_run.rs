@@ -1,0 +1,627 @@
+//! Runs of pipelines: the list, one with its steps and a log that grows while it is looked at, and its configuration.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use model::{Action, Error, PipelineState, PipelineTrigger, Result, Timestamp};
+use pages::commit::subject_and_body;
+use pages::frame::Pages;
+use pages::log::LogReader;
+use pages::measure::{Moment, size};
+use pages::pipeline_run::{
+    Button, LogView, PipelineConfigurationPage, PipelinePage, PipelineRow, PipelinesPage, Standing,
+    StepGroup, StepRow, TextLine, sections,
+};
+use pipeline::plan::{Group, GroupKind};
+use service::{
+    Caller, Located, LogName, Named, NewPipeline, PipelineName, PipelineQuery, PipelineView, RepositoryPath,
+    Service, StepView,
+};
+use tokio::time::Instant;
+use wire::Parameters;
+
+use super::{
+    ROWS, RepositoryTab, by_id, form, may, now, numbered, page, repository_frame, repository_path, see_other,
+};
+use crate::app::App;
+use crate::http::{Cx, Response, answer};
+
+/// How much of a log's end a page holds, in bytes.
+const SHOWN: u64 = 1024 * 1024;
+/// How much of it is sent at once while it grows, in bytes.
+const SENT: usize = 256 * 1024;
+/// After so much silence the connection is shown to be alive.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+const FILTERS: [(&str, &str, &[PipelineState]); 5] = [
+    ("All", "", &[]),
+    ("Running", "running", &[PipelineState::Pending, PipelineState::Running]),
+    ("Paused", "paused", &[PipelineState::Paused]),
+    ("Failed", "failed", &[PipelineState::Failed, PipelineState::Stopped, PipelineState::Error]),
+    ("Passed", "passed", &[PipelineState::Passed]),
+];
+
+fn standing(state: PipelineState) -> Standing {
+    let (word, look) = match state {
+        PipelineState::Pending => ("Waiting", ""),
+        PipelineState::Running => ("Running", "warning"),
+        PipelineState::Paused => ("Paused", "warning"),
+        PipelineState::Passed => ("Passed", "open"),
+        PipelineState::Failed => ("Failed", "danger"),
+        PipelineState::Stopped => ("Stopped", ""),
+        PipelineState::Error => ("Not run", "danger"),
+    };
+    Standing { word, look }
+}
+
+fn step_standing(state: &str) -> Standing {
+    let (word, look) = match state {
+        "paused" => ("Paused", "warning"),
+        "ready" => ("Waiting", ""),
+        "running" => ("Running", "warning"),
+        "passed" => ("Passed", "open"),
+        "failed" => ("Failed", "danger"),
+        "stopped" => ("Stopped", ""),
+        "skipped" => ("Skipped", ""),
+        "not-run" => ("Not run", ""),
+        _ => ("Not begun", ""),
+    };
+    Standing { word, look }
+}
+
+/// A length of time for readers.
+fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
+    let Some((from, to)) = from.zip(to) else { return String::new() };
+    let seconds = (to.micros() - from.micros()).max(0) / 1_000_000;
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}
+
+fn base(located: &Located) -> String {
+    let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
+    pages::address::of(&[workspace, slug, "pipelines"])
+}
+
+fn trigger(kind: PipelineTrigger) -> &'static str {
+    match kind {
+        PipelineTrigger::Push => "Push",
+        PipelineTrigger::Manual => "By hand",
+        PipelineTrigger::Schedule => "Schedule",
+    }
+}
+
+fn row(view: &PipelineView, subject: &str, now: Timestamp) -> PipelineRow {
+    let run = &view.run;
+    let located = &view.located;
+    let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
+    let on = run.reference.as_ref().and_then(|name| name.as_branch().or(name.as_tag())).unwrap_or_default();
+    let what = match (run.selector.as_str(), &run.pattern) {
+        ("custom", Some(name)) => name.clone(),
+        _ => String::new(),
+    };
+    let creator = view.creator.as_ref().map(|user| user.display_name.to_string());
+    PipelineRow {
+        href: format!("{}/{}", base(located), run.build_number),
+        number: run.build_number,
+        standing: standing(run.state),
+        what,
+        on: on.to_owned(),
+        subject: subject.to_owned(),
+        commit: run.commit.chars().take(12).collect(),
+        commit_href: pages::address::of(&[workspace, slug, "commits", &run.commit]),
+        who: creator.unwrap_or_else(|| run.creator.clone()),
+        trigger: trigger(run.trigger),
+        time: Moment::of(run.created_on, now),
+        took: took(Some(run.created_on), run.completed_on),
+    }
+}
+
+/// `GET …/pipelines?state=`
+///
+/// # Errors
+/// When the caller may not see them.
+pub async fn list(cx: Cx) -> Result<Response> {
+    shown_list(&cx, "", None).await
+}
+
+async fn shown_list(cx: &Cx, branch: &str, wrong: Option<Error>) -> Result<Response> {
+    let path = repository_path(cx)?;
+    let service = cx.service()?;
+    let located = service.repository(&cx.caller, &path).await?;
+    let (number, window) = numbered(cx, ROWS)?;
+    let state = cx.query.get("state")?.unwrap_or_default().to_owned();
+    let states = FILTERS.iter().find(|(_, word, _)| *word == state).map_or(&[][..], |(.., states)| *states);
+    let query = PipelineQuery { states: states.to_vec(), ..PipelineQuery::default() };
+    let found = service.pipelines(&cx.caller, &path, query, window).await?;
+    let now = now(cx);
+    let mut runs = Vec::with_capacity(found.values.len());
+    for view in &found.values {
+        let subject = subject(service, &cx.caller, &path, &view.run.commit).await;
+        runs.push(row(view, &subject, now));
+    }
+    let here = base(&located);
+    let start = format!("{here}/run");
+    let starts = may(cx, Action::PipelineRun, Named::Repository(by_id(&located))).await;
+    let at = |word: &str| match word {
+        "" => here.clone(),
+        word => pages::address::with_query(&here, "state", word),
+    };
+    let total = found.size.and_then(|size| u64::try_from(size).ok());
+    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let shown = PipelinesPage {
+        frame: repository_frame(cx, &located, "Pipelines", RepositoryTab::Pipelines).await,
+        on: format!("{}/{}", located.workspace.slug, located.repository.slug),
+        filters: FILTERS
+            .iter()
+            .map(|(name, word, _)| ((*name).to_owned(), at(word), *word == state))
+            .collect(),
+        pages: Pages::numbered(&at(&state), number, u64::try_from(ROWS).unwrap_or(1), runs.len(), total),
+        runs,
+        state,
+        start: starts.then(|| Button { token: form::token(cx, &start), href: start.clone() }),
+        branch: match branch {
+            "" => located.repository.default_branch.clone(),
+            branch => branch.to_owned(),
+        },
+        error: wrong.map(|error| told(&error)).unwrap_or_default(),
+    };
+    page(status, &shown)
+}
+
+/// An error's own words, and those about its fields.
+fn told(error: &Error) -> String {
+    match error {
+        Error::Invalid { message, fields } => {
+            let fields: Vec<String> = fields.iter().flat_map(|(_, texts)| texts.iter().cloned()).collect();
+            if fields.is_empty() { message.clone() } else { fields.join(" ") }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The first line of a commit's message; nothing where the commit is gone.
+async fn subject(service: &Service, caller: &Caller, path: &RepositoryPath, commit: &str) -> String {
+    match service.commit(caller, path, commit).await {
+        Ok(found) => found.commits.first().map(|one| subject_and_body(&one.message).0).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+/// `POST …/pipelines/run`: starts one by hand.
+///
+/// # Errors
+/// When the caller may not. What is wrong with the form is told beside it.
+pub async fn run(cx: Cx, form: Parameters) -> Result<Response> {
+    let path = repository_path(&cx)?;
+    let text = |name: &str| form.get(name).map(|text| text.unwrap_or_default().trim().to_owned());
+    let (branch, custom) = (text("branch")?, text("custom")?);
+    let new = NewPipeline {
+        branch: Some(branch.clone()),
+        custom: (!custom.is_empty()).then_some(custom),
+        ..NewPipeline::default()
+    };
+    match cx.service()?.run_pipeline(&cx.caller, &path, new).await {
+        Ok(view) => see_other(&format!("{}/{}", base(&view.located), view.run.build_number)),
+        Err(error @ Error::Invalid { .. }) => shown_list(&cx, &branch, Some(error)).await,
+        Err(error) => Err(error),
+    }
+}
+
+fn name(cx: &Cx) -> Result<PipelineName> {
+    let number = cx.param("number").parse().ok().filter(|number| *number > 0);
+    number.map(PipelineName::Number).ok_or_else(|| Error::not_found("the run of a pipeline"))
+}
+
+fn step_name(view: &StepView) -> String {
+    view.row.name.clone().unwrap_or_else(|| format!("Step {}", view.row.position + 1))
+}
+
+fn waits(view: &StepView) -> String {
+    match view.row.state.as_str() {
+        "ready" => format!("Waits for a runner with {}.", labels(&view.row.labels)),
+        "paused" => "Waits for somebody to start it.".to_owned(),
+        "skipped" => "Its condition did not hold.".to_owned(),
+        _ => String::new(),
+    }
+}
+
+fn labels(labels: &[String]) -> String {
+    match labels {
+        [one] => format!("the label {one}"),
+        several => format!("the labels {}", several.join(", ")),
+    }
+}
+
+fn group_name(group: &Group) -> String {
+    match (group.kind, &group.name) {
+        (GroupKind::Step, _) => String::new(),
+        (GroupKind::Parallel, _) => "At the same time".to_owned(),
+        (GroupKind::Stage, Some(name)) => format!("Stage: {name}"),
+        (GroupKind::Stage, None) => "Stage".to_owned(),
+    }
+}
+
+/// What came of a step, in a sentence.
+fn verdict(view: &StepView) -> String {
+    let text = |key: &str| view.row.verdict.as_ref().and_then(|verdict| verdict.get(key)?.as_str());
+    let number = |key: &str| view.row.verdict.as_ref().and_then(|verdict| verdict.get(key)?.as_i64());
+    match text("verdict") {
+        Some("passed") => "All commands succeeded.".to_owned(),
+        Some("failed") => format!("A command failed with exit status {}.", number("exit_code").unwrap_or(1)),
+        Some("stopped") => "It was stopped.".to_owned(),
+        Some("timed-out") => {
+            format!("It took longer than the {} minutes that it may.", number("minutes").unwrap_or(0))
+        }
+        Some("error") => format!("It could not be run: {}.", text("message").unwrap_or_default()),
+        _ => waits(view),
+    }
+}
+
+/// `GET …/pipelines/{number}?step=&attempt=&service=`
+///
+/// # Errors
+/// When there is none, or the caller may not see it.
+pub async fn get(cx: Cx) -> Result<Response> {
+    let (path, name) = (repository_path(&cx)?, name(&cx)?);
+    let service = cx.service()?;
+    let view = service.pipeline(&cx.caller, &path, name).await?;
+    let steps = service.pipeline_steps(&cx.caller, &path, name).await?;
+    let groups = service.pipeline_groups(&cx.caller, &path, name).await?;
+    let located = &view.located;
+    let here = format!("{}/{}", base(located), view.run.build_number);
+    let chosen = chosen(&cx, &steps)?;
+    let steers = may(&cx, Action::PipelineSteer, Named::Repository(by_id(located))).await;
+    let button = |end: &str| {
+        let href = format!("{here}/{end}");
+        Button { token: form::token(&cx, &href), href }
+    };
+    let step_row = |(at, step): (usize, &StepView)| StepRow {
+        href: pages::address::with_query(&here, "step", &(at + 1).to_string()),
+        name: step_name(step),
+        standing: step_standing(&step.row.state),
+        took: took(step.row.started_on, step.row.completed_on),
+        waits: waits(step),
+        start: (steers && step.row.state == "paused").then(|| button(&format!("steps/{}/start", at + 1))),
+        here: Some(at) == chosen,
+    };
+    let shown_groups = groups
+        .iter()
+        .map(|group| StepGroup {
+            name: group_name(group),
+            steps: group.steps.iter().filter_map(|at| Some(step_row((*at, steps.get(*at)?)))).collect(),
+        })
+        .collect();
+    let log = match chosen.and_then(|at| Some((at, steps.get(at)?))) {
+        Some((at, step)) => Some(log(&cx, &path, &view, at, step, &here).await?),
+        None => None,
+    };
+    let over = view.run.state.is_over();
+    let again = matches!(view.run.state, PipelineState::Failed | PipelineState::Stopped);
+    let subject = subject(service, &cx.caller, &path, &view.run.commit).await;
+    let title = format!("Pipeline #{}", view.run.build_number);
+    let page_shown = PipelinePage {
+        frame: repository_frame(&cx, located, &title, RepositoryTab::Pipelines).await,
+        run: row(&view, &subject, now(&cx)),
+        error: view.run.error.as_ref().map(|error| error.message.clone()).unwrap_or_default(),
+        groups: shown_groups,
+        variables: view
+            .variables
+            .iter()
+            .map(|(name, value, _)| (name.clone(), value.clone().unwrap_or_else(|| "hidden".to_owned())))
+            .collect(),
+        log,
+        stop: (steers && !over).then(|| button("stop")),
+        rerun: (steers && again && !steps.is_empty()).then(|| button("rerun")),
+        configuration: format!("{here}/configuration"),
+        waits: !over && view.run.state != PipelineState::Paused,
+    };
+    page(StatusCode::OK, &page_shown)
+}
+
+/// The step whose log is shown: the one that is asked for, or the first that fails, runs or waits, or the last that ran.
+fn chosen(cx: &Cx, steps: &[StepView]) -> Result<Option<usize>> {
+    if let Some(text) = cx.query.get("step")? {
+        let at = text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        return match at.filter(|at| *at < steps.len()) {
+            Some(at) => Ok(Some(at)),
+            None => Err(Error::not_found("the step")),
+        };
+    }
+    let first = |state: &str| steps.iter().position(|step| step.row.state == state);
+    let found = first("failed").or(first("running")).or(first("ready"));
+    let last = || steps.iter().rposition(|step| step.row.attempt > 0);
+    Ok(found.or_else(last).or((!steps.is_empty()).then_some(0)))
+}
+
+async fn log(
+    cx: &Cx,
+    path: &RepositoryPath,
+    view: &PipelineView,
+    at: usize,
+    step: &StepView,
+    here: &str,
+) -> Result<LogView> {
+    let service = cx.service()?;
+    let number = (at + 1).to_string();
+    let here = pages::address::with_query(here, "step", &number);
+    let attempt = match cx.query.get("attempt")? {
+        Some(text) => {
+            let wanted = text.parse::<i64>().ok().filter(|wanted| (1..=step.row.attempt).contains(wanted));
+            wanted.ok_or_else(|| Error::not_found("the attempt"))?
+        }
+        None => step.row.attempt,
+    };
+    let beside =
+        cx.query.get("service")?.filter(|name| step.plan.services.iter().any(|one| one.name == *name));
+    let log = LogName { attempt: Some(attempt), name: beside.unwrap_or("step").to_owned() };
+    let read = |offset: u64, limit: usize| {
+        service.step_log(&cx.caller, path, view.run.id, step.row.id, &log, offset, limit)
+    };
+    let (mut lines, mut left_out, mut stream) = (Vec::new(), String::new(), String::new());
+    match read(0, 0).await {
+        Ok(first) => {
+            let from = first.length.saturating_sub(SHOWN);
+            let mut part = read(from, usize::try_from(SHOWN).unwrap_or(usize::MAX)).await?;
+            if from > 0 {
+                left_out = format!("The first {} are left out here: see the whole log.", size(from));
+                let line = part.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                part.bytes.drain(..line);
+            }
+            let end = first.length.max(from + u64::try_from(part.bytes.len()).unwrap_or(0));
+            // A line that has not ended is sent again, whole, when it has.
+            let whole = part.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let kept = if first.grows { whole } else { part.bytes.len() };
+            let mut reader = LogReader::default();
+            lines = reader.push(part.bytes.get(..kept).unwrap_or_default());
+            let next = reader.number();
+            if first.grows {
+                let after = end - u64::try_from(part.bytes.len() - kept).unwrap_or(0);
+                let address = format!("{}/{}/steps/{number}/log", base(&view.located), view.run.build_number);
+                stream = format!("{address}?after={after}&line={next}&attempt={attempt}");
+                if let Some(name) = beside {
+                    stream = pages::address::with_query(&stream, "service", name);
+                }
+            } else {
+                lines.extend(reader.finish());
+            }
+        }
+        // No runner has written anything yet, or the log was not kept.
+        Err(Error::NotFound { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    let attempts = match step.row.attempt {
+        0 | 1 => Vec::new(),
+        last => (1..=last)
+            .map(|one| {
+                let href = pages::address::with_query(&here, "attempt", &one.to_string());
+                (format!("Attempt {one}"), href, one == attempt)
+            })
+            .collect(),
+    };
+    let mut services: Vec<(String, String, bool)> = step
+        .plan
+        .services
+        .iter()
+        .map(|one| {
+            let href = pages::address::with_query(&here, "service", &one.name);
+            (one.name.clone(), href, beside == Some(one.name.as_str()))
+        })
+        .collect();
+    if !services.is_empty() {
+        services.insert(0, ("Commands".to_owned(), here.clone(), beside.is_none()));
+    }
+    let shell = step.row.labels.iter().any(|label| label == "linux.shell");
+    Ok(LogView {
+        step: step_name(step),
+        machine: if shell { "Shell".to_owned() } else { format!("Image {}", step.plan.image.name) },
+        runner: step.runner.as_ref().map(|(_, name)| name.clone()).unwrap_or_default(),
+        verdict: verdict(step),
+        attempts,
+        services,
+        sections: sections(lines),
+        left_out,
+        raw: format!(
+            "{}/{}/steps/{number}/log?raw=1&attempt={attempt}",
+            base(&view.located),
+            view.run.build_number
+        ),
+        stream,
+    })
+}
+
+fn step_number(cx: &Cx) -> Result<usize> {
+    let number = cx.param("step").parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    number.ok_or_else(|| Error::not_found("the step"))
+}
+
+async fn step_of(cx: &Cx) -> Result<(PipelineView, StepView)> {
+    let (path, name) = (repository_path(cx)?, name(cx)?);
+    let service = cx.service()?;
+    let view = service.pipeline(&cx.caller, &path, name).await?;
+    let mut steps = service.pipeline_steps(&cx.caller, &path, name).await?;
+    let at = step_number(cx)?;
+    if at >= steps.len() {
+        return Err(Error::not_found("the step"));
+    }
+    Ok((view, steps.swap_remove(at)))
+}
+
+/// `POST …/pipelines/{number}/stop`
+///
+/// # Errors
+/// When the caller may not, or the run is over.
+pub async fn stop(cx: Cx, _: Parameters) -> Result<Response> {
+    let (path, name) = (repository_path(&cx)?, name(&cx)?);
+    cx.service()?.stop_pipeline(&cx.caller, &path, name).await?;
+    back(&cx).await
+}
+
+/// `POST …/pipelines/{number}/rerun`
+///
+/// # Errors
+/// When the caller may not, or nothing failed.
+pub async fn rerun(cx: Cx, _: Parameters) -> Result<Response> {
+    let (path, name) = (repository_path(&cx)?, name(&cx)?);
+    cx.service()?.rerun_pipeline(&cx.caller, &path, name).await?;
+    back(&cx).await
+}
+
+/// `POST …/pipelines/{number}/steps/{step}/start`
+///
+/// # Errors
+/// When the caller may not, or the step waits for nobody.
+pub async fn start(cx: Cx, _: Parameters) -> Result<Response> {
+    let (_, step) = step_of(&cx).await?;
+    let (path, name) = (repository_path(&cx)?, name(&cx)?);
+    cx.service()?.start_step(&cx.caller, &path, name, step.row.id).await?;
+    back(&cx).await
+}
+
+async fn back(cx: &Cx) -> Result<Response> {
+    let view = cx.service()?.pipeline(&cx.caller, &repository_path(cx)?, name(cx)?).await?;
+    see_other(&format!("{}/{}", base(&view.located), view.run.build_number))
+}
+
+/// `GET …/pipelines/{number}/configuration`
+///
+/// # Errors
+/// When there is none, or the caller may not see it.
+pub async fn configuration(cx: Cx) -> Result<Response> {
+    let (path, name) = (repository_path(&cx)?, name(&cx)?);
+    let service = cx.service()?;
+    let view = service.pipeline(&cx.caller, &path, name).await?;
+    let (source, text) = service.pipeline_configuration(&cx.caller, &path, name).await?;
+    let subject = subject(service, &cx.caller, &path, &view.run.commit).await;
+    let title = format!("Configuration of pipeline #{}", view.run.build_number);
+    let short: String = view.run.commit.chars().take(12).collect();
+    let shown = PipelineConfigurationPage {
+        frame: repository_frame(&cx, &view.located, &title, RepositoryTab::Pipelines).await,
+        run: row(&view, &subject, now(&cx)),
+        source: match source.as_str() {
+            "on demand" => "Sent with the request that started it; it is not in the repository.".to_owned(),
+            file => format!("{file}, as it was at commit {short}."),
+        },
+        lines: text
+            .lines()
+            .enumerate()
+            .map(|(at, line)| TextLine { number: at + 1, text: line.to_owned() })
+            .collect(),
+        changes: None,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// A log that is followed.
+struct Following {
+    app: App,
+    caller: Caller,
+    path: RepositoryPath,
+    view: PipelineView,
+    step: StepView,
+    log: LogName,
+    at: u64,
+    reader: LogReader,
+    spoke: Instant,
+    over: bool,
+}
+
+/// `GET …/pipelines/{number}/steps/{step}/log?after=&line=&attempt=&service=`: what is added to a log, as server-sent
+/// events; `raw=1` for the whole as a file.
+///
+/// # Errors
+/// When there is none, or the caller may not see it.
+pub async fn follow(cx: Cx) -> Result<Response> {
+    let (view, step) = step_of(&cx).await?;
+    let number = |name: &str| {
+        let text = cx.query.get(name)?;
+        let odd = |_| Error::invalid_field(name, "use a whole number");
+        text.map(|text| text.parse::<u64>().map_err(odd)).transpose()
+    };
+    let attempt = number("attempt")?.and_then(|attempt| i64::try_from(attempt).ok());
+    let name = cx.query.get("service")?.unwrap_or("step").to_owned();
+    let log = LogName { attempt, name };
+    if cx.query.get("raw")?.is_some() {
+        return crate::rest::pipeline_run::raw_log(
+            &cx,
+            &repository_path(&cx)?,
+            view.run.id,
+            step.row.id,
+            log,
+        )
+        .await;
+    }
+    let resumed = cx.headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let (at, line) = match resumed.and_then(|id| id.split_once(':')) {
+        Some((at, line)) => (at.parse().unwrap_or(0), line.parse().unwrap_or(1)),
+        None => (number("after")?.unwrap_or(0), number("line")?.unwrap_or(1)),
+    };
+    let following = Following {
+        app: cx.app.clone(),
+        caller: cx.caller.clone(),
+        path: repository_path(&cx)?,
+        view,
+        step,
+        log,
+        at,
+        reader: LogReader::at(line),
+        spoke: Instant::now(),
+        over: false,
+    };
+    let events = futures_util::stream::unfold(following, |mut following| async move {
+        let said = following.next().await?;
+        Some((Ok::<_, Infallible>(Bytes::from(said)), following))
+    });
+    let mut response = answer::empty(StatusCode::OK);
+    *response.body_mut() = Body::from_stream(events);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+impl Following {
+    /// What is said next; none at the end.
+    async fn next(&mut self) -> Option<String> {
+        while !self.over && !self.app.is_stopping() {
+            let service = self.app.service().ok()?.clone();
+            let (run, step) = (self.view.run.id, self.step.row.id);
+            // Asked anew each time: who may see the log no more is told no more.
+            let part = service.step_log(&self.caller, &self.path, run, step, &self.log, self.at, SENT).await;
+            let Ok(part) = part else { return None };
+            if !part.bytes.is_empty() {
+                self.at += u64::try_from(part.bytes.len()).unwrap_or(0);
+                let lines = self.reader.push(&part.bytes);
+                if !lines.is_empty() {
+                    self.spoke = Instant::now();
+                    return self.event(&lines);
+                }
+            } else if !part.grows {
+                self.over = true;
+                let last = std::mem::take(&mut self.reader).finish();
+                let mut said = last.and_then(|line| self.event(&[line])).unwrap_or_default();
+                said.push_str("event: end\ndata: {}\n\n");
+                return Some(said);
+            } else if self.spoke.elapsed() > HEARTBEAT {
+                self.spoke = Instant::now();
+                return Some(": alive\n\n".to_owned());
+            } else {
+                service.progress().await;
+            }
+        }
+        None
+    }
+
+    fn event(&self, lines: &[pages::log::LogLine]) -> Option<String> {
+        let data = serde_json::to_string(lines).ok()?;
+        let mut said = String::with_capacity(data.len() + 64);
+        write!(said, "id: {}:{}\nevent: lines\ndata: {data}\n\n", self.at, self.reader.number()).ok()?;
+        Some(said)
+    }
+}
