@@ -14,6 +14,9 @@ pub mod branching_model;
 mod break_glass;
 pub mod clock;
 pub mod credential;
+pub mod cron;
+pub mod deployment;
+pub mod environment;
 pub mod error;
 pub mod git_ref;
 pub mod glob;
@@ -24,6 +27,8 @@ pub mod id;
 pub mod identity_provider;
 pub mod name;
 pub mod permission;
+pub mod pipeline_schedule;
+pub mod pipeline_variable;
 pub mod principal;
 pub mod project;
 pub mod random;
@@ -47,6 +52,9 @@ pub use branching_model::{BranchType, BranchingModel, NamedBranch, PrefixedType}
 pub use break_glass::BreakGlass;
 pub use clock::{Clock, Timestamp};
 pub use credential::{Credential, Holder};
+pub use cron::CronPattern;
+pub use deployment::{Deployment, DeploymentResult, DeploymentState};
+pub use environment::{Environment, EnvironmentType};
 pub use error::{Error, FieldErrors, Result};
 pub use git_ref::{ObjectId, RefName};
 pub use glob::Glob;
@@ -61,6 +69,10 @@ pub use id::{
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
 pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffRole, WorkspacePermission};
+pub use pipeline_schedule::{
+    PipelineSchedule, ScheduleExecution, ScheduleOutcome, ScheduleTarget, SelectorKind,
+};
+pub use pipeline_variable::{PipelineVariable, VariableName, VariablePlace};
 pub use principal::{Principal, Subject};
 pub use project::Project;
 pub use random::Random;

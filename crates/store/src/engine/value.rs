@@ -1,8 +1,9 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
-    RepositoryId, RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId, JobId,
+    PipelineId, ProjectId, PushId, RepositoryId, RequestId, ScheduleId, SecondStepId, SecretHash, SessionId,
+    StepId, Timestamp, UserId, VariableId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -214,5 +215,11 @@ ids!(
     SecondStepId,
     AlertId,
     AuditSinkId,
-    SessionId
+    SessionId,
+    DeploymentId,
+    EnvironmentId,
+    PipelineId,
+    ScheduleId,
+    StepId,
+    VariableId
 );
