@@ -85,8 +85,8 @@ pub struct PipelineSchedule {
     pub enabled: bool,
     /// When it is due next, where it is enabled and will be.
     pub next_on: Option<Timestamp>,
-    /// Who made it, where it was a user: its runs do what that user still may.
-    pub created_by: Option<UserId>,
+    /// Who made it or changed it last, where it was a user: its runs do no more than that user still may.
+    pub set_by: Option<UserId>,
     /// When it was made.
     pub created_on: Timestamp,
     /// When it was last changed.

@@ -82,7 +82,7 @@ CREATE TABLE pipeline_schedule (
     pattern TEXT,
     enabled {bool} NOT NULL,
     next_on {time},
-    created_by {uuid},
+    set_by {uuid},
     created_on {time} NOT NULL,
     updated_on {time} NOT NULL
 ) {strict};

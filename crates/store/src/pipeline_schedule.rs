@@ -11,7 +11,7 @@ use crate::{Query, Reader, Row, Writer, params};
 pub const KEPT_EXECUTIONS: i64 = 100;
 
 const COLUMNS: &str = "SELECT s.id, s.repository_id, s.cron, s.branch, s.selector, s.pattern, s.enabled, s.next_on, \
-     s.created_by, s.created_on, s.updated_on FROM pipeline_schedule s";
+     s.set_by, s.created_on, s.updated_on FROM pipeline_schedule s";
 
 fn from_row(row: &Row) -> Result<PipelineSchedule> {
     Ok(PipelineSchedule {
@@ -25,7 +25,7 @@ fn from_row(row: &Row) -> Result<PipelineSchedule> {
         },
         enabled: row.get("enabled")?,
         next_on: row.get("next_on")?,
-        created_by: row.get("created_by")?,
+        set_by: row.get("set_by")?,
         created_on: row.get("created_on")?,
         updated_on: row.get("updated_on")?,
     })
@@ -79,7 +79,7 @@ pub fn insert(writer: &mut Writer<'_>, one: &PipelineSchedule) -> Result<()> {
     writer
         .execute(
             "INSERT INTO pipeline_schedule (id, repository_id, cron, branch, selector, pattern, enabled, next_on,
-                 created_by, created_on, updated_on)
+                 set_by, created_on, updated_on)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             params![
                 one.id,
@@ -90,7 +90,7 @@ pub fn insert(writer: &mut Writer<'_>, one: &PipelineSchedule) -> Result<()> {
                 one.target.pattern.clone(),
                 one.enabled,
                 one.next_on,
-                one.created_by,
+                one.set_by,
                 one.created_on,
                 one.updated_on,
             ],
@@ -103,7 +103,7 @@ pub fn update(writer: &mut Writer<'_>, one: &PipelineSchedule) -> Result<()> {
     writer
         .execute(
             "UPDATE pipeline_schedule SET cron = $3, branch = $4, selector = $5, pattern = $6, enabled = $7,
-                 next_on = $8, created_by = $9, updated_on = $10
+                 next_on = $8, set_by = $9, updated_on = $10
              WHERE id = $1 AND repository_id = $2",
             params![
                 one.id,
@@ -114,7 +114,7 @@ pub fn update(writer: &mut Writer<'_>, one: &PipelineSchedule) -> Result<()> {
                 one.target.pattern.clone(),
                 one.enabled,
                 one.next_on,
-                one.created_by,
+                one.set_by,
                 one.updated_on,
             ],
         )

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId,
-    Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
+    PipelineId, ProjectId, RepositoryId, RequestId, ScheduleId, StepId, Timestamp, UserId, VariableId,
+    WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -45,7 +46,13 @@ braced!(
     RepositoryId,
     RequestId,
     UserId,
-    WorkspaceId
+    WorkspaceId,
+    DeploymentId,
+    EnvironmentId,
+    PipelineId,
+    ScheduleId,
+    StepId,
+    VariableId
 );
 
 impl JsonSchema for Braced {

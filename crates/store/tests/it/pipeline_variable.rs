@@ -340,7 +340,7 @@ both_engines! {
                 pattern: Some("nightly".to_owned()),
             },
             enabled: true,
-            created_by: None,
+            set_by: None,
             created_on: now,
             updated_on: now,
         };
