@@ -317,4 +317,75 @@ mod tests {
             assert!(environment_name("name", bad).is_err(), "{bad:?}");
         }
     }
+
+    fn located(store: &testkit::TestStore) -> Located {
+        use model::{ForkPolicy, Project, ProjectId, Repository, Workspace, WorkspaceId};
+        let (now, name) = (store.clock.now(), "Acme".parse::<model::DisplayName>().unwrap());
+        let workspace = Workspace {
+            id: WorkspaceId::new(store.random()),
+            slug: "acme".parse().unwrap(),
+            name: name.clone(),
+            created_on: now,
+            updated_on: now,
+        };
+        let project = Project {
+            id: ProjectId::new(store.random()),
+            workspace: workspace.id,
+            key: "CORE".parse().unwrap(),
+            name: name.clone(),
+            description: String::new(),
+            private: true,
+            created_on: now,
+            updated_on: now,
+        };
+        let repository = Repository {
+            id: RepositoryId::new(store.random()),
+            workspace: workspace.id,
+            project: project.id,
+            slug: "one".parse().unwrap(),
+            name,
+            description: String::new(),
+            private: true,
+            fork_policy: ForkPolicy::AllowForks,
+            default_branch: "main".to_owned(),
+            language: String::new(),
+            has_issues: false,
+            has_wiki: false,
+            size_bytes: 0,
+            created_on: now,
+            updated_on: now,
+            deleted_on: None,
+        };
+        Located { repository, project, workspace }
+    }
+
+    testkit::both_engines! {
+        /// Attack: a writer's file deploys to `production_` or `Production `, which an address or a claim would not tell
+        /// from the restricted environment, and is given one without restrictions.
+        async fn a_name_is_made_when_it_is_first_used_and_found_in_any_case(store) {
+            let at = located(&store);
+            let permit = testkit::permit::<act::EnvironmentSet>(&store);
+            let ask = async |name: &str| {
+                let (at, name) = (at.clone(), EnvironmentName::new(name));
+                store.write(&permit, move |writer| environment_for(writer, &at, &name)).await
+            };
+            let made = ask("EU west").await.unwrap();
+            assert_eq!((made.name.as_str(), made.slug.as_str(), made.kind), ("EU west", "eu-west", EnvironmentType::Test));
+            for same in ["eu WEST", " EU west "] {
+                assert_eq!(ask(same).await.unwrap().id, made.id, "{same:?}");
+            }
+            assert_eq!(ask("PRODUCTION").await.unwrap().kind, EnvironmentType::Production);
+            for close in ["eu-west", "EU (west)", "production!"] {
+                let refused = ask(close).await;
+                assert!(matches!(refused, Err(Error::Conflict(_))), "{close}: {refused:?}");
+            }
+            assert!(matches!(ask("!").await, Err(Error::Invalid { .. })));
+            // The three of the beginning and this one; a file makes no more than there is room for.
+            for number in 4..MOST {
+                ask(&format!("e{number}")).await.unwrap();
+            }
+            assert!(matches!(ask("one more").await, Err(Error::Conflict(_))));
+            assert_eq!(ask("e4").await.unwrap().name, "e4");
+        }
+    }
 }

@@ -410,3 +410,165 @@ impl Service {
 fn found(writer: &mut Writer<'_>, place: VariablePlace, id: VariableId) -> Result<Kept> {
     store::pipeline_variable::find(writer, place, id)?.ok_or_else(missing)
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Random, Timestamp};
+    use testkit::{TestStore, both_engines};
+
+    use super::*;
+
+    struct Scene {
+        keyring: Arc<Keyring>,
+        workspace: WorkspaceId,
+        repository: RepositoryId,
+        production: EnvironmentId,
+    }
+
+    fn ring() -> Keyring {
+        let random = Random::seeded(7);
+        let master = keyring::MasterKey::generate(&random);
+        Keyring::create(&master, &random, Timestamp::from_micros(1)).unwrap().0
+    }
+
+    impl Scene {
+        async fn new(store: &TestStore) -> Self {
+            let repository = RepositoryId::new(store.random());
+            let all = store.read(move |reader| store::environment::list(reader, repository)).await.unwrap();
+            Self {
+                keyring: Arc::new(ring()),
+                workspace: WorkspaceId::new(store.random()),
+                repository,
+                production: all[2].id,
+            }
+        }
+
+        async fn set(&self, store: &TestStore, place: VariablePlace, name: &str, bound: (bool, &[&str])) {
+            let variable = PipelineVariable {
+                id: VariableId::new(store.random()),
+                place,
+                name: name.parse().unwrap(),
+                secured: true,
+                protected_only: bound.0,
+                environments: bound.1.iter().map(|name| (*name).to_owned()).collect(),
+                created_on: store.clock.now(),
+                updated_on: store.clock.now(),
+            };
+            let value = Secret::new(format!("{} of {}", name, place.kind()));
+            let value = seal(&self.keyring, variable.id, place, &value).unwrap();
+            let permit = testkit::permit::<act::PipelineVariableSet>(store);
+            let kept = Kept { variable, value };
+            store
+                .write(&permit, move |writer| store::pipeline_variable::insert(writer, &kept))
+                .await
+                .unwrap();
+        }
+
+        async fn given(
+            &self,
+            store: &TestStore,
+            environment: Option<EnvironmentId>,
+            protected: bool,
+        ) -> Vec<String> {
+            let (keyring, repository, workspace) =
+                (Arc::clone(&self.keyring), self.repository, self.workspace);
+            let found = store.read(move |reader| {
+                let found = variables_for(reader, &keyring, repository, workspace, environment, protected)?;
+                assert!(found.iter().all(|one| one.secured));
+                Ok(found
+                    .iter()
+                    .map(|one| format!("{} = {}", one.name, one.value.expose()))
+                    .collect::<Vec<_>>())
+            });
+            found.await.unwrap()
+        }
+    }
+
+    both_engines! {
+        /// Attack: a run on a branch of the attacker's asks for what is bound to protected branches, or to production.
+        /// Would catch: a binding that is passed over, one that hides the less bound variable of the same name, and a
+        /// precedence the wrong way round.
+        async fn the_nearest_that_applies_is_given(store) {
+            let scene = Scene::new(&store).await;
+            let (workspace, repository, production) = (
+                VariablePlace::Workspace(scene.workspace),
+                VariablePlace::Repository(scene.repository),
+                VariablePlace::Environment(scene.production),
+            );
+            scene.set(&store, workspace, "A", (false, &[])).await;
+            scene.set(&store, workspace, "B", (false, &[])).await;
+            scene.set(&store, workspace, "C", (false, &[])).await;
+            scene.set(&store, workspace, "D", (false, &["PRODUCTION"])).await;
+            scene.set(&store, repository, "A", (false, &[])).await;
+            scene.set(&store, repository, "B", (true, &[])).await;
+            scene.set(&store, repository, "E", (true, &["Production", "Staging"])).await;
+            scene.set(&store, production, "A", (false, &[])).await;
+            // What is of others.
+            scene.set(&store, VariablePlace::Workspace(WorkspaceId::new(store.random())), "X", (false, &[])).await;
+            scene.set(&store, VariablePlace::Repository(RepositoryId::new(store.random())), "Y", (false, &[])).await;
+            assert_eq!(
+                scene.given(&store, None, false).await,
+                ["A = A of repository", "B = B of workspace", "C = C of workspace"]
+            );
+            assert_eq!(
+                scene.given(&store, None, true).await,
+                ["A = A of repository", "B = B of repository", "C = C of workspace"]
+            );
+            assert_eq!(
+                scene.given(&store, Some(scene.production), false).await,
+                ["A = A of environment", "B = B of workspace", "C = C of workspace", "D = D of workspace"]
+            );
+            assert_eq!(
+                scene.given(&store, Some(scene.production), true).await,
+                [
+                    "A = A of environment", "B = B of repository", "C = C of workspace", "D = D of workspace",
+                    "E = E of repository",
+                ]
+            );
+            // An environment of another repository gives nothing away.
+            let (keyring, workspace, production) = (Arc::clone(&scene.keyring), scene.workspace, scene.production);
+            let other = RepositoryId::new(store.random());
+            let refused = store
+                .read(move |reader| {
+                    variables_for(reader, &keyring, other, workspace, Some(production), true).map(|all| all.len())
+                })
+                .await;
+            assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+        }
+    }
+
+    /// Attack: somebody who writes to the database puts a secured value into the row of one that is not, or of their own
+    /// repository, and reads it there.
+    #[test]
+    fn a_value_opens_for_its_own_variable_in_its_own_place_alone() {
+        let (keyring, random) = (ring(), Random::seeded(3));
+        let now = Timestamp::from_micros(1);
+        let id = RepositoryId::new(&random);
+        let variable = PipelineVariable {
+            id: VariableId::new(&random),
+            place: VariablePlace::Repository(id),
+            name: "A".parse().unwrap(),
+            secured: true,
+            protected_only: false,
+            environments: Vec::new(),
+            created_on: now,
+            updated_on: now,
+        };
+        let value = seal(&keyring, variable.id, variable.place, &Secret::new("hush".to_owned())).unwrap();
+        let kept = Kept { variable: variable.clone(), value };
+        assert_eq!(open(&keyring, &kept).unwrap().expose(), "hush");
+        for moved in [
+            PipelineVariable { id: VariableId::new(&random), ..variable.clone() },
+            PipelineVariable {
+                place: VariablePlace::Repository(RepositoryId::new(&random)),
+                ..variable.clone()
+            },
+            PipelineVariable {
+                place: VariablePlace::Workspace(WorkspaceId::from_uuid(id.uuid())),
+                ..variable.clone()
+            },
+        ] {
+            assert!(open(&keyring, &Kept { variable: moved, ..kept.clone() }).is_err());
+        }
+    }
+}
