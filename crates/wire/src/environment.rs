@@ -117,6 +117,12 @@ pub struct EnvironmentInput {
     /// Who deploys to it, and from where.
     #[serde(default)]
     pub restrictions: Option<RestrictionsInput>,
+    /// The first of these, where it stands by itself.
+    #[serde(default)]
+    pub admin_only: Option<bool>,
+    /// The second of these, where it stands by itself.
+    #[serde(default)]
+    pub branch_restrictions: Option<Vec<BranchRestrictionInput>>,
 }
 
 /// What an environment is for, as requests send it.

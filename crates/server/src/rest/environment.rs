@@ -48,8 +48,8 @@ fn change(input: EnvironmentInput) -> EnvironmentChange {
         kind: input.environment_type.and_then(|kind| kind.name),
         rank: input.rank,
         hidden: input.hidden,
-        admin_only: restrictions.admin_only,
-        branches: restrictions.branch_restrictions.map(patterns),
+        admin_only: restrictions.admin_only.or(input.admin_only),
+        branches: restrictions.branch_restrictions.or(input.branch_restrictions).map(patterns),
         lock_enabled: input.environment_lock_enabled,
     }
 }

@@ -40,14 +40,14 @@ fn of(cx: &Cx) -> Result<VariablesOf> {
     })
 }
 
-/// The collection's own address.
-fn here(cx: &Cx) -> String {
-    let (workspace, repository) = (cx.param("workspace"), cx.param("repo_slug"));
-    let shape = Shape::of(cx);
-    match (repository.is_empty(), cx.param("environment_uuid")) {
-        (true, _) => shape.api(&["workspaces", workspace, "pipelines-config", "variables"]),
-        (false, "") => shape.api(&["repositories", workspace, repository, "pipelines_config", "variables"]),
-        (false, environment) => shape.api(&[
+/// The collection's own address, or that of one in it.
+fn address(cx: &Cx, one: &[&str]) -> String {
+    let (workspace, repository, environment) =
+        (cx.param("workspace"), cx.param("repo_slug"), cx.param("environment_uuid"));
+    let collection = match (repository, environment) {
+        ("", _) => vec!["workspaces", workspace, "pipelines-config", "variables"],
+        (_, "") => vec!["repositories", workspace, repository, "pipelines_config", "variables"],
+        _ => vec![
             "repositories",
             workspace,
             repository,
@@ -55,8 +55,9 @@ fn here(cx: &Cx) -> String {
             "environments",
             environment,
             "variables",
-        ]),
-    }
+        ],
+    };
+    Shape::of(cx).api(&[collection.as_slice(), one].concat())
 }
 
 /// `GET …/variables`
@@ -67,7 +68,7 @@ pub async fn list(cx: Cx) -> Result<Response> {
     no_filter(&cx)?;
     let (request, window) = list_request(&cx)?;
     let found = cx.service()?.pipeline_variables(&cx.caller, &of(&cx)?, window).await?;
-    send(&cx, StatusCode::OK, &page(&cx, &request, found, &here(&cx), shown))
+    send(&cx, StatusCode::OK, &page(&cx, &request, found, &address(&cx, &[]), shown))
 }
 
 /// `POST …/variables`
@@ -77,7 +78,7 @@ pub async fn list(cx: Cx) -> Result<Response> {
 pub async fn create(mut cx: Cx) -> Result<Response> {
     let new = change(cx.json().await?);
     let made = cx.service()?.create_pipeline_variable(&cx.caller, &of(&cx)?, new).await?;
-    let address = format!("{}/{}", here(&cx), made.variable.id.braced());
+    let address = address(&cx, &[&made.variable.id.braced()]);
     located(send(&cx, StatusCode::CREATED, &shown(made))?, &address)
 }
 
