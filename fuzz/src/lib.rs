@@ -49,6 +49,11 @@ pub const TARGETS: &[Target] = &[
         &["203.0.113.7", "10.1.2.3/8", "2001:DB8::/32", "::ffff:10.0.0.0/104"],
     ),
     target("branch_glob", model::branch_glob, &["release/*\nrelease/1/2", "a*b*a\naba", "main\nmain"]),
+    target(
+        "cron",
+        model::cron,
+        &["0 0 12 * * ? *", "0 0/15 8-17 ? * MON-FRI 2030", "0 0 0 L * ? *", "0 0 0 ? * 6#3 *"],
+    ),
     target("audit_event", model::audit_event, model::AUDIT_EVENTS),
     target("ledger_note", ledger::note, ledger::NOTES),
     target("ledger_checkpoint", ledger::checkpoint, ledger::CHECKPOINTS),

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use model::{
-    AddressRange, AuditEvent, DisplayName, Email, Glob, GroupSlug, ObjectId, ProjectKey, RefName,
-    RepositorySlug, ScopeSet, Timestamp, Token, Username, WorkspaceSlug,
+    AddressRange, AuditEvent, CronPattern, DisplayName, Email, Glob, GroupSlug, ObjectId, ProjectKey,
+    RefName, RepositorySlug, ScopeSet, Timestamp, Token, Username, WorkspaceSlug,
 };
 
 /// Of every length and kind, with checksums that do not hold: a mutation cannot guess one that does.
@@ -118,6 +118,16 @@ pub fn branch_glob(data: &[u8]) {
     assert_eq!(glob.to_string().parse::<Glob>(), Ok(glob.clone()));
     let matches = glob.matches(branch);
     assert!(pattern.contains('*') || matches == (pattern == branch));
+}
+
+/// A pattern of times: read back from its own form, and what comes next comes later.
+pub fn cron(data: &[u8]) {
+    let Some(Ok(pattern)) = text(data).map(str::parse::<CronPattern>) else { return };
+    assert_eq!(pattern.as_str().parse::<CronPattern>().as_ref(), Ok(&pattern));
+    let now = Timestamp::from_micros(1_790_000_000_000_000);
+    if let Some(next) = pattern.next_after(now) {
+        assert!(next > now && pattern.next_after(next).is_none_or(|later| later > next));
+    }
 }
 
 /// Only canonical bytes are an audit event.

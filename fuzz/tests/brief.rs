@@ -41,6 +41,7 @@ targets! {
     timestamp
     address_range
     branch_glob
+    cron
     audit_event
     ledger_note
     ledger_checkpoint

@@ -2,7 +2,7 @@
 
 use model::{
     Error, ForkPolicy, Principal, Project, ProjectId, Repository, RepositoryId, RepositorySlug, Resource,
-    Result, Timestamp, Workspace, WorkspaceId,
+    Result, Timestamp, VariablePlace, Workspace, WorkspaceId,
 };
 
 use wire::query::{FieldKind, Typed};
@@ -292,6 +292,10 @@ pub fn note_size(books: &mut Bookkeeping<'_>, id: RepositoryId, bytes: i64) -> R
 /// Removes what the sweep has removed from disk.
 pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     crate::branch_restriction::forget(writer, id)?;
+    crate::environment::forget(writer, id)?;
+    crate::pipeline_variable::forget(writer, VariablePlace::Repository(id))?;
+    crate::pipeline_config::forget(writer, id)?;
+    crate::pipeline_schedule::forget(writer, id)?;
     for sql in [
         "DELETE FROM redirect WHERE kind = 'repository' AND target_id = $1",
         "DELETE FROM push WHERE repository_id = $1",

@@ -1,8 +1,8 @@
 //! Workspaces and their members.
 
 use model::{
-    Error, Member, Result, Timestamp, User, UserId, Workspace, WorkspaceId, WorkspacePermission,
-    WorkspaceSlug,
+    Error, Member, Result, Timestamp, User, UserId, VariablePlace, Workspace, WorkspaceId,
+    WorkspacePermission, WorkspaceSlug,
 };
 
 use crate::{Query, Reader, Row, Value, Writer, redirect, user};
@@ -165,6 +165,7 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
     ] {
         writer.execute(sql, &[id.into()])?;
     }
+    crate::pipeline_variable::forget(writer, VariablePlace::Workspace(id))?;
     writer.execute(
         "UPDATE credential SET revoked_on = $2 WHERE workspace_id = $1 AND revoked_on IS NULL",
         &[id.into(), now.into()],

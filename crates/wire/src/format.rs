@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, PipelineId, ProjectId, RepositoryId,
-    RequestId, RunnerId, StepId, Timestamp, UserId, WorkspaceId,
+    AlertId, AuditSinkId, BreakGlassId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
+    PipelineId, ProjectId, RepositoryId, RequestId, RunnerId, ScheduleId, StepId, Timestamp, UserId,
+    VariableId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -39,6 +40,8 @@ braced!(
     AuditSinkId,
     BreakGlassId,
     CredentialId,
+    DeploymentId,
+    EnvironmentId,
     EventId,
     GroupId,
     PipelineId,
@@ -46,8 +49,10 @@ braced!(
     RepositoryId,
     RequestId,
     RunnerId,
+    ScheduleId,
     StepId,
     UserId,
+    VariableId,
     WorkspaceId
 );
 

@@ -13,6 +13,7 @@ mod key;
 mod mail;
 mod managed_user;
 mod migrate;
+mod pipeline_variable;
 mod postgres;
 mod sequence;
 mod write;

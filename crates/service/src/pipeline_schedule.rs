@@ -1,0 +1,255 @@
+//! Schedules of pipelines: seeing, making, changing and removing them. Starting what is due is the run engine's.
+
+use model::{
+    CronPattern, Error, PipelineSchedule, RefName, RepositoryId, Result, ScheduleExecution, ScheduleId,
+    ScheduleTarget, SelectorKind, Timestamp, act,
+};
+use serde_json::{Value, json};
+use store::repository::Located;
+use store::{Reader, Writer};
+
+use crate::access::RepositoryPath;
+use crate::{Caller, Listing, Service, Window};
+
+/// The most schedules of one repository.
+const MOST: i64 = 10;
+/// The longest name of a pipeline, in bytes.
+const LONGEST_PATTERN: usize = 255;
+
+/// What is asked of a schedule, in the request's own words. What is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct PipelineScheduleChange {
+    /// When it is due.
+    pub cron: Option<String>,
+    /// What it starts.
+    pub target: Option<ScheduleTargetChange>,
+    /// Whether it starts anything.
+    pub enabled: Option<bool>,
+}
+
+/// What a schedule is to start, in the request's own words.
+#[derive(Clone, Debug, Default)]
+pub struct ScheduleTargetChange {
+    /// `branch`, which is the default.
+    pub ref_type: Option<String>,
+    /// The branch.
+    pub ref_name: Option<String>,
+    /// How the pipeline is chosen; `branches` where nothing says.
+    pub selector: Option<String>,
+    /// The pipeline's name or pattern.
+    pub pattern: Option<String>,
+}
+
+fn missing() -> Error {
+    Error::not_found("the schedule")
+}
+
+fn id(text: &str) -> Result<ScheduleId> {
+    text.parse().map_err(|_| missing())
+}
+
+fn cron(text: &str) -> Result<CronPattern> {
+    text.parse().map_err(|problem| Error::invalid_field("cron_pattern", problem))
+}
+
+fn target(change: &ScheduleTargetChange) -> Result<ScheduleTarget> {
+    if change.ref_type.as_deref().is_some_and(|kind| kind != "branch") {
+        return Err(Error::invalid_field("target.ref_type", "a schedule is for a branch: use `branch`"));
+    }
+    let branch = change.ref_name.as_deref().unwrap_or_default();
+    if RefName::branch(branch).is_err() {
+        return Err(Error::invalid_field("target.ref_name", "use a branch's name"));
+    }
+    let selector: SelectorKind = match change.selector.as_deref() {
+        None | Some("") => SelectorKind::Branches,
+        Some(kind) => {
+            kind.parse().map_err(|problem| Error::invalid_field("target.selector.type", problem))?
+        }
+    };
+    let pattern = change.pattern.clone().filter(|pattern| !pattern.is_empty());
+    if pattern.as_ref().is_some_and(|text| text.len() > LONGEST_PATTERN || text.contains(char::is_control)) {
+        let message = format!("use at most {LONGEST_PATTERN} bytes in one line");
+        return Err(Error::invalid_field("target.selector.pattern", message));
+    }
+    if selector == SelectorKind::Custom && pattern.is_none() {
+        let message = "name the custom pipeline that is to start";
+        return Err(Error::invalid_field("target.selector.pattern", message));
+    }
+    Ok(ScheduleTarget { branch: branch.to_owned(), selector, pattern })
+}
+
+/// When it is due next, where it is enabled.
+fn next(cron: &CronPattern, enabled: bool, now: Timestamp) -> Result<Option<Timestamp>> {
+    let next = cron.next_after(now);
+    if next.is_none() {
+        return Err(Error::invalid_field("cron_pattern", "that time does not come again"));
+    }
+    Ok(next.filter(|_| enabled))
+}
+
+/// A schedule in the audit trail.
+fn shown(one: &PipelineSchedule) -> Value {
+    json!({
+        "schedule": one.id, "cron": one.cron.as_str(), "branch": one.target.branch,
+        "selector": one.target.selector.as_str(), "pattern": one.target.pattern, "enabled": one.enabled,
+    })
+}
+
+fn found(reader: &mut Reader<'_>, repository: RepositoryId, id: ScheduleId) -> Result<PipelineSchedule> {
+    store::pipeline_schedule::find(reader, repository, id)?.ok_or_else(missing)
+}
+
+fn room(writer: &mut Writer<'_>, repository: RepositoryId) -> Result<()> {
+    if store::pipeline_schedule::count(writer, repository)? < MOST {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!("a repository has at most {MOST} schedules: remove one first")))
+}
+
+impl Service {
+    /// A repository's schedules, the oldest first.
+    pub async fn pipeline_schedules(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        window: Window,
+    ) -> Result<(Located, Listing<PipelineSchedule>)> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let located = ground.subject.clone();
+        let repository = located.repository.id;
+        let read = move |reader: &mut Reader<'_>| {
+            let size = store::pipeline_schedule::count(reader, repository)?;
+            let rows = store::pipeline_schedule::list(reader, repository, window.limit, window.offset)?;
+            Ok(Listing::new(rows, size))
+        };
+        Ok((located, self.store.read(read).await?))
+    }
+
+    /// One schedule.
+    pub async fn pipeline_schedule(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        schedule: &str,
+    ) -> Result<PipelineSchedule> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let (repository, id) = (ground.subject.repository.id, id(schedule)?);
+        self.store.read(move |reader| found(reader, repository, id)).await
+    }
+
+    /// What came of a schedule, the newest first.
+    pub async fn pipeline_schedule_executions(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        schedule: &str,
+        window: Window,
+    ) -> Result<(Located, Listing<ScheduleExecution>)> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let (located, id) = (ground.subject.clone(), id(schedule)?);
+        let repository = located.repository.id;
+        let read = move |reader: &mut Reader<'_>| {
+            let schedule = found(reader, repository, id)?.id;
+            let size = store::pipeline_schedule::count_executions(reader, schedule)?;
+            let rows = store::pipeline_schedule::executions(reader, schedule, window.limit, window.offset)?;
+            Ok(Listing::new(rows, size))
+        };
+        Ok((located, self.store.read(read).await?))
+    }
+
+    /// Makes a schedule.
+    pub async fn create_pipeline_schedule(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        new: PipelineScheduleChange,
+    ) -> Result<(Located, PipelineSchedule)> {
+        let ground = self.repository_ground(caller, path).await?;
+        let permit = self.permit(caller, act::PipelineScheduleSet, ground.as_ref())?;
+        let required = |field: &str| Error::invalid_field(field, "this field is required");
+        let cron = cron(new.cron.as_deref().ok_or_else(|| required("cron_pattern"))?)?;
+        let target = target(new.target.as_ref().ok_or_else(|| required("target"))?)?;
+        let (located, now, enabled) = (ground.subject.clone(), self.clock.now(), new.enabled.unwrap_or(true));
+        let schedule = PipelineSchedule {
+            id: ScheduleId::new(&self.random),
+            repository: located.repository.id,
+            next_on: next(&cron, enabled, now)?,
+            cron,
+            target,
+            enabled,
+            set_by: caller.as_user().map(|user| user.id),
+            created_on: now,
+            updated_on: now,
+        };
+        let made = schedule.clone();
+        self.store
+            .write(&permit, move |writer| {
+                room(writer, made.repository)?;
+                store::pipeline_schedule::insert(writer, &made)?;
+                writer.note(Value::Null, shown(&made));
+                Ok(())
+            })
+            .await?;
+        Ok((located, schedule))
+    }
+
+    /// Changes a schedule. Its runs are from then on those of whoever changed it: it must not lend them more than they
+    /// have.
+    pub async fn update_pipeline_schedule(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        schedule: &str,
+        change: PipelineScheduleChange,
+    ) -> Result<PipelineSchedule> {
+        let ground = self.repository_ground(caller, path).await?;
+        let permit = self.permit(caller, act::PipelineScheduleSet, ground.as_ref())?;
+        let (repository, id, now) = (ground.subject.repository.id, id(schedule)?, self.clock.now());
+        let cron = change.cron.as_deref().map(cron).transpose()?;
+        let target = change.target.as_ref().map(target).transpose()?;
+        let set_by = caller.as_user().map(|user| user.id);
+        self.store
+            .write(&permit, move |writer| {
+                let before = found(writer, repository, id)?;
+                let mut after = PipelineSchedule { set_by, updated_on: now, ..before.clone() };
+                after.enabled = change.enabled.unwrap_or(before.enabled);
+                if let Some(cron) = &cron {
+                    after.cron = cron.clone();
+                }
+                if let Some(target) = &target {
+                    after.target = target.clone();
+                }
+                after.next_on = match after.enabled {
+                    true => next(&after.cron, true, now)?,
+                    false => None,
+                };
+                store::pipeline_schedule::update(writer, &after)?;
+                writer.note(shown(&before), shown(&after));
+                Ok(after)
+            })
+            .await
+    }
+
+    /// Removes a schedule. A run that it started goes on.
+    pub async fn remove_pipeline_schedule(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        schedule: &str,
+    ) -> Result<()> {
+        let ground = self.repository_ground(caller, path).await?;
+        let permit = self.permit(caller, act::PipelineScheduleRemove, ground.as_ref())?;
+        let (repository, id) = (ground.subject.repository.id, id(schedule)?);
+        self.store
+            .write(&permit, move |writer| {
+                let before = found(writer, repository, id)?;
+                store::pipeline_schedule::remove(writer, id)?;
+                writer.note(shown(&before), Value::Null);
+                Ok(())
+            })
+            .await
+    }
+}
