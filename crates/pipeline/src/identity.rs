@@ -272,6 +272,50 @@ pub struct Claims {
     session_tags: Option<SessionTags>,
 }
 
+/// The names of the claims that tokens may have.
+pub const CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "iat",
+    "nbf",
+    "exp",
+    "jti",
+    "workspaceUuid",
+    "repositoryUuid",
+    "pipelineUuid",
+    "stepUuid",
+    "branchName",
+    "deploymentEnvironmentUuid",
+    "accountUuid",
+    "workspace",
+    "workspace_id",
+    "project",
+    "project_id",
+    "repository",
+    "repository_id",
+    "ref",
+    "ref_type",
+    "ref_protected",
+    "pull_request_id",
+    "head_ref",
+    "base_ref",
+    "sha",
+    "environment",
+    "environment_id",
+    "environment_type",
+    "trigger",
+    "actor",
+    "actor_id",
+    "run_number",
+    "run_attempt",
+    "pipeline_id",
+    "step_id",
+    "runner_id",
+    "runner_environment",
+    "https://aws.amazon.com/tags",
+];
+
 /// What Amazon makes session tags of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct SessionTags {
@@ -493,6 +537,21 @@ pub(crate) mod tests {
             "runner_id": id(7), "runner_environment": "self-hosted",
         });
         assert_eq!(told, expected);
+    }
+
+    /// Would catch a claim that the issuer's configuration does not list.
+    #[test]
+    fn every_claim_is_listed() {
+        let pull_request =
+            Reference::PullRequest { id: 1, source: "a".to_owned(), destination: "b".to_owned() };
+        let mut seen = Vec::new();
+        for reference in [pull_request, Reference::Branch { name: "main".to_owned() }] {
+            let facts = IdentityFacts { reference, ..facts_of(3, "main", "prod") };
+            let told = claims(&facts, &Terms { session_tags: true, ..terms() });
+            seen.extend(told.as_object().unwrap().keys().cloned());
+        }
+        assert!(seen.iter().all(|claim| CLAIMS.contains(&claim.as_str())));
+        assert!(CLAIMS.iter().all(|claim| seen.iter().any(|seen| seen == claim)));
     }
 
     #[test]

@@ -162,6 +162,9 @@ internal_reasons! {
     /// Groups follow the identity provider.
     ProviderGroups = "internal-provider-groups":
         "Somebody signed in through a workspace's identity provider, and the groups that its mapping manages follow what it says.";
+    /// A key that signs identity tokens.
+    IdentityTokenKey = "internal-identity-token-key":
+        "A workspace's identity tokens need another key to sign them, or one that signs no more is removed.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.
