@@ -9,6 +9,7 @@ pub mod diff;
 pub mod git_ref;
 pub mod group;
 pub mod group_privilege;
+pub mod identity_token;
 pub mod permission;
 pub mod project;
 pub mod repository;
