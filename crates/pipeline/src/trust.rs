@@ -90,13 +90,18 @@ fn pretty(value: &Value) -> String {
 
 fn aws(issuer: &str, audience: &str, pattern: &str, session_tags: bool) -> String {
     let provider = issuer.split_once("://").map_or(issuer, |(_, rest)| rest);
-    let mut equals = json!({ format!("{provider}:aud"): audience });
-    let mut action = json!("sts:AssumeRoleWithWebIdentity");
-    if session_tags {
-        equals["aws:RequestTag/ref"] = json!("refs/heads/main");
-        equals["aws:RequestTag/ref_protected"] = json!("true");
-        action = json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
-    }
+    let equals = match session_tags {
+        true => json!({
+            format!("{provider}:aud"): audience,
+            "aws:RequestTag/ref": "refs/heads/main",
+            "aws:RequestTag/ref_protected": "true",
+        }),
+        false => json!({ format!("{provider}:aud"): audience }),
+    };
+    let action = match session_tags {
+        true => json!(["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]),
+        false => json!("sts:AssumeRoleWithWebIdentity"),
+    };
     pretty(&json!({
         "Version": "2012-10-17",
         "Statement": [{

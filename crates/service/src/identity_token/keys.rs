@@ -144,9 +144,12 @@ fn publish(
     }
     let new = row(made, now, activates_on);
     store::identity_token::insert_key(writer, workspace, &new)?;
-    let told = |key: &IdentityTokenKey, state: &str| json!({ "kid": key.kid, "algorithm": key.algorithm.as_str(), "state": state });
-    let mut after = told(&new, if activates_on > now { "waiting" } else { "signing" });
-    after["activates_on"] = json!(activates_on.to_string());
+    let told = |key: &IdentityTokenKey, state: &str| {
+        json!({
+            "kid": key.kid, "algorithm": key.algorithm.as_str(), "state": state, "activates_on": key.activates_on,
+        })
+    };
+    let after = told(&new, if activates_on > now { "waiting" } else { "signing" });
     writer.note(signs.map_or(Value::Null, |key| told(key, "signing")), after);
     Ok(new)
 }
