@@ -66,11 +66,11 @@ async fn export(client: &Client, workspace: &str, directory: &Path) -> Result<()
     let (_, rest) = issuer.split_once("://").unwrap_or(("", issuer));
     let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
     let folder = path.split('/').fold(directory.to_path_buf(), |folder, part| folder.join(part));
-    let mut output = Output::new();
+    let output = Output::new();
     for (name, document) in [("keys.json", &keys), (".well-known/openid-configuration", &configuration)] {
         let file = folder.join(name);
         write(&file, document)?;
-        output.line(&file.display().to_string())?;
+        output.line(file.display().to_string())?;
     }
     Ok(())
 }
