@@ -10,6 +10,7 @@ mod content;
 mod figures;
 mod git;
 mod host;
+mod identity;
 mod load;
 mod machine;
 mod memory;
@@ -50,6 +51,7 @@ const BENCHMARKS: &[Benchmark] = &[
     benchmark("rest", "one repository over REST with a token", rest::repository),
     benchmark("decision", "one access decision", rest::decision),
     benchmark("audit", "audit events that are on disk before their callers are answered", audit::events),
+    benchmark("identity", "identity tokens minted a second", identity::minted),
     benchmark("pages", "pages of a repository with 50,000 files", pages::opened),
     benchmark("memory", "resident memory, idle and while 1 GB is pushed", memory::resident),
     benchmark("start", "from the start to the first authenticated answer", start::cold),

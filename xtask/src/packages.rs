@@ -2,7 +2,7 @@
 
 use crate::{Result, process};
 
-/// A program and the package that brings it.
+/// A program, or a module of Debian's own Python, and the package that brings it.
 struct Need {
     program: &'static str,
     package: &'static str,
@@ -11,6 +11,11 @@ struct Need {
 const fn need(program: &'static str, package: &'static str) -> Need {
     Need { program, package }
 }
+
+/// What stands before the name of a module of Python.
+const MODULE: &str = "python3:";
+/// Debian's Python, whatever else is in the search path.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// For `cargo xtask test`. PostgreSQL's programs are in a folder of their own: `psql` stands for them.
 const TESTS: &[Need] = &[
@@ -34,6 +39,8 @@ const TESTS: &[Need] = &[
     need("npm", "npm"),
     need("aiosmtpd", "python3-aiosmtpd"),
     need("openssl", "openssl"),
+    need("python3:jwt", "python3-jwt"),
+    need("python3:cryptography", "python3-cryptography"),
 ];
 
 /// For `cargo xtask bench`, beside those.
@@ -69,7 +76,12 @@ fn missing(needs: &[Need], found: impl Fn(&str) -> bool) -> Vec<&'static str> {
 }
 
 fn see_to(needs: &[Need]) -> Result<()> {
-    let there = |program: &str| process::found(program).is_some();
+    let there = |program: &str| match program.strip_prefix(MODULE) {
+        Some(module) => {
+            process::output(&mut process::command(PYTHON, &["-c", &format!("import {module}")])).is_ok()
+        }
+        None => process::found(program).is_some(),
+    };
     let packages = missing(needs, there);
     if packages.is_empty() {
         println!("nothing is missing");

@@ -1,9 +1,9 @@
 //! Envelope encryption, signing keys and their rotation.
 //!
 //! One [`MasterKey`] lies outside of the database, in a file or the environment. It wraps the data keys of the
-//! [`Keyring`], which seal what the database keeps secret, the log's [`SigningKey`] among it; and from it the keys
-//! of the [`Authenticator`] are derived. What is not here: any storage but the master key's file. Wrapped keys and
-//! sealed bytes are values that the store keeps.
+//! [`Keyring`], which seal what the database keeps secret, the log's [`SigningKey`] and the [`TokenKey`]s of workspaces
+//! among it; and from it the keys of the [`Authenticator`] are derived. What is not here: any storage but the master
+//! key's file. Wrapped keys and sealed bytes are values that the store keeps.
 //!
 //! Nothing that holds a key can be shown, compared or serialized. Key bytes are wiped from memory when dropped; what
 //! the cryptographic library expands from them is left to it.
@@ -16,6 +16,7 @@ pub mod ring;
 pub mod sealed;
 pub mod secret_bytes;
 pub mod signing_key;
+pub mod token_key;
 
 pub use authenticator::Authenticator;
 pub use error::{Error, Result};
@@ -24,6 +25,7 @@ pub use master_key::MasterKey;
 pub use ring::{KeyState, Keyring, WrappedKey};
 pub use secret_bytes::SecretBytes;
 pub use signing_key::SigningKey;
+pub use token_key::{TokenAlgorithm, TokenKey};
 
 #[cfg(test)]
 mod tests {
@@ -47,6 +49,7 @@ mod tests {
         <MasterKey as AmbiguousIfShown<_>>::is_not_shown();
         <Keyring as AmbiguousIfShown<_>>::is_not_shown();
         <SigningKey as AmbiguousIfShown<_>>::is_not_shown();
+        <TokenKey as AmbiguousIfShown<_>>::is_not_shown();
         <Authenticator as AmbiguousIfShown<_>>::is_not_shown();
         <SecretBytes as AmbiguousIfShown<_>>::is_not_shown();
     }

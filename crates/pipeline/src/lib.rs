@@ -4,6 +4,7 @@
 //! its place, what was found, what was expected, and what to do. [`Configuration::plan`] tells what an [`Event`] starts:
 //! a [`Plan`] has everything that a scheduler and a runner need, with nothing left to look up.
 //! [`protocol`] is what server and runner say to each other. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
+//! [`identity`] tells what a step's identity token says, with a subject that [`subject`] makes, and [`trust`] how others come to trust it.
 //!
 //! What is here is pure: no file, no clock, no network, no git. What is not here: who may start what, which runner takes
 //! which step, and what a variable that the file names is set to.
@@ -30,6 +31,7 @@ pub mod environment;
 pub mod event;
 pub mod expression;
 pub mod glob;
+pub mod identity;
 pub mod image;
 pub mod item;
 pub mod mask;
@@ -49,15 +51,19 @@ pub mod selector;
 pub mod service;
 pub mod span;
 pub mod step;
+pub mod subject;
 mod suggest;
 mod syntax;
 pub mod trigger;
+pub mod trust;
 pub mod variable;
 
 pub use check::{Checked, check};
 pub use configuration::Configuration;
 pub use environment::{Reference, RunFacts, StepFacts, default_variables};
 pub use event::Event;
+pub use identity::{IdentityError, IdentityFacts};
 pub use mask::Masker;
 pub use plan::{Plan, PlanError, PlannedPipeline, PlannedStep};
 pub use report::Colour;
+pub use subject::SubjectTemplate;

@@ -171,6 +171,9 @@ internal_reasons! {
     /// A runner's code or credential is exchanged.
     RunnerRegistered = "internal-runner-registered":
         "Somebody presented a runner's one-time code, or its credential, and got the credential that it is exchanged for.";
+    /// A key that signs identity tokens.
+    IdentityTokenKey = "internal-identity-token-key":
+        "A workspace's identity tokens need another key to sign them, or one that signs no more is removed.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.

@@ -84,6 +84,13 @@ fn shapes(operation: &str) -> Option<Shapes> {
         }
         "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
         "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
+        "api_get_identity_tokens" => tells::<api::IdentityTokens>(),
+        "api_set_identity_tokens" => changes::<api::IdentityTokensSet, api::IdentityTokens>(),
+        "api_rotate_identity_token_key" => makes::<api::IdentityTokenKeyCreate, api::IdentityTokenKey>(),
+        "api_get_repository_identity_tokens" => tells::<api::RepositoryIdentityTokens>(),
+        "api_set_repository_identity_tokens" => {
+            changes::<api::RepositoryIdentityTokensSet, api::RepositoryIdentityTokens>()
+        }
         "api_list_break_glass" | "api_list_workspace_break_glass" => tells::<Page<api::BreakGlass>>(),
         "api_request_break_glass" => makes::<api::BreakGlassCreate, api::BreakGlass>(),
         "api_approve_break_glass" => tells::<api::BreakGlass>(),
@@ -122,6 +129,7 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_end_break_glass"
         | "api_remove_member_group"
         | "api_remove_identity_provider"
+        | "api_revoke_identity_token_key"
         | "api_remove_audit_sink"
         | "api_remove_workspace_audit_sink"
         | "api_revoke_app_password"

@@ -1,8 +1,8 @@
 //! Work in the background: what is done again and again, and what is queued.
 //!
 //! Everything here is leased in the database, so that any number of processes may run it: the ledger's sequencer,
-//! flushing counts, mail, settling pushes left open, maintenance of repositories, sweeping what was deleted, and removing what is
-//! not kept for ever.
+//! flushing counts, mail, settling pushes left open, maintenance of repositories, sweeping what was deleted, rotating keys, and removing
+//! what is not kept for ever.
 
 use std::time::Duration;
 
@@ -80,6 +80,9 @@ impl Service {
         });
         self.repeat(SWEEP, "people could not be told of credentials that end", |service| async move {
             service.warn_of_ends().await
+        });
+        self.repeat(SWEEP, "keys of identity tokens could not be rotated", |service| async move {
+            service.rotate_identity_token_keys().await
         });
         self.repeat(SWEEP, "old audit events could not be removed", |service| async move {
             service.expire_audit_events().await

@@ -41,6 +41,7 @@ mod guardrail_effect;
 mod housekeeping;
 mod identity;
 mod identity_provider;
+mod identity_token;
 mod jobs;
 mod mail;
 mod member_group;
@@ -115,6 +116,10 @@ pub use guardrail::{GuardrailView, NewGuardrails};
 pub use guardrail_effect::{GuardrailEffect, Refused, RefusedIn, RuleFinding};
 pub use identity::OwnIdentity;
 pub use identity_provider::{IdentityProviderView, NewIdentityProvider, ProviderUses};
+pub use identity_token::{
+    IdentityToken, IdentityTokenKeyView, IdentityTokens, KeyRotation, NewIdentityTokens,
+    NewRepositoryIdentityTokens, RepositoryIdentityTokens, UnrecordedIdentityToken,
+};
 pub use mail::{MailEncryption, MailSettings};
 pub use member_group::MemberGroup;
 pub use membership::{MEMBER_FIELDS, WORKSPACE_FIELDS};
@@ -156,6 +161,7 @@ pub use git::tag::AnnotatedTag;
 pub use git::tree::{Entry, EntryKind};
 pub use git::{BodyReader, Protocol};
 pub use pipeline::protocol;
+pub use pipeline::trust::TrustPolicies;
 pub use prover::prove_all as prove_access_model;
 pub use store::Database;
 pub use store::audit::Cursor as AuditCursor;

@@ -20,6 +20,7 @@ use crate::breached::Breached;
 use crate::cache::Cache;
 use crate::guard::Guards;
 use crate::guardrail::Reports;
+use crate::identity_token::Signers;
 use crate::mail::Outbox;
 use crate::open_id::Providers;
 use crate::outbound::Outbound;
@@ -107,6 +108,7 @@ pub struct Inner {
     pub(crate) outbound: Outbound,
     pub(crate) looked_at: LookedAt,
     pub(crate) providers: Providers,
+    pub(crate) signers: Signers,
     pub(crate) credentials: Cache<SecretHash, Known>,
     /// Raised, after the commit, by what changes a repository's facts but not its access: a push, its size on disk.
     pub(crate) touched: AtomicU64,
@@ -173,6 +175,7 @@ impl Service {
                 outbound: Outbound::new(&settings.outbound)?,
                 looked_at: LookedAt::default(),
                 providers: Providers::default(),
+                signers: Signers::default(),
                 credentials: Cache::new(),
                 touched: AtomicU64::new(0),
                 grounds: Cache::new(),

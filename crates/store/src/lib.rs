@@ -26,6 +26,7 @@ pub mod grant;
 pub mod group;
 pub mod guardrail;
 pub mod identity_provider;
+pub mod identity_token;
 pub mod job;
 pub mod key;
 pub mod lease;

@@ -296,6 +296,7 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     crate::pipeline_variable::forget(writer, VariablePlace::Repository(id))?;
     crate::pipeline_config::forget(writer, id)?;
     crate::pipeline_schedule::forget(writer, id)?;
+    crate::identity_token::forget(writer, id)?;
     for sql in [
         "DELETE FROM redirect WHERE kind = 'repository' AND target_id = $1",
         "DELETE FROM push WHERE repository_id = $1",

@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     15 "0015_audit_findable";
     16 "0016_branch_restriction";
     17 "0017_pipeline";
+    18 "0018_identity_token";
     19 "0019_pipeline_variable";
 };
 

@@ -11,6 +11,7 @@ pub mod credential;
 pub mod guardrail;
 pub mod identity;
 pub mod identity_provider;
+pub mod identity_token;
 pub mod member;
 pub mod member_group;
 pub mod repository;
@@ -29,6 +30,10 @@ pub use credential::{Credential, CredentialCreate, CredentialCreated};
 pub use guardrail::{Effect, EffectEntry, EffectWorkspace, Guardrails, GuardrailsUpdate, RuleFinding};
 pub use identity::Identity;
 pub use identity_provider::{GroupMapping, IdentityProvider, IdentityProviderSet, WorkspaceIdentityProvider};
+pub use identity_token::{
+    IdentityTokenKey, IdentityTokenKeyCreate, IdentityTokens, IdentityTokensSet, RepositoryIdentityTokens,
+    RepositoryIdentityTokensSet, TrustPolicies,
+};
 pub use member::{Member, MemberSet};
 pub use member_group::MemberGroup;
 pub use repository::Transfer;

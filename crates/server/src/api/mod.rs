@@ -13,6 +13,7 @@ pub mod break_glass;
 pub mod guardrail;
 pub mod identity;
 pub mod identity_provider;
+pub mod identity_token;
 pub mod member;
 pub mod member_group;
 pub mod operator;

@@ -39,6 +39,9 @@ pub(super) enum Admin {
     /// See guardrails, and switch them off when they lock everybody out
     #[command(subcommand)]
     Guardrails(Guardrails),
+    /// Identity tokens of pipelines
+    #[command(subcommand)]
+    IdentityTokens(super::identity_token::IdentityTokens),
 }
 
 /// The commands below `admin guardrails`.
@@ -174,6 +177,7 @@ pub(super) async fn run(admin: Admin) -> Result<Verdict> {
         Admin::BreakGlass(command) => super::break_glass::run(command).await,
         Admin::Mail(mail) => super::mail::run(mail).await,
         Admin::Guardrails(guardrails) => run_guardrails(guardrails).await,
+        Admin::IdentityTokens(command) => super::identity_token::run(command).await,
     }?;
     Ok(Verdict::Good)
 }

@@ -9,6 +9,7 @@ mod client;
 mod demo;
 mod doctor;
 pub mod hook;
+mod identity_token;
 mod installation;
 mod mail;
 mod output;

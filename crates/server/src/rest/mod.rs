@@ -11,6 +11,7 @@ pub mod environment;
 pub mod git_ref;
 pub mod group;
 pub mod group_privilege;
+pub mod identity_token;
 pub mod permission;
 pub mod pipeline_config;
 pub mod pipeline_run;

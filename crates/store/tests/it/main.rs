@@ -8,6 +8,7 @@ mod count;
 mod engine;
 mod group_commit;
 mod guardrail;
+mod identity_token;
 mod job;
 mod key;
 mod mail;
