@@ -13,6 +13,8 @@ pub mod branch_restriction;
 pub mod branching_model;
 mod break_glass;
 pub mod clock;
+pub mod code_scanning;
+pub mod commit_status;
 pub mod credential;
 pub mod error;
 pub mod git_ref;
@@ -27,6 +29,7 @@ pub mod permission;
 pub mod principal;
 pub mod project;
 pub mod random;
+pub mod report;
 pub mod repository;
 pub mod resource;
 pub mod runner;
@@ -46,6 +49,8 @@ pub use branch_restriction::{BranchMatch, BranchRestriction, RestrictionKind};
 pub use branching_model::{BranchType, BranchingModel, NamedBranch, PrefixedType};
 pub use break_glass::BreakGlass;
 pub use clock::{Clock, Timestamp};
+pub use code_scanning::CodeScanning;
+pub use commit_status::{BuildState, CommitStatus};
 pub use credential::{Credential, Holder};
 pub use error::{Error, FieldErrors, Result};
 pub use git_ref::{ObjectId, RefName};
@@ -54,9 +59,9 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AlertId, AuditSinkId, BreakGlassId, CacheId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
-    JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId, RunnerId, ScheduleId,
-    SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
+    EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId,
+    RunnerId, ScheduleId, SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
@@ -64,6 +69,7 @@ pub use permission::{Permission, ProjectPermission, RepositoryPermission, StaffR
 pub use principal::{Principal, Subject};
 pub use project::Project;
 pub use random::Random;
+pub use report::{Annotation, Report};
 pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
 pub use runner::Runner;

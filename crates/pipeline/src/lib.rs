@@ -3,7 +3,7 @@
 //! [`check()`] reads a file into a [`Configuration`], or says what is wrong with it: all of it at once, each thing with
 //! its place, what was found, what was expected, and what to do. [`Configuration::plan`] tells what an [`Event`] starts:
 //! a [`Plan`] has everything that a scheduler and a runner need, with nothing left to look up.
-//! [`protocol`] is what server and runner say to each other. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
+//! [`protocol`] is what server and runner say to each other. [`sarif`] reads what scanners found. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
 //!
 //! What is here is pure: no file, no clock, no network, no git. What is not here: who may start what, which runner takes
 //! which step, and what a variable that the file names is set to.
@@ -42,6 +42,7 @@ mod read;
 pub mod report;
 mod rules;
 pub mod runtime;
+pub mod sarif;
 pub mod script;
 mod select;
 pub mod selector;

@@ -292,6 +292,8 @@ pub fn note_size(books: &mut Bookkeeping<'_>, id: RepositoryId, bytes: i64) -> R
 /// Removes what the sweep has removed from disk.
 pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     crate::branch_restriction::forget(writer, id)?;
+    crate::commit_status::forget(writer, id)?;
+    crate::report::forget(writer, id)?;
     for sql in [
         "DELETE FROM redirect WHERE kind = 'repository' AND target_id = $1",
         "DELETE FROM push WHERE repository_id = $1",

@@ -30,6 +30,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     14 "0014_alert_open";
     15 "0015_audit_findable";
     16 "0016_branch_restriction";
+    20 "0020_report";
 };
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, ProjectId, RepositoryId, RequestId,
-    Timestamp, UserId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CommitStatusId, CredentialId, EventId, GroupId,
+    ProjectId, ReportId, RepositoryId, RequestId, Timestamp, UserId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -36,12 +36,15 @@ macro_rules! braced {
 
 braced!(
     AlertId,
+    AnnotationId,
     AuditSinkId,
     BreakGlassId,
+    CommitStatusId,
     CredentialId,
     EventId,
     GroupId,
     ProjectId,
+    ReportId,
     RepositoryId,
     RequestId,
     UserId,

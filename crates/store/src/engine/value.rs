@@ -1,8 +1,9 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, EventId, GroupId, JobId, ProjectId, PushId,
-    RepositoryId, RequestId, SecondStepId, SecretHash, SessionId, Timestamp, UserId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CommitStatusId, CredentialId, EventId, GroupId, JobId,
+    ProjectId, PushId, ReportId, RepositoryId, RequestId, SecondStepId, SecretHash, SessionId, Timestamp,
+    UserId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -214,5 +215,8 @@ ids!(
     SecondStepId,
     AlertId,
     AuditSinkId,
-    SessionId
+    SessionId,
+    AnnotationId,
+    CommitStatusId,
+    ReportId
 );
