@@ -38,6 +38,7 @@ pub mod permission;
 pub mod principal;
 pub mod project;
 pub mod provider_sign_in;
+pub mod report;
 pub mod repository;
 pub mod resource_form;
 pub mod said;

@@ -34,6 +34,7 @@ pub mod permission;
 pub mod project;
 pub mod project_settings;
 pub mod provider_sign_in;
+mod report;
 pub mod repository;
 pub mod repository_settings;
 pub mod second_step;

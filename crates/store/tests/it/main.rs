@@ -4,6 +4,7 @@
 mod audit;
 mod branch_restriction;
 mod break_glass;
+mod commit_status;
 mod count;
 mod engine;
 mod group_commit;
@@ -14,5 +15,6 @@ mod mail;
 mod managed_user;
 mod migrate;
 mod postgres;
+mod report;
 mod sequence;
 mod write;
