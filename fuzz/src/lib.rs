@@ -74,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     target("patch", pages::patch, pages::PATCHES),
     target("pipeline_file", pipeline::file, pipeline::FILES),
     target("pipeline_mask", pipeline::mask, pipeline::OUTPUTS),
+    target("sarif", pipeline::sarif, pipeline::SARIF),
     target("own_rule", policy::own_rule, policy::RULES),
     target("export_line", service::export_line, service::EXPORT_LINES),
     target("query", wire::query, wire::QUERIES),

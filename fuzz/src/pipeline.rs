@@ -1,4 +1,5 @@
-//! Targets over `pipeline`: a configuration that anyone who can push may write, and what a step prints.
+//! Targets over `pipeline`: a configuration that anyone who can push may write, what a step prints, and what a scanner
+//! found.
 
 use pipeline::{Colour, Event, Masker, check};
 
@@ -58,5 +59,29 @@ pub fn mask(data: &[u8]) {
     let plain = !secret.iter().any(|byte| matches!(byte, b'$' | b'S' | b'\r'));
     if plain && secret.len() >= pipeline::mask::SHORTEST {
         assert!(!whole.windows(secret.len()).any(|part| part == secret), "the secret is shown");
+    }
+}
+
+/// Files of scanners with most of what is read.
+pub const SARIF: &[&str] = &[
+    r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"a","version":"1","informationUri":"https://a","rules":[{"id":"r","shortDescription":{"text":"s"},"helpUri":"https://h","defaultConfiguration":{"level":"error"},"properties":{"security-severity":"9.8","tags":["security"]}}]}},"originalUriBaseIds":{"B":{"uri":"file:///opt/atlassian/pipelines/agent/build/"}},"results":[{"ruleId":"r/1","ruleIndex":0,"level":"note","kind":"fail","message":{"text":"m"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"./a%20b/../c","uriBaseId":"B"},"region":{"startLine":1}}}],"suppressions":[{"status":"accepted"}],"fingerprints":{"x":"y"}}]}]}"#,
+    r#"{"runs":[{"results":[{"rule":{"id":"q"},"partialFingerprints":{"a":"b"},"baselineState":"absent"},{"properties":{"security-severity":7.0}}],"tool":{"driver":{"name":"b"},"extensions":[{"name":"e","rules":[{"id":"q"}]}]}}],"version":"2.1.0"}"#,
+];
+
+/// What is told of a file is bounded, and its paths stay in the repository.
+pub fn sarif(data: &[u8]) {
+    let Ok(reports) = pipeline::sarif::read(data) else { return };
+    assert!(!reports.is_empty(), "a file that says nothing");
+    for report in reports {
+        let open = report.findings.iter().filter(|one| one.result.as_str() == "FAILED").count();
+        let open = u64::try_from(open).unwrap_or(u64::MAX);
+        assert!(open <= report.open.iter().sum(), "more findings than were counted");
+        assert!(report.findings.len() <= model::report::MOST_ANNOTATIONS, "too many findings");
+        for finding in report.findings {
+            assert!(finding.line >= 0 && !finding.summary.is_empty(), "a finding that says nothing");
+            if let Some(path) = finding.path {
+                assert_eq!(model::report::normal_path(&path).as_deref(), Some(path.as_str()));
+            }
+        }
     }
 }

@@ -51,6 +51,7 @@ targets! {
     patch
     pipeline_file
     pipeline_mask
+    sarif
     own_rule
     export_line
     query

@@ -132,6 +132,26 @@ async function breakGlass(site, as) {
 }
 
 // Makes the world and gives what the pictures need of it.
+// What builds and scanners say of a commit.
+async function told(site, as, hash) {
+  const commit = `/2.0/repositories/acme/website/commit/${hash}`;
+  const build = { url: "https://ci.example.com/{repository.full_name}/{commit.hash}", refname: "main" };
+  await call(site, as, "POST", `${commit}/statuses/build`, { ...build, key: "lint", state: "FAILED", name: "Lint", description: "2 files are not formatted" });
+  await call(site, as, "POST", `${commit}/statuses/build`, { ...build, key: "deploy", state: "INPROGRESS", name: "Preview" });
+  await call(site, as, "POST", `${commit}/statuses/build`, { ...build, key: "test", state: "SUCCESSFUL", name: "Tests", description: "412 tests" });
+  const data = [{ title: "Lines reached", type: "PERCENTAGE", value: 81.5 }, { title: "Took", type: "DURATION", value: 95000 }, { title: "Report", type: "LINK", value: { text: "Whole report", href: "https://cov.example.com/1" } }];
+  await call(site, as, "PUT", `${commit}/reports/coverage`, { title: "Coverage", reporter: "cov 2.1", result: "PASSED", report_type: "COVERAGE", details: "Lines that the tests of this commit reach.", data });
+  const rule = (id, text, score) => ({ id, shortDescription: { text }, helpUri: `https://rules.example.com/${id}`, properties: { "security-severity": score, tags: ["security"] } });
+  const found = (ruleId, uri, startLine, text, more) => ({ ruleId, message: { text }, locations: [{ physicalLocation: { artifactLocation: { uri }, region: { startLine } } }], ...more });
+  const driver = { name: "Scanner", version: "1.99.0", informationUri: "https://scanner.example.com", rules: [rule("sql-injection", "A query is put together from input", "9.3"), rule("weak-hash", "A hash that is broken", "5.0")] };
+  const results = [
+    found("sql-injection", "src/orders.rs", 3, "The value of `order` comes from the request and ends in the text of a query."),
+    found("weak-hash", "README.md", 1, "Use SHA-256."),
+    found("weak-hash", "src/orders.rs", 5, "Use SHA-256.", { suppressions: [{ kind: "inSource" }] }),
+  ];
+  await call(site, as, "POST", `/api/repositories/acme/website/commit/${hash}/sarif`, { version: "2.1.0", runs: [{ tool: { driver }, results }] });
+}
+
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
   const as = (method, path, body) => call(site, root, method, path, body);
@@ -184,6 +204,7 @@ export async function build(site, administrator) {
   await watched(site, owner, root);
   await breakGlass(site, as);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
+  await told(site, bea, commits.values[0].hash);
   const provider = await identityProvider(site, owner);
   return { commit: commits.values[0].hash, provider };
 }

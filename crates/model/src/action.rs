@@ -164,6 +164,10 @@ actions! {
     AlertRead = "alert.read" on [Instance, Workspace] Read;
     /// Acknowledge an alert.
     AlertAcknowledge = "alert.acknowledge" on [Instance, Workspace] Write;
+    /// See which findings of scanners fail a run of a pipeline.
+    CodeScanningRead = "code-scanning.read" on [Workspace] Read;
+    /// Change which findings of scanners fail a run of a pipeline.
+    CodeScanningConfigure = "code-scanning.configure" on [Workspace] Write;
     /// List a workspace's members.
     MemberList = "member.list" on [Workspace] Read;
     /// Add a member or change what a member may do.

@@ -128,6 +128,10 @@ ids! {
     CacheId;
     /// A report on a commit.
     ReportId;
+    /// An annotation of a report.
+    AnnotationId;
+    /// What is said of a build of a commit.
+    CommitStatusId;
     /// A background job.
     JobId;
     /// One request; stands in the answer, the audit event, the log and git's messages.

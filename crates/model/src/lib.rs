@@ -13,6 +13,8 @@ pub mod branch_restriction;
 pub mod branching_model;
 mod break_glass;
 pub mod clock;
+pub mod code_scanning;
+pub mod commit_status;
 pub mod credential;
 pub mod cron;
 pub mod deployment;
@@ -33,6 +35,7 @@ pub mod pipeline_variable;
 pub mod principal;
 pub mod project;
 pub mod random;
+pub mod report;
 pub mod repository;
 pub mod resource;
 pub mod runner;
@@ -52,6 +55,8 @@ pub use branch_restriction::{BranchMatch, BranchRestriction, RestrictionKind};
 pub use branching_model::{BranchType, BranchingModel, NamedBranch, PrefixedType};
 pub use break_glass::BreakGlass;
 pub use clock::{Clock, Timestamp};
+pub use code_scanning::CodeScanning;
+pub use commit_status::{BuildState, CommitStatus};
 pub use credential::{Credential, Holder};
 pub use cron::CronPattern;
 pub use deployment::{Deployment, DeploymentResult, DeploymentState};
@@ -63,9 +68,9 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AlertId, AuditSinkId, BreakGlassId, CacheId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
-    JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId, RunnerId, ScheduleId,
-    SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
+    EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId,
+    RunnerId, ScheduleId, SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};
@@ -78,6 +83,7 @@ pub use pipeline_variable::{PipelineVariable, VariableName, VariablePlace};
 pub use principal::{Principal, Subject};
 pub use project::Project;
 pub use random::Random;
+pub use report::{Annotation, Report};
 pub use repository::{ForkPolicy, Repository};
 pub use resource::{Resource, ResourceKind};
 pub use runner::Runner;

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::change::Line;
 use crate::frame::{Frame, Pages, Way};
 use crate::measure::Moment;
+use crate::report::{BuildRow, ReportPanel};
 
 /// A commit in a line.
 #[derive(Clone, Debug)]
@@ -107,6 +108,14 @@ pub struct CommitPage {
     pub parents: Vec<Way>,
     /// The files at this commit.
     pub tree: String,
+    /// What is said of builds of it.
+    pub builds: Vec<BuildRow>,
+    /// How many builds there are beside, in words; empty where there are none.
+    pub more_builds: String,
+    /// What analyses say of it.
+    pub reports: Vec<ReportPanel>,
+    /// How many reports there are beside, in words; empty where there are none.
+    pub more_reports: String,
     /// How much changed.
     pub summary: String,
     /// The files that changed.

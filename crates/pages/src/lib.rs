@@ -40,6 +40,7 @@ pub mod pipeline_run;
 pub mod principal;
 pub mod project;
 pub mod provider_sign_in;
+pub mod report;
 pub mod repository;
 pub mod resource_form;
 pub mod said;

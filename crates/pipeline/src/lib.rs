@@ -5,6 +5,7 @@
 //! a [`Plan`] has everything that a scheduler and a runner need, with nothing left to look up.
 //! [`protocol`] is what server and runner say to each other. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
 //! [`identity`] tells what a step's identity token says, with a subject that [`subject`] makes, and [`trust`] how others come to trust it.
+//! [`protocol`] is what server and runner say to each other. [`sarif`] reads what scanners found. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
 //!
 //! What is here is pure: no file, no clock, no network, no git. What is not here: who may start what, which runner takes
 //! which step, and what a variable that the file names is set to.
@@ -45,6 +46,7 @@ mod read;
 pub mod report;
 mod rules;
 pub mod runtime;
+pub mod sarif;
 pub mod script;
 mod select;
 pub mod selector;

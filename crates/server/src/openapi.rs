@@ -53,6 +53,10 @@ const fn makes<B: JsonSchema, T: JsonSchema>() -> Shapes {
 /// The shapes of each operation's bodies. None for an operation that is not known here, which a test finds.
 fn shapes(operation: &str) -> Option<Shapes> {
     Some(match operation {
+        "api_get_code_scanning" => tells::<api::CodeScanning>(),
+        "api_set_code_scanning" => changes::<api::CodeScanning, api::CodeScanning>(),
+        // What goes in is described elsewhere: SARIF 2.1.0.
+        "api_upload_sarif" => makes::<serde_json::Value, api::SarifReports>(),
         "api_list_users" => tells::<Page<api::User>>(),
         "api_create_user" => makes::<api::UserCreate, api::User>(),
         "api_get_user" => tells::<api::User>(),

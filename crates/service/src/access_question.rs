@@ -148,6 +148,8 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::IdentityProviderRead
         | Action::IdentityProviderUpdate
         | Action::IdentityProviderSync
+        | Action::CodeScanningRead
+        | Action::CodeScanningConfigure
         | Action::AuditSinkRead
         | Action::AuditSinkUpdate
         | Action::BreakGlassRead

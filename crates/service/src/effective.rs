@@ -149,6 +149,16 @@ impl Service {
         }
     }
 
+    /// Who may do what with a repository by a grant.
+    pub(crate) fn permissions_on(
+        &self,
+        reader: &mut Reader<'_>,
+        located: &Located,
+    ) -> Result<Vec<(User, RepositoryPermission)>> {
+        let held = held_on(reader, located)?;
+        Ok(held.into_iter().filter_map(|held| self.level(&held).map(|level| (held.user, level))).collect())
+    }
+
     fn effective(&self, held: Vec<Held>, selected: &Selected) -> Listing<EffectivePermission> {
         let all = held.into_iter().filter_map(|held| {
             let permission = self.level(&held)?;

@@ -33,6 +33,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     17 "0017_pipeline";
     18 "0018_identity_token";
     19 "0019_pipeline_variable";
+    20 "0020_report";
 };
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         "DELETE FROM audit_sink_state WHERE sink_id IN (SELECT id FROM audit_sink WHERE scope_id = $1)",
         "DELETE FROM audit_sink WHERE scope_id = $1",
         "DELETE FROM alert WHERE scope_id = $1",
+        "DELETE FROM code_scanning WHERE workspace_id = $1",
     ] {
         writer.execute(sql, &[id.into()])?;
     }

@@ -20,6 +20,23 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
+/// Reads a body that is an array of at most so many items.
+pub fn read_list<T: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<Vec<T>> {
+    if bytes.trim_ascii_start().first() != Some(&b'[') {
+        return Err(Error::invalid("the body is no array: send a JSON array"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let items = serde_path_to_error::deserialize::<_, Vec<T>>(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&path, error.inner())
+    })?;
+    json.end().map_err(|error| explain(".", &error))?;
+    match items.len() > most {
+        true => Err(Error::invalid(format!("the array has more than {most} items: send them in parts"))),
+        false => Ok(items),
+    }
+}
+
 fn explain(path: &str, error: &serde_json::Error) -> Error {
     let text = error.to_string();
     if !error.is_data() {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
-    PipelineId, ProjectId, RepositoryId, RequestId, RunnerId, ScheduleId, StepId, Timestamp, UserId,
-    VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CommitStatusId, CredentialId, DeploymentId,
+    EnvironmentId, EventId, GroupId, PipelineId, ProjectId, ReportId, RepositoryId, RequestId, RunnerId,
+    ScheduleId, StepId, Timestamp, UserId, VariableId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -37,8 +37,10 @@ macro_rules! braced {
 
 braced!(
     AlertId,
+    AnnotationId,
     AuditSinkId,
     BreakGlassId,
+    CommitStatusId,
     CredentialId,
     DeploymentId,
     EnvironmentId,
@@ -46,6 +48,7 @@ braced!(
     GroupId,
     PipelineId,
     ProjectId,
+    ReportId,
     RepositoryId,
     RequestId,
     RunnerId,

@@ -80,6 +80,11 @@ impl Base {
     }
 }
 
+/// A text as one segment of an address, whatever slashes it has.
+pub(crate) fn segment(text: &str) -> String {
+    utf8_percent_encode(text, ENCODED).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -131,11 +131,29 @@ impl Cx {
     /// # Errors
     /// When it is of another type, too large, too slow, or not what `T` reads.
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        self.must_be_json()?;
+        wire::body::read(&self.bytes().await?)
+    }
+
+    /// Reads a body of JSON that is an array, of at most so many items.
+    ///
+    /// # Errors
+    /// When it is of another type, too large, too long, too slow, or its items are not what `T` reads.
+    pub async fn json_list<T: DeserializeOwned>(&mut self, most: usize) -> Result<Vec<T>> {
+        self.must_be_json()?;
+        wire::body::read_list(&self.bytes().await?, most)
+    }
+
+    /// Refuses a body of another type than JSON. One without a type is taken for JSON.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn must_be_json(&self) -> Result<()> {
         let expected = "application/json";
         if self.media_type().is_some_and(|sent| sent != expected && !sent.ends_with("+json")) {
             return Err(Error::UnsupportedMediaType { expected });
         }
-        wire::body::read(&self.bytes().await?)
+        Ok(())
     }
 
     /// Reads a body of form fields.
@@ -157,7 +175,14 @@ impl Cx {
     /// # Errors
     /// When it is too large or too slow, or the connection breaks.
     pub async fn bytes(&mut self) -> Result<Bytes> {
-        let limit = self.app.settings.body_limit;
+        self.bytes_up_to(self.app.settings.body_limit).await
+    }
+
+    /// The same with a limit of its own: for what a caller who may send it has been let in for.
+    ///
+    /// # Errors
+    /// When it is too large or too slow, or the connection breaks.
+    pub async fn bytes_up_to(&mut self, limit: usize) -> Result<Bytes> {
         let too_large = || Error::TooLarge { limit: u64::try_from(limit).unwrap_or(u64::MAX) };
         let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
         if announced.and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > limit) {

@@ -12,6 +12,7 @@ use service::{
     RepositoryPath, Service, Window,
 };
 
+use super::report::Told;
 use super::{ROWS, RepositoryTab, now, page, repository_frame, repository_path, see_other};
 use crate::http::{Cx, Response};
 
@@ -121,6 +122,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
         .parents
         .iter()
         .map(|parent| Way::new(short_id(parent.as_str()), address(located, parent.as_str())));
+    let told = Told::of(&cx, &path, located, &commit.id).await?;
     let title = format!("{} - {workspace}/{slug}", shown.subject);
     let page_of_commit = CommitPage {
         frame: repository_frame(&cx, located, &title, RepositoryTab::Commits).await,
@@ -131,6 +133,10 @@ pub async fn get(cx: Cx) -> Result<Response> {
         committer,
         parents: parents.collect(),
         tree: pages::address::of(&[workspace, slug, "src", id]),
+        builds: told.builds,
+        more_builds: told.more_builds,
+        reports: told.reports,
+        more_reports: told.more_reports,
         summary: changes.summary(),
         files: changes.files().iter().map(|stat| changed(located, id, stat)).collect(),
         patch: changes.patch.files.iter().map(|file| patched(located, id, file)).collect(),

@@ -35,6 +35,7 @@ pub mod pipeline_run;
 pub mod project;
 pub mod project_settings;
 pub mod provider_sign_in;
+mod report;
 pub mod repository;
 pub mod repository_settings;
 pub mod second_step;

@@ -7,8 +7,9 @@
 //!   for the group of all it would belong to: what reads a repository for `RepositoryRead`, what changes content for
 //!   `RepositoryWrite`, settings for `RepositoryAdmin`; `ProjectRead`/`ProjectAdmin`, `WorkspaceRead`/`WorkspaceAdmin`
 //!   and `MemberList` likewise; one's own account for `AccountRead`/`AccountUpdate`, other people for `UserRead`.
-//!   Where the contract lets a read scope write (build statuses, reports, comments, tasks) the row keeps the scope
-//!   and asks for `RepositoryRead`: taking part in a review needs no more. Snippets belong to their workspace. What
+//!   Where the contract lets a read scope write (comments, tasks) the row keeps the scope and asks for
+//!   `RepositoryRead`: taking part in a review needs no more. Build statuses and reports keep the scope too, but ask for
+//!   `CommitStatusSet`, `ReportSet` and `ReportRemove`, which take write permission: others decide by what they say. Snippets belong to their workspace. What
 //!   only apps of another platform may call (app properties, add-ons) asks for what nobody is granted and admits no
 //!   credential.
 //! - **Scopes.** Both columns are the published contract's. Where it gives a row no flat scope, the row takes that of
@@ -17,7 +18,8 @@
 //!   has it. The contract says nothing of version 1.0: groups take `account` and `account:write`, group privileges
 //!   what `permissions-config` takes.
 //! - **Credentials.** Access tokens are not admitted where the contract bars them: permissions, deploy key writes, calls
-//!   across workspaces, a person's keys and addresses. `/api` admits those that stand for a user.
+//!   across workspaces, a person's keys and addresses. `/api` admits those that stand for a user; the upload of
+//!   findings alone is for whatever may make a report, steps of pipelines before all, and has the scopes of that.
 //! - **Pages.** They take sessions alone and have no scopes: who signed in holds all there are. What everybody may open
 //!   is public; the first page, the search and a workspace show what the viewer may see, as the lists of the interface do.
 //! - **Paths.** A last parameter that may hold slashes (a ref, a revision, a path) is a wildcard, so that it may be sent

@@ -1,7 +1,7 @@
 //! What mail says: plain text, one thing each, and how to do something about it. No secret stands in any but the one-time
 //! link that it is about.
 
-use model::{Alert, BreakGlass, Email, User};
+use model::{Alert, BreakGlass, Email, ObjectId, User};
 
 use super::{Message, inline};
 
@@ -146,4 +146,22 @@ pub(crate) fn alert(to: &Email, alert: &Alert, place: Option<&str>, base: &str) 
         inline(&alert.told)
     );
     Message::new(to, &format!("{at}: {}", alert.pattern.words()), &signed(&body, base))
+}
+
+/// To who started a run, or administers the repository: that what scanners found has failed it.
+pub(crate) fn findings(
+    to: &Email,
+    (workspace, repository): (&str, &str),
+    commit: &ObjectId,
+    verdict: &str,
+    base: &str,
+) -> Message {
+    let short: String = commit.as_str().chars().take(12).collect();
+    let body = format!(
+        "A run of a pipeline on {workspace}/{repository}, commit {short}, has failed.\n\nReason: {}\n\nWhat was found \
+         stands with the commit:\n\n    {base}/{workspace}/{repository}/commits/{commit}\n\nAn owner of the workspace \
+         decides which findings fail a run.",
+        paragraph(&verdict.chars().take(1_000).collect::<String>())
+    );
+    Message::new(to, &format!("{workspace}/{repository}: findings failed a run"), &signed(&body, base))
 }

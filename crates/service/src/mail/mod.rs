@@ -11,6 +11,7 @@ pub(crate) mod letter;
 mod settings;
 
 mod break_glass_tests;
+mod findings_tests;
 mod link_tests;
 mod tests;
 

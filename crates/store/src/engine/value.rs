@@ -1,9 +1,10 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AlertId, AuditSinkId, BreakGlassId, CacheId, CredentialId, DeploymentId, EnvironmentId, EventId, GroupId,
-    JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId, RunnerId, ScheduleId,
-    SecondStepId, SecretHash, SessionId, StepId, Timestamp, UserId, VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
+    EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId,
+    RunnerId, ScheduleId, SecondStepId, SecretHash, SessionId, StepId, Timestamp, UserId, VariableId,
+    WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -224,5 +225,7 @@ ids!(
     DeploymentId,
     ScheduleId,
     CacheId,
+    AnnotationId,
+    CommitStatusId,
     ReportId
 );

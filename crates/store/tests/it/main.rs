@@ -4,6 +4,7 @@
 mod audit;
 mod branch_restriction;
 mod break_glass;
+mod commit_status;
 mod count;
 mod engine;
 mod group_commit;
@@ -16,5 +17,6 @@ mod managed_user;
 mod migrate;
 mod pipeline_variable;
 mod postgres;
+mod report;
 mod sequence;
 mod write;
