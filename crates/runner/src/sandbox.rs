@@ -124,6 +124,10 @@ impl Sandbox {
         line.mount("--bind", [&workspace.tmp(), Path::new("/tmp")]);
         line.mount("--bind", [&workspace.tmp(), Path::new("/var/tmp")]);
         line.mount("--tmpfs", [&self.directory]);
+        if let Some(above) = workspace.root.parent() {
+            line.add(["--perms", "0755"]);
+            line.mount("--dir", [above]);
+        }
         line.mount("--bind", [&workspace.root, &workspace.root]);
         line.mount("--ro-bind", [&workspace.script(), &workspace.script()]);
         line.mount("--tmpfs", [&workspace.kept()]);
