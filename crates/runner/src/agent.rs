@@ -39,7 +39,7 @@ pub(crate) struct Agent {
 /// # Errors
 /// When no runner is registered in the folder, another agent works in it, or the server knows the runner no more.
 pub async fn run(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<()> {
-    let registration = Registration::open(&settings.directory)?;
+    let registration = Registration::open(&settings.directory).await?;
     let server = registration.server()?;
     let directory = registration.directory().to_owned();
     let engine = if settings.containers { Engine::probe(&directory).await } else { None };

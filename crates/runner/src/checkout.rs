@@ -70,7 +70,7 @@ impl Checkout<'_> {
             None => self.git(&["checkout", "--quiet", "--detach", &source.commit, "--"], TRIES).await?,
         }
         if options.lfs {
-            self.git(&["lfs", "install", "--local", "--skip-smudge"], 1).await?;
+            self.git(&["lfs", "install", "--local", "--skip-repo"], 1).await?;
             self.git(&["lfs", "pull", "origin"], TRIES).await?;
         }
         for (name, value) in [

@@ -60,7 +60,7 @@ pub(crate) struct Registration {
 pub async fn register(wanted: Registering, clock: &Clock) -> Result<String> {
     let directory = &wanted.directory;
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| unusable(directory, &error))?;
-    let _lock = lock(directory)?;
+    let _lock = lock(directory).await?;
     if directory.join(FILE).exists() && !wanted.replace {
         let message = format!("`{}` has a runner already; give another folder, or --replace", directory.display());
         return Err(Error::Conflict(message));
@@ -86,9 +86,9 @@ pub async fn register(wanted: Registering, clock: &Clock) -> Result<String> {
 
 impl Registration {
     /// Opens a runner's folder.
-    pub(crate) fn open(directory: &Path) -> Result<Self> {
+    pub(crate) async fn open(directory: &Path) -> Result<Self> {
         let directory = directory.canonicalize().map_err(|error| unusable(directory, &error))?;
-        let lock = lock(&directory)?;
+        let lock = lock(&directory).await?;
         let text = fs::read_to_string(directory.join(FILE)).map_err(|error| {
             Error::invalid(format!(
                 "no runner is registered in `{}` ({error}); run `bastide runner register` first",
@@ -145,16 +145,19 @@ fn rotate_at(registered: &Registered, clock: &Clock) -> i64 {
     clock.now().plus_seconds(i64::from(registered.rotate_after)).seconds()
 }
 
-/// One agent at a time has a folder.
-fn lock(directory: &Path) -> Result<File> {
+/// One agent at a time has a folder. One that ends may hold it for a moment longer, by a process that it has just begun.
+async fn lock(directory: &Path) -> Result<File> {
     let path = directory.join(LOCK);
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = file.map_err(|error| unusable(&path, &error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(_) => Err(Error::Conflict(format!("another agent works in `{}`", directory.display()))),
+    for _ in 0..20 {
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return Ok(file);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    Err(Error::Conflict(format!("another agent works in `{}`", directory.display())))
 }
 
 /// Writes the file anew, so that it is whole at every moment.

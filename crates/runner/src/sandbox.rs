@@ -147,7 +147,7 @@ impl Sandbox {
             line.add([HELPER]);
             line.0.extend(self.helper.iter().skip(1).cloned());
             line.add([processes.to_string().as_str()]);
-            for path in [workspace.root.as_path(), Path::new("/dev/shm")] {
+            for path in [workspace.root.as_path(), Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm")] {
                 line.0.push(path.into());
             }
             line.add(["--"]);

@@ -122,7 +122,7 @@ fn write_script(
             ScriptItem::Command { command } => {
                 let file = format!("{name}-{at}.sh");
                 workspace.write(&folder.join(&file), &format!("{command}\n"))?;
-                let _ = writeln!(text, "printf '%s\\n' {}", quoted(&format!("+ {}", command.trim_end())));
+                let _ = writeln!(text, "{}", echo(&format!("+ {}", command.trim_end())));
                 let _ = writeln!(text, ". {}", quoted(&format!("{}/{file}", inside.script)));
             }
             ScriptItem::Pipe(pipe) => {
@@ -138,7 +138,7 @@ fn write_script(
 /// and waits for the exit status.
 fn call_of_pipe(text: &mut String, pipe: &Pipe, number: usize, control: &str) {
     let title = pipe.name.as_deref().unwrap_or(&pipe.pipe);
-    let _ = writeln!(text, "printf '%s\\n' {}", quoted(&format!("+ pipe: {title}")));
+    let _ = writeln!(text, "{}", echo(&format!("+ pipe: {title}")));
     let _ = write!(text, "{{ printf '%s\\0' {number} \"$PWD\"");
     for (_, value) in pipe_variables(pipe) {
         let _ = write!(text, " \"{}\"", with_variables(&value));
@@ -146,6 +146,11 @@ fn call_of_pipe(text: &mut String, pipe: &Pipe, number: usize, control: &str) {
     let _ = writeln!(text, "; }} > {}", quoted(&format!("{control}/request")));
     let _ = writeln!(text, "read -r bastide_code < {}", quoted(&format!("{control}/answer")));
     text.push_str("[ \"$bastide_code\" = 0 ] || exit \"${bastide_code:-1}\"\n");
+}
+
+/// Shows a text. A script that has closed its output goes on.
+fn echo(text: &str) -> String {
+    format!("printf '%s\\n' {} 2> /dev/null || :", quoted(text))
 }
 
 /// A text between double quotes: variables are put in, and nothing is run.

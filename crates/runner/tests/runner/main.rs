@@ -3,6 +3,7 @@
 //! that is missing fails a test; nothing is left out.
 
 mod bench;
+mod container;
 mod hostile;
 mod shell;
 mod server;
