@@ -1,0 +1,44 @@
+//! Named pipes between a step's shell and the agent. The agent opens both ends before anything of the step runs and
+//! keeps them open: what a step puts in their place later is nobody's, and no end comes before the agent's own.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::pipe;
+use tokio::sync::Mutex;
+
+use crate::workspace::Owner;
+
+/// A named pipe.
+pub(crate) struct Fifo {
+    pub(crate) read: pipe::Receiver,
+    write: Mutex<pipe::Sender>,
+}
+
+impl Fifo {
+    /// Makes one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn make(path: &Path, owner: Owner) -> io::Result<Self> {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let name = CString::new(path.as_os_str().as_bytes())?;
+        mknodat(CWD, name, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
+        owner.give(path)?;
+        let mut options = pipe::OpenOptions::new();
+        options.read_write(true);
+        Ok(Self { read: options.open_receiver(path)?, write: Mutex::new(options.open_sender(path)?) })
+    }
+
+    /// Makes none: other systems do not open both ends at once.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn make(_: &Path, _: Owner) -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "containers are run on Linux alone"))
+    }
+
+    /// Writes.
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write.lock().await.write_all(bytes).await
+    }
+}

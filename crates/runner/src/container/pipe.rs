@@ -1,0 +1,204 @@
+//! Pipes: containers that are run from the middle of a script. The script's shell tells the agent which one, from which
+//! folder, and the values of its variables; it waits until the container has ended, and goes on or fails by its status.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pipeline::script::Pipe;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::pipe::Receiver;
+use tokio::task::JoinHandle;
+
+use super::{Container, Engine, Fifo};
+use crate::lease::Lease;
+use crate::log::Log;
+use crate::process::{self, Ended};
+use crate::script;
+
+/// How long a word of a shell may be, in bytes.
+const LONGEST: u64 = 1024 * 1024;
+/// Where pipes leave things, below the folder of temporary files.
+const STORAGE: &str = "pipes";
+
+/// Answers until it is dropped.
+pub(crate) struct Answering(JoinHandle<()>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What is known of a pipe before the step runs.
+struct Known {
+    title: String,
+    image: Result<String, String>,
+    names: Vec<String>,
+    storage: String,
+}
+
+/// All that running one takes.
+struct Runner {
+    engine: Engine,
+    step: String,
+    own: String,
+    network: bool,
+    known: Vec<Known>,
+    /// What each pipe finds in its environment beside its own variables.
+    given: Vec<(String, String)>,
+    /// Mounted where the step has them.
+    folders: Vec<(PathBuf, String)>,
+    build: String,
+    tmp: String,
+    kept: PathBuf,
+    log: Log,
+    lease: Lease,
+}
+
+impl Container<'_> {
+    /// Answers the calls of the step's pipes; nothing where it has none.
+    pub(crate) fn answer_pipes(&self) -> Result<Option<Answering>, String> {
+        let pipes = script::pipes(&self.assignment.plan);
+        if pipes.is_empty() {
+            return Ok(None);
+        }
+        let engine = self.engine()?.clone();
+        let (request, answer) = (self.fifo("request")?, self.fifo("answer")?);
+        let folders = vec![
+            (self.workspace.build(), self.inside.build.clone()),
+            (self.workspace.tmp(), self.inside.tmp.clone()),
+        ];
+        let runner = Runner {
+            engine,
+            step: self.name.to_owned(),
+            own: self.own(),
+            network: folders.iter().any(|(from, to)| from != Path::new(to)),
+            known: pipes.iter().map(|pipe| self.known(pipe)).collect::<Result<_, _>>()?,
+            given: self.given(),
+            folders,
+            build: self.inside.build.clone(),
+            tmp: self.inside.tmp.clone(),
+            kept: self.workspace.kept(),
+            log: self.log.clone(),
+            lease: self.lease.clone(),
+        };
+        Ok(Some(Answering(tokio::spawn(answer_all(Arc::new(runner), request, answer)))))
+    }
+
+    fn known(&self, pipe: &Pipe) -> Result<Known, String> {
+        let image = match pipe.pipe.strip_prefix("docker://") {
+            Some(image) => self.image(image),
+            None => match self.assignment.pipes.get(&pipe.pipe) {
+                Some(image) => self.image(image.strip_prefix("docker://").unwrap_or(image)),
+                None => Err(format!("nothing is known of the pipe `{}`", pipe.pipe)),
+            },
+        };
+        let storage: String =
+            pipe.pipe.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        // Made now: later the folder is under the step's hands.
+        let root = self.workspace.tmp().join(STORAGE);
+        for folder in [root.clone(), root.join("shared"), root.join(&storage)] {
+            if !folder.exists() {
+                std::fs::create_dir(&folder).map_err(|error| error.to_string())?;
+                self.workspace.owner.give(&folder).map_err(|error| error.to_string())?;
+            }
+        }
+        let names = script::pipe_variables(pipe).into_iter().map(|(name, _)| name).collect();
+        Ok(Known { title: pipe.pipe.clone(), image, names, storage })
+    }
+
+    /// The default variables, tokens, and what they are told of; not what people have set.
+    fn given(&self) -> Vec<(String, String)> {
+        let tokens = self.assignment.tokens.iter().map(|token| token.variable.as_str());
+        let tokens: Vec<_> = tokens.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).collect();
+        let aws = |name: &str| self.assignment.aws.is_some() && name.starts_with("AWS_");
+        let fits = |name: &str| {
+            name == "CI" || name.starts_with("BITBUCKET_") || name.starts_with("BASTIDE_") || aws(name)
+                || tokens.iter().any(|token| token == name)
+        };
+        let variables = self.environment.variables.iter().filter(|(name, _)| fits(name));
+        variables.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+}
+
+async fn answer_all(runner: Arc<Runner>, request: Fifo, answer: Fifo) {
+    let mut words = BufReader::new(request.read);
+    let mut count = 0;
+    loop {
+        let Some(called) = call(&mut words, &runner.known).await else {
+            // What came was no call; whoever waits is told so.
+            if answer.write(b"1\n").await.is_err() {
+                return;
+            }
+            continue;
+        };
+        count += 1;
+        let code = match runner.run(count, called).await {
+            Ok(code) => code,
+            Err(why) => {
+                runner.log.line(&format!("The pipe could not be run: {why}")).await;
+                1
+            }
+        };
+        if answer.write(format!("{code}\n").as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A call: which pipe, from where, with which values.
+struct Called {
+    number: usize,
+    folder: String,
+    values: Vec<String>,
+}
+
+async fn call(words: &mut BufReader<Receiver>, known: &[Known]) -> Option<Called> {
+    let number: usize = word(words).await?.parse().ok()?;
+    let folder = word(words).await?;
+    let mut values = Vec::new();
+    for _ in &known.get(number)?.names {
+        values.push(word(words).await?);
+    }
+    Some(Called { number, folder, values })
+}
+
+async fn word(words: &mut BufReader<Receiver>) -> Option<String> {
+    let mut bytes = Vec::new();
+    words.take(LONGEST).read_until(0, &mut bytes).await.ok()?;
+    (bytes.pop() == Some(0)).then_some(())?;
+    String::from_utf8(bytes).ok()
+}
+
+impl Runner {
+    async fn run(&self, count: u32, called: Called) -> Result<i32, String> {
+        let known = self.known.get(called.number).ok_or("there is no such pipe")?;
+        let image = known.image.clone()?;
+        let mut command = self.engine.command(["run", "--rm", "--name", &format!("{}-pipe-{count}", self.own)]);
+        self.engine.labelled(&mut command, &self.step);
+        for (from, to) in &self.folders {
+            command.arg("--volume").arg(format!("{}:{to}", from.display()));
+        }
+        if self.network {
+            command.arg("--network").arg(format!("container:{}", self.own));
+        }
+        let within = Path::new(&called.folder).starts_with(&self.build) && !called.folder.contains("..");
+        command.arg("--workdir").arg(if within { &called.folder } else { &self.build });
+        let mut variables = self.given.clone();
+        let storage = format!("{}/{STORAGE}", self.tmp);
+        variables.push(("BITBUCKET_PIPE_STORAGE_DIR".to_owned(), format!("{storage}/{}", known.storage)));
+        variables.push(("BITBUCKET_PIPE_SHARED_STORAGE_DIR".to_owned(), format!("{storage}/shared")));
+        variables.extend(known.names.iter().cloned().zip(called.values));
+        let file = self.kept.join(format!("pipe-{count}"));
+        let text = super::environment_text(variables, &mut command);
+        super::write_private(&file, &text).map_err(|error| error.to_string())?;
+        command.arg("--env-file").arg(&file).arg(image);
+        self.log.line(&format!("Pipe {}", known.title)).await;
+        let ended = process::run(command, &self.log, self.lease.clone()).await;
+        let _ = std::fs::remove_file(&file);
+        match ended.map_err(|error| error.to_string())? {
+            Ended::Exit(code) => Ok(code),
+            Ended::Killed(_) => Ok(137),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The log of a step: bytes go in, secrets are hidden, and what is left is sent to the server while the step runs.
+//!
+//! The first bytes go at once, later ones in pieces of at most [`LOG_CHUNK`] and at the latest 200 ms after they came.
+//! What a step prints faster than the server takes it waits in the step's own pipe, not in memory. Behind the log's
+//! limit bytes are counted and dropped, so that a step which prints without end is not held up, and holds up nobody.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use pipeline::Masker;
+use pipeline::protocol::LOG_CHUNK;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::lease::Lease;
+use crate::server::{Appended, Server};
+
+/// How long bytes may wait for others to go with them.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How much is read from a step at once, and how many such pieces may wait.
+const PIECE: usize = 64 * 1024;
+const WAITING: usize = 8;
+
+/// Where lines of a log are written to. Clones write to the same log.
+#[derive(Clone)]
+pub(crate) struct Log(mpsc::Sender<Piece>);
+
+enum Piece {
+    Bytes(Bytes),
+    /// More secrets, found while the step runs.
+    Secret(String, String),
+}
+
+/// Sends a log; ends when every [`Log`] of it is dropped and all is sent.
+pub(crate) struct Sending(JoinHandle<()>);
+
+impl Sending {
+    /// Waits until all is sent, or the lease is lost.
+    pub(crate) async fn end(self) {
+        // A task that failed has told why; the step's verdict does not depend on its log.
+        let _ = self.0.await;
+    }
+}
+
+impl Log {
+    /// Begins a log. `secrets` are names and values.
+    ///
+    /// # Errors
+    /// When the secrets cannot be hidden: then nothing may be shown.
+    pub(crate) fn begin(
+        name: &str,
+        secrets: &[(String, String)],
+        limit: u64,
+        server: Server,
+        lease: Lease,
+    ) -> Result<(Self, Sending), pipeline::mask::MaskError> {
+        let masker = masker(secrets)?;
+        let (sender, pieces) = mpsc::channel(WAITING);
+        let sender_task = Sender {
+            name: name.to_owned(),
+            server,
+            lease,
+            secrets: secrets.to_vec(),
+            masker,
+            limit,
+            taken: 0,
+            left_out: 0,
+            pending: Vec::new(),
+            offset: 0,
+        };
+        Ok((Self(sender), Sending(tokio::spawn(sender_task.run(pieces)))))
+    }
+
+    /// Appends a line.
+    pub(crate) async fn line(&self, text: &str) {
+        self.bytes(Bytes::from(format!("{text}\n"))).await;
+    }
+
+    /// Appends bytes; waits while the server is slower.
+    pub(crate) async fn bytes(&self, bytes: Bytes) {
+        // Whoever sends has ended only where the lease is lost: nobody reads on then.
+        let _ = self.0.send(Piece::Bytes(bytes)).await;
+    }
+
+    /// Hides another secret from here on.
+    pub(crate) async fn hide(&self, name: &str, value: &str) {
+        let _ = self.0.send(Piece::Secret(name.to_owned(), value.to_owned())).await;
+    }
+
+    /// Appends all that comes, until it ends.
+    pub(crate) async fn copy(&self, mut from: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; PIECE];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            self.bytes(Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default())).await;
+        }
+    }
+}
+
+fn masker(secrets: &[(String, String)]) -> Result<Masker, pipeline::mask::MaskError> {
+    Masker::new(secrets.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+}
+
+struct Sender {
+    name: String,
+    server: Server,
+    lease: Lease,
+    secrets: Vec<(String, String)>,
+    masker: Masker,
+    /// How much is sent, and how much of it has been taken.
+    limit: u64,
+    taken: u64,
+    /// How many bytes came after that.
+    left_out: u64,
+    /// Masked, not sent.
+    pending: Vec<u8>,
+    /// How many bytes the server has.
+    offset: u64,
+}
+
+impl Sender {
+    async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                piece = pieces.recv(), if self.pending.len() < LOG_CHUNK => match piece {
+                    Some(Piece::Bytes(bytes)) => self.take(&bytes),
+                    Some(Piece::Secret(name, value)) => self.hide(name, value),
+                    None => break,
+                },
+                () = sleep_until(next), if !self.pending.is_empty() && self.pending.len() < LOG_CHUNK => {
+                    next = Instant::now() + PAUSE;
+                    if !self.send().await {
+                        return;
+                    }
+                }
+                // A full piece does not wait.
+                () = std::future::ready(()), if self.pending.len() >= LOG_CHUNK => {
+                    next = Instant::now() + PAUSE;
+                    if !self.send().await {
+                        return;
+                    }
+                }
+            }
+            // Before more is taken, what waits for its time is sent: bytes that keep coming must not put it off.
+            if !self.pending.is_empty() && Instant::now() >= next {
+                next = Instant::now() + PAUSE;
+                if !self.send().await {
+                    return;
+                }
+            }
+        }
+        self.masker.finish(&mut self.pending);
+        if self.left_out > 0 {
+            let told = format!("\n[{} bytes more are left out: a log holds {}]\n", self.left_out, self.limit);
+            self.pending.extend_from_slice(told.as_bytes());
+        }
+        while !self.pending.is_empty() {
+            if !self.send().await {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.limit - self.taken).unwrap_or(usize::MAX);
+        let (taken, left_out) = bytes.split_at(bytes.len().min(room));
+        self.taken += length(taken);
+        self.left_out += length(left_out);
+        self.masker.push(taken, &mut self.pending);
+    }
+
+    fn hide(&mut self, name: String, value: String) {
+        self.secrets.push((name, value));
+        self.masker.finish(&mut self.pending);
+        match masker(&self.secrets) {
+            Ok(masker) => self.masker = masker,
+            // Nothing may be shown any more; what comes is counted.
+            Err(_) => self.taken = self.limit,
+        }
+    }
+
+    /// Sends a piece of what is pending. False when the lease is lost.
+    async fn send(&mut self) -> bool {
+        let rest = self.pending.split_off(self.pending.len().min(LOG_CHUNK));
+        let bytes = Bytes::from(std::mem::replace(&mut self.pending, rest));
+        let mut waiting = VecDeque::from([bytes]);
+        let mut lost = self.lease.clone();
+        while let Some(bytes) = waiting.pop_front() {
+            let appended = tokio::select! {
+                appended = self.server.append(self.lease.attempt(), &self.name, self.offset, &bytes) => appended,
+                () = lost.lost() => return false,
+            };
+            match appended {
+                Ok(Appended::Length(length)) => self.offset = length,
+                Ok(Appended::Elsewhere(place)) => {
+                    // An answer that did not arrive: the server has some or all of this already.
+                    let known = usize::try_from(place.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+                    self.offset = place;
+                    let left = bytes.slice(known.min(bytes.len())..);
+                    if !left.is_empty() {
+                        waiting.push_back(left);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, log = %self.name, "a log ends early");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

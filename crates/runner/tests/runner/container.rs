@@ -1,0 +1,170 @@
+//! Steps in an image, with services and pipes, by the engine that is there. The images are made here: no registry is
+//! asked.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use pipeline::protocol::{Assignment, Verdict};
+
+use crate::bench::{Bench, variable};
+
+const IMAGE: &str = "localhost/bastide-test:1";
+
+/// An image with a shell and small programs.
+fn image() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        for name in ["bin", "etc", "tmp", "root"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let busybox = Path::new("/bin/busybox");
+        let busybox = if busybox.exists() { busybox } else { Path::new("/usr/bin/busybox") };
+        std::fs::copy(busybox, root.join("bin/busybox")).expect("busybox-static is installed");
+        for name in ["sh", "cat", "ls", "sleep", "id", "env", "echo", "nc", "wget", "printf", "sort", "grep", "test", "stat", "mkdir", "touch", "kill"] {
+            std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
+        }
+        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+        let archive = folder.path().join("root.tar");
+        told("tar", &["-C", &root.display().to_string(), "-cf", &archive.display().to_string(), "."]);
+        told("podman", &["import", "--change", "CMD=/bin/sh", &archive.display().to_string(), IMAGE]);
+    });
+}
+
+fn told(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What a test has left in the engine.
+fn left(step: &str) -> String {
+    told("podman", &["ps", "--all", "--quiet", "--filter", &format!("label=org.bastide.step={step}-1")])
+}
+
+fn step(bench: &Bench, script: &[&str], more: &str, root: &str) -> Assignment {
+    image();
+    bench.assignment(&format!("image: {IMAGE}\nruns-on: [self.hosted, linux]\n{more}"), script, root)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_runs_in_its_image() {
+    let bench = Bench::new().await;
+    let script = ["cat README", "pwd", "env | sort", "echo A=1 > $BITBUCKET_PIPELINES_VARIABLES_PATH", "ls /usr || exit 5"];
+    let mut assignment = step(&bench, &script, "output-variables: [A]\nafter-script: ['echo after=$BITBUCKET_EXIT_CODE']", "");
+    assignment.variables = vec![variable("SECRET", "in-a-container", true)];
+    let id = assignment.step.clone();
+    let went = bench.run(assignment).await;
+    assert_eq!(went.finish.verdict, Verdict::Failed { exit_code: 5 }, "{}", went.log);
+    for line in ["\nhello\n", "\n/opt/atlassian/pipelines/agent/build\n", "\nSECRET=$SECRET\n", "\nafter=5\n"] {
+        assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
+    }
+    assert!(!went.log.contains("CARGO") && !went.log.contains("in-a-container"), "{}", went.log);
+    assert_eq!(left(&id), "");
+}
+
+/// The service listens at `localhost`, prints into a log of its own, and takes variables of the step.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_at_localhost() {
+    let bench = Bench::new().await;
+    let service = "localhost/bastide-service:1";
+    image();
+    told("podman", &["tag", IMAGE, service]);
+    let change = "CMD=[\"/bin/sh\", \"-c\", \"echo service with $WORD; echo answered | nc -l -p 5432\"]";
+    let archive = bench.folder.path().join("image.tar");
+    let container = told("podman", &["create", IMAGE]).trim().to_owned();
+    told("podman", &["commit", "--change", change, &container, service]);
+    told("podman", &["rm", &container]);
+    drop(archive);
+    let root = format!("definitions: {{services: {{db: {{image: {service}, memory: 128, variables: {{WORD: '$OPEN'}}}}}}}}");
+    let script = "i=0; while [ $i -lt 50 ]; do nc localhost 5432 && exit 0; i=$((i+1)); sleep 0.1; done; exit 1";
+    let mut assignment = step(&bench, &[script], "services: [db]", &root);
+    assignment.variables = vec![variable("OPEN", "a-word", false)];
+    let id = assignment.step.clone();
+    let went = bench.run(assignment).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert!(went.log.contains("\nanswered\n"), "{}", went.log);
+    assert_eq!(bench.server.log("db"), "service with a-word\n");
+    assert_eq!(left(&id), "");
+}
+
+/// A pipe gets its own variables with those of the script put in, not those that people have set; the script goes on
+/// in the same shell.
+#[tokio::test(flavor = "multi_thread")]
+async fn pipes_run_between_the_lines() {
+    let bench = Bench::new().await;
+    image();
+    let pipe = "localhost/bastide-pipe:1";
+    let container = told("podman", &["create", IMAGE]).trim().to_owned();
+    let change = "CMD=[\"/bin/sh\", \"-c\", \"pwd; env | sort; echo from-pipe > made; touch $BITBUCKET_PIPE_STORAGE_DIR/x $BITBUCKET_PIPE_SHARED_STORAGE_DIR/y; exit $CODE\"]";
+    told("podman", &["commit", "--change", change, &container, pipe]);
+    told("podman", &["rm", &container]);
+    for runs_on in ["linux", "linux.shell"] {
+        let text = format!(
+            "image: {IMAGE}\nruns-on: [self.hosted, {runs_on}]\nscript:\n  - export WORD=\"it's\"; cd src; mkdir -p deep; cd deep\n  - pipe: acme/tool:1.0\n    variables: {{TOLD: '<$WORD>', CODE: '$STATUS', LIST: [a, '$WORD']}}\n  - cat made; echo word=$WORD"
+        );
+        let mut assignment = bench.planned(&text, "");
+        assignment.pipes = [("acme/tool:1.0".to_owned(), pipe.to_owned())].into();
+        assignment.variables = vec![variable("STATUS", "0", false), variable("MINE", "mine", false)];
+        let went = bench.run(assignment.clone()).await;
+        assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+        for line in ["/build/src/deep\n", "\nTOLD=<it's>\n", "\nLIST_0=a\nLIST_1=it's\nLIST_COUNT=2\n", "\nCI=true\n", "\nfrom-pipe\nword=it's\n"] {
+            assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
+        }
+        assert!(!went.log.contains("\nMINE=mine"), "{}", went.log);
+        assignment.variables[0].value = "9".to_owned();
+        let went = bench.run(assignment).await;
+        assert_eq!(went.finish.verdict, Verdict::Failed { exit_code: 9 }, "{}", went.log);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caches_of_an_image_lie_where_it_looks_for_them() {
+    let bench = Bench::new().await;
+    let make = step(&bench, &["mkdir -p node_modules", "echo m > ~/.m2/repository/x; echo n > node_modules/y"], "caches: [maven, node]", "");
+    let went = bench.run(make).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    let went = bench.run(step(&bench, &["cat ~/.m2/repository/x node_modules/y"], "caches: [maven, node]", "")).await;
+    assert!(went.log.contains("\nm\nn\n"), "{}", went.log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_ends_with_its_time() {
+    let bench = Bench::new().await;
+    let mut settings = bench.settings();
+    settings.minute = Duration::from_secs(4);
+    let assignment = step(&bench, &["sleep 1000"], "max-time: 1", "");
+    let id = assignment.step.clone();
+    let went = bench.run_with(assignment, settings).await;
+    assert_eq!(went.finish.verdict, Verdict::TimedOut { minutes: 1 }, "{}", went.log);
+    assert_eq!(left(&id), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_not_there_is_told() {
+    let bench = Bench::new().await;
+    let went = bench.run(bench.assignment("image: localhost/none-such:1", &["true"], "")).await;
+    assert!(matches!(went.finish.verdict, Verdict::Error { .. }), "{}", went.log);
+}
+
+/// An agent that was killed has left a container: the next one removes it before it asks for a step.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_has_left_is_removed() {
+    let bench = Bench::new().await;
+    let assignment = step(&bench, &["sleep 1000"], "", "");
+    let id = assignment.step.clone();
+    bench.server.known().waiting.push_back(assignment);
+    let mut agent = tokio::process::Command::new(crate::bench::program()).arg(bench.directory()).spawn().unwrap();
+    bench.server.until("the step's script", |known| {
+        known.logs.get("step").is_some_and(|log| String::from_utf8_lossy(log).contains("+ sleep"))
+    }).await;
+    agent.start_kill().unwrap();
+    agent.wait().await.unwrap();
+    bench.server.known().finished.clear();
+    let went = bench.run(bench.shell(&["true"], "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert_eq!(left(&id), "");
+}
