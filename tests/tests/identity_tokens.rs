@@ -109,6 +109,7 @@ async fn mint(data: &Path, clock: Clock, facts: &IdentityFacts, audience: &str) 
         restore_days: 30,
         count_days: 400,
         public_ledger: false,
+        pipes: std::collections::BTreeMap::new(),
         audit_days: None,
         mail: None,
         sign_in: service::SignInSettings::default(),

@@ -45,6 +45,27 @@ pub enum PipeValue {
     List(Vec<String>),
 }
 
+/// The image that a pipe runs: what the table says of its name, with or without its version; else `docker://image` as it is,
+/// and `owner/name:version` as an image of that name. Those of `atlassian` are published under another.
+#[must_use]
+pub fn image_of(pipe: &str, table: &BTreeMap<String, String>) -> String {
+    if let Some(image) = table.get(pipe) {
+        return image.clone();
+    }
+    if let Some(image) = pipe.strip_prefix("docker://") {
+        return image.to_owned();
+    }
+    let (name, version) = match pipe.rsplit_once(':') {
+        Some((name, version)) if !version.contains('/') => (name, version),
+        _ => (pipe, "latest"),
+    };
+    match (table.get(name), name.strip_prefix("atlassian/")) {
+        (Some(image), _) => format!("{image}:{version}"),
+        (None, Some(rest)) => format!("bitbucketpipelines/{rest}:{version}"),
+        (None, None) => format!("{name}:{version}"),
+    }
+}
+
 /// Reads `script` or `after-script`.
 pub(crate) fn read(reader: &mut Reader, node: &Node, key: &str) -> Vec<ScriptItem> {
     let what = format!("`{key}` is a list of commands");

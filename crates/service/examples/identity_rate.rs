@@ -82,6 +82,7 @@ async fn main() {
         restore_days: 30,
         count_days: 400,
         public_ledger: false,
+        pipes: std::collections::BTreeMap::new(),
         audit_days: None,
         mail: None,
         sign_in: service::SignInSettings::default(),

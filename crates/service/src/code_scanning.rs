@@ -61,7 +61,6 @@ fn shown(rule: &CodeScanning) -> Value {
 }
 
 /// Why a run on a commit fails by the workspace's rule; none where it does not.
-#[cfg_attr(not(test), expect(dead_code, reason = "for runs of pipelines, which are not there yet"))]
 pub(crate) fn code_scanning_verdict(
     reader: &mut Reader<'_>,
     workspace: WorkspaceId,
@@ -129,7 +128,6 @@ impl Service {
     /// Mails who started a run, and the repository's administrators, that findings have failed it: queued in the
     /// transaction that fails it. Told are those alone who may see the repository by a grant; findings themselves are
     /// not in the mail.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for runs of pipelines, which are not there yet"))]
     pub(crate) fn notify_findings(
         &self,
         writer: &mut Writer<'_>,

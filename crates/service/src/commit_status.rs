@@ -124,7 +124,6 @@ pub(crate) struct OwnStatus {
 
 /// Tells of a build of Bastide's own, in the transaction of what it tells of. The event of that transaction says so, as
 /// far as it needs to be said.
-#[cfg_attr(not(test), expect(dead_code, reason = "for runs of pipelines, which are not there yet"))]
 pub(crate) fn put_own(
     writer: &mut Writer<'_>,
     repository: RepositoryId,

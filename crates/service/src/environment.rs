@@ -140,7 +140,6 @@ fn insert(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
 ///
 /// # Errors
 /// When the name can be none, is as good as the same as that of another one, or the repository has too many.
-#[cfg_attr(not(test), expect(dead_code, reason = "what starts steps asks for it"))]
 pub(crate) fn environment_for(
     writer: &mut Writer<'_>,
     located: &Located,

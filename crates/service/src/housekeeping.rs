@@ -51,6 +51,7 @@ pub(crate) mod tests {
             search_path: None,
             restore_days: 30,
             public_ledger: false,
+            pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
             audit_days: None,
             sign_in: crate::SignInSettings::default(),

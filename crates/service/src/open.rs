@@ -52,6 +52,8 @@ pub struct Settings {
     pub audit_days: Option<i64>,
     /// Which mail server takes mail; without one, nothing is mailed.
     pub mail: Option<crate::MailSettings>,
+    /// What pipes run, by their names: images.
+    pub pipes: std::collections::BTreeMap<String, String>,
     /// How people sign in.
     pub sign_in: SignInSettings,
     /// What addresses may be reached that settings name: of identity providers, of receivers of the audit trail.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyring::Keyring;
-use model::{Error, PipelineId, PipelineRun, PipelineState, Result};
+use model::{BuildState, Environment, Error, PipelineError, PipelineId, PipelineRun, PipelineState, Result};
 use pipeline::plan::{Group, GroupKind};
 use pipeline::progress::{self, RunState, Standing, StepState};
 use pipeline::{PlannedStep, Reference};
@@ -12,6 +12,8 @@ use store::Writer;
 use store::pipeline_step::StepRow;
 
 use crate::Service;
+use crate::code_scanning::code_scanning_verdict;
+use crate::commit_status::{OwnStatus, put_own};
 use crate::pipeline_start::RunVariable;
 
 /// What the values of a run's own variables are sealed as.
@@ -101,15 +103,31 @@ pub(crate) fn holds_on(groups: &[Group], plan: &PlannedStep) -> bool {
     })
 }
 
+/// Whether an environment's restrictions hold a run back until an administrator lets it go on.
+pub(crate) fn held_back(environment: &Environment, run: &PipelineRun) -> bool {
+    let branch = run.reference.as_ref().and_then(|name| name.as_branch());
+    let admitted = || environment.branches.iter().any(|glob| branch.is_some_and(|name| glob.matches(name)));
+    environment.admin_only || (!environment.branches.is_empty() && !admitted())
+}
+
 /// Goes as far as the run can go, and tells where it stands then.
-pub(crate) fn advance(writer: &mut Writer<'_>, keyring: &Keyring, id: PipelineId) -> Result<PipelineState> {
+pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId) -> Result<PipelineState> {
+    let keyring = &service.keyring;
     let lost = || Error::not_found("the run of a pipeline");
     let run = store::pipeline_run::get(writer, id)?.ok_or_else(lost)?;
     let inner = store::pipeline_run::inner(writer, id)?;
     let groups = groups(&inner.groups)?;
     let rows = store::pipeline_step::list(writer, id)?;
     let known = standings(&rows)?;
+    let environments = match rows.iter().any(|row| row.environment.is_some()) {
+        true => store::environment::list(writer, run.repository)?,
+        false => Vec::new(),
+    };
     let mut steps: Vec<Standing> = known.iter().map(|(standing, _)| *standing).collect();
+    for (row, step) in rows.iter().zip(&mut steps) {
+        let of = environments.iter().find(|one| Some(one.id) == row.environment);
+        step.manual |= of.is_some_and(|one| held_back(one, &run));
+    }
     let mut variables = None;
     let mut failed = None;
     let told = progress::advance(&groups, &mut steps, |index| {
@@ -139,7 +157,7 @@ pub(crate) fn advance(writer: &mut Writer<'_>, keyring: &Keyring, id: PipelineId
     for row in told.stop.iter().filter_map(|index| rows.get(*index)) {
         store::pipeline_step::ask_to_stop(writer, row.id)?;
     }
-    let state = match progress::state(&steps) {
+    let mut state = match progress::state(&steps) {
         RunState::Pending => PipelineState::Pending,
         RunState::Running => PipelineState::Running,
         RunState::Paused => PipelineState::Paused,
@@ -150,11 +168,63 @@ pub(crate) fn advance(writer: &mut Writer<'_>, keyring: &Keyring, id: PipelineId
     if state.is_over() {
         store::pipeline_step::release(writer, id)?;
     }
-    if state != run.state || state.is_over() {
-        let ended = state.is_over().then(|| writer.now());
-        store::pipeline_run::set_state(writer, id, state, ended)?;
+    if state == run.state && !state.is_over() {
+        return Ok(state);
     }
+    let commit = run.commit.parse().map_err(Error::internal)?;
+    let mut error = None;
+    if state == PipelineState::Passed
+        && let Some(located) = located(writer, run.repository)?
+        && let Some(why) = code_scanning_verdict(writer, located.workspace.id, run.repository, &commit)?
+    {
+        state = PipelineState::Failed;
+        service.notify_findings(writer, &located, &commit, run.creator_id, &why)?;
+        error = Some(PipelineError { key: "code-scanning".to_owned(), message: why });
+    }
+    let ended = state.is_over().then(|| writer.now());
+    store::pipeline_run::set_state(writer, id, state, error.as_ref(), ended)?;
+    tell_status(writer, service, &PipelineRun { state, error, ..run })?;
     Ok(state)
+}
+
+fn located(
+    reader: &mut store::Reader<'_>,
+    id: model::RepositoryId,
+) -> Result<Option<store::repository::Located>> {
+    match store::repository::find(reader, id)? {
+        Some(found) => store::repository::locate(reader, found),
+        None => Ok(None),
+    }
+}
+
+/// Tells on the commit how its run stands.
+pub(crate) fn tell_status(writer: &mut Writer<'_>, service: &Service, run: &PipelineRun) -> Result<()> {
+    let state = match run.state {
+        PipelineState::Pending | PipelineState::Running | PipelineState::Paused => BuildState::InProgress,
+        PipelineState::Passed => BuildState::Successful,
+        PipelineState::Stopped => BuildState::Stopped,
+        PipelineState::Failed | PipelineState::Error => BuildState::Failed,
+    };
+    let commit = run.commit.parse().map_err(Error::internal)?;
+    let name = run.reference.as_ref().and_then(|name| name.as_branch().or(name.as_tag()));
+    let what = run.pattern.as_deref().filter(|_| run.selector == "custom").or(name).unwrap_or("the commit");
+    let key = match &run.pattern {
+        Some(pattern) => format!("{}/{pattern}", run.selector),
+        None => run.selector.clone(),
+    };
+    let number = run.build_number;
+    let own = OwnStatus {
+        key,
+        state,
+        name: Some(format!("Pipeline #{number} for {what}")),
+        description: run
+            .error
+            .as_ref()
+            .map(|error| error.message.lines().next().unwrap_or_default().to_owned()),
+        url: Some(format!("{}/{{repository.full_name}}/pipelines/{number}", service.settings.base_url)),
+        refname: name.map(str::to_owned),
+    };
+    put_own(writer, run.repository, &commit, own)
 }
 
 /// The variables that conditions over the state of a run may look at. Secured ones are not among them.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Error, ObjectId, PipelineId, PipelineRun, PipelineState, PipelineTrigger, RefName, RepositoryId, Result,
-    Secret, StepId, User, UserId, act,
+    Act, Error, ObjectId, PipelineId, PipelineRun, PipelineState, PipelineTrigger, RefName, RepositoryId,
+    Result, Secret, StepId, User, UserId, act,
 };
 use pipeline::{Event, PlannedStep};
+use policy::Permit;
 use serde_json::{Value, json};
 use store::pipeline_run::{Filter, Order};
 use store::pipeline_step::StepRow;
@@ -315,6 +316,10 @@ impl Service {
         }
         let permit = self.permit(caller, act::PipelineRun, ground.as_ref())?;
         let located = ground.subject.clone();
+        let id = located.repository.id;
+        if !self.store.read(move |reader| store::pipeline_config::of(reader, id)).await?.enabled {
+            return Err(Error::invalid_field("target", "pipelines are switched off in this repository"));
+        }
         let repository = self.git.open(located.repository.id)?;
         let (reference, event) = target(&new)?;
         let commit = self.commit_of(&repository, reference.as_ref(), new.commit.as_deref()).await?;
@@ -405,7 +410,7 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        let keyring = Arc::clone(&self.keyring);
+        let service = self.clone();
         self.store
             .write(&permit, move |writer| {
                 let run = named(writer, repository, name)?;
@@ -428,7 +433,7 @@ impl Service {
                         _ => {}
                     }
                 }
-                let state = pipeline_advance::advance(writer, &keyring, run.id)?;
+                let state = pipeline_advance::advance(writer, &service, run.id)?;
                 writer
                     .note(steered(&run, "state", run.state.as_str()), steered(&run, "stop", state.as_str()));
                 Ok(())
@@ -448,7 +453,7 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        let keyring = Arc::clone(&self.keyring);
+        let service = self.clone();
         self.store
             .write(&permit, move |writer| {
                 let run = named(writer, repository, name)?;
@@ -463,7 +468,7 @@ impl Service {
                         again.push(step.id.braced());
                     }
                 }
-                let state = pipeline_advance::advance(writer, &keyring, run.id)?;
+                let state = pipeline_advance::advance(writer, &service, run.id)?;
                 let mut after = steered(&run, "rerun", state.as_str());
                 if let Some(after) = after.as_object_mut() {
                     after.insert("steps".to_owned(), json!(again));
@@ -476,7 +481,7 @@ impl Service {
         Ok(())
     }
 
-    /// Starts a step that waits for somebody.
+    /// Starts a step that waits for somebody: for an administrator, where its environment's restrictions hold it back.
     pub async fn start_step(
         &self,
         caller: &Caller,
@@ -485,19 +490,41 @@ impl Service {
         step: StepId,
     ) -> Result<()> {
         let ground = self.repository_ground(caller, path).await?;
-        let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        let keyring = Arc::clone(&self.keyring);
+        let restricted = self
+            .store
+            .read(move |reader| {
+                let run = named(reader, repository, name)?;
+                let row = waiting(reader, &run, step)?;
+                let Some(id) = row.environment else { return Ok(false) };
+                let environment = store::environment::find(reader, repository, id)?;
+                Ok(environment.is_some_and(|one| pipeline_advance::held_back(&one, &run)))
+            })
+            .await?;
+        if restricted {
+            let permit = self.permit(caller, act::DeploymentApprove, ground.as_ref())?;
+            self.let_go_on(&permit, repository, name, step).await
+        } else {
+            let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
+            self.let_go_on(&permit, repository, name, step).await
+        }
+    }
+
+    async fn let_go_on<A: Act>(
+        &self,
+        permit: &Permit<A>,
+        repository: RepositoryId,
+        name: PipelineName,
+        step: StepId,
+    ) -> Result<()> {
+        let service = self.clone();
         self.store
-            .write(&permit, move |writer| {
+            .write(permit, move |writer| {
                 let run = named(writer, repository, name)?;
-                let row = store::pipeline_step::get(writer, step)?.filter(|row| row.pipeline == run.id);
-                let row = row.ok_or_else(|| Error::not_found("the step"))?;
-                if row.state != "paused" {
-                    return Err(Error::Conflict("the step waits for nobody".to_owned()));
-                }
+                waiting(writer, &run, step)?;
                 store::pipeline_step::set_started(writer, step)?;
-                let state = pipeline_advance::advance(writer, &keyring, run.id)?;
+                let state = pipeline_advance::advance(writer, &service, run.id)?;
                 let mut after = steered(&run, "start", state.as_str());
                 if let Some(after) = after.as_object_mut() {
                     after.insert("step".to_owned(), json!(step.braced()));
@@ -508,6 +535,16 @@ impl Service {
             .await?;
         self.step_ended();
         Ok(())
+    }
+}
+
+/// A step of a run that waits for somebody.
+fn waiting(reader: &mut store::Reader<'_>, run: &PipelineRun, step: StepId) -> Result<StepRow> {
+    let row = store::pipeline_step::get(reader, step)?.filter(|row| row.pipeline == run.id);
+    let row = row.ok_or_else(|| Error::not_found("the step"))?;
+    match row.state.as_str() {
+        "paused" => Ok(row),
+        _ => Err(Error::Conflict("the step waits for nobody".to_owned())),
     }
 }
 

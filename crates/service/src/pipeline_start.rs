@@ -8,19 +8,21 @@ use std::collections::BTreeMap;
 
 use git::{PushOutcome, RefUpdate};
 use model::{
-    Error, ObjectId, PipelineError, PipelineId, PipelineRun, PipelineState, PipelineTrigger, PushId, RefName,
-    RepositoryId, Result, StepId, UserId, act,
+    DeploymentId, Error, ObjectId, PipelineError, PipelineId, PipelineRun, PipelineState, PipelineTrigger,
+    PushId, RefName, RepositoryId, Result, StepId, UserId, act,
 };
 use pipeline::plan::{Group, NotYet, PlannedPipeline, SelectorKind};
 use pipeline::{Colour, Event, PlannedStep};
 use policy::{InternalReason, Origin, Permit};
 use serde_json::{Value, json};
 use store::Writer;
+use store::deployment::NewDeployment;
 use store::pipeline_run::Inner;
 use store::pipeline_step::StepRow;
 use store::push::OpenPush;
 use store::repository::Located;
 
+use crate::environment::environment_for;
 use crate::git_access::internal_permit;
 use crate::{Service, pipeline_advance};
 
@@ -70,6 +72,7 @@ pub(crate) struct RunVariable {
 
 /// A run that is ready to be put into the store.
 pub(crate) struct NewRun {
+    located: Located,
     run: PipelineRun,
     inner: Inner,
     steps: Vec<StepRow>,
@@ -152,6 +155,9 @@ impl Service {
             serde_json::from_value(job.get("refs").cloned().unwrap_or_default()).map_err(Error::internal)?;
         let origin = job.get("origin").cloned().unwrap_or_default();
         let Some(located) = self.located(id).await? else { return Ok(()) };
+        if !self.store.read(move |reader| store::pipeline_config::of(reader, id)).await?.enabled {
+            return Ok(());
+        }
         for update in refs {
             let Some(event) = kind(&update.name) else { continue };
             let permit = internal_permit(&origin, id, InternalReason::PipelinePush, self.clock.now())?;
@@ -266,7 +272,8 @@ impl Service {
         run.error = Some(why);
         run.completed_on = Some(run.created_on);
         let inner = Inner { groups: json!([]), variables: json!([]) };
-        Ok(NewRun { run, inner, steps: Vec::new(), source: start.source.clone(), text: start.text.clone() })
+        let (source, text) = (start.source.clone(), start.text.clone());
+        Ok(NewRun { located: located.clone(), run, inner, steps: Vec::new(), source, text })
     }
 
     async fn run_of(
@@ -358,7 +365,8 @@ impl Service {
             groups: serde_json::to_value(&planned.groups).map_err(Error::internal)?,
             variables: Value::Array(sealed?),
         };
-        Ok(NewRun { run, inner, steps, source: start.source.clone(), text: start.text.clone() })
+        let (source, text) = (start.source.clone(), start.text.clone());
+        Ok(NewRun { located: located.clone(), run, inner, steps, source, text })
     }
 
     /// The paths that changed, where a step asks for them; none where nothing does, or too many did.
@@ -404,7 +412,7 @@ impl Service {
         once: Option<String>,
     ) -> Result<Vec<PipelineRun>> {
         let runs = std::sync::Arc::new(runs);
-        let keyring = std::sync::Arc::clone(&self.keyring);
+        let service = self.clone();
         let stored = self
             .store
             .write(&permit, move |writer| {
@@ -416,13 +424,14 @@ impl Service {
                 let (mut stored, mut told) = (Vec::new(), Vec::new());
                 for new in runs.iter() {
                     let mut run = new.run.clone();
-                    run.build_number = store::pipeline_run::next_number(writer, run.repository)?;
+                    run.build_number = store::pipeline_config::next_build_number(writer, run.repository)?;
                     store::pipeline_run::insert(writer, &run, &new.inner, &new.source, &new.text)?;
                     for step in &new.steps {
-                        store::pipeline_step::insert(writer, step)?;
+                        insert_step(writer, new, &run, step)?;
                     }
+                    pipeline_advance::tell_status(writer, &service, &run)?;
                     if !run.state.is_over() {
-                        run.state = pipeline_advance::advance(writer, &keyring, run.id)?;
+                        run.state = pipeline_advance::advance(writer, &service, run.id)?;
                     }
                     told.push(shown(&run, new.steps.len()));
                     stored.push(run);
@@ -439,6 +448,27 @@ impl Service {
             }
         }
     }
+}
+
+/// Adds a step, and the deployment that it is, where it deploys: to an environment that is made when a file first names it.
+fn insert_step(writer: &mut Writer<'_>, new: &NewRun, run: &PipelineRun, step: &StepRow) -> Result<()> {
+    let plan: PlannedStep = serde_json::from_value(step.plan.clone()).map_err(Error::internal)?;
+    let Some(name) = plan.deployment.as_ref().filter(|_| !run.state.is_over()) else {
+        return store::pipeline_step::insert(writer, step);
+    };
+    let environment = environment_for(writer, &new.located, name)?.id;
+    store::pipeline_step::insert(writer, &StepRow { environment: Some(environment), ..step.clone() })?;
+    let deployment = NewDeployment {
+        id: DeploymentId::new(writer.random()),
+        repository: run.repository,
+        environment,
+        pipeline: run.id,
+        step: step.id,
+        release: format!("#{}", run.build_number),
+        commit: run.commit.clone(),
+        deployer: run.creator_id,
+    };
+    store::deployment::insert(writer, &deployment).map(drop)
 }
 
 /// The person behind a push, where it was one.

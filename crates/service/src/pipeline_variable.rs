@@ -60,7 +60,6 @@ pub struct PipelineVariableView {
 }
 
 /// A variable as a step is given it.
-#[cfg_attr(not(test), expect(dead_code, reason = "what hands steps to runners reads it"))]
 pub(crate) struct ResolvedVariable {
     pub(crate) name: VariableName,
     pub(crate) value: Secret,
@@ -192,7 +191,6 @@ fn shown(variable: &PipelineVariable) -> Value {
 /// is passed over as if it were not there.
 ///
 /// Never to be asked for a run of a fork, whose content nobody here has admitted. There are no such runs yet.
-#[cfg_attr(not(test), expect(dead_code, reason = "what hands steps to runners asks for it"))]
 pub(crate) fn variables_for(
     reader: &mut Reader<'_>,
     keyring: &Keyring,

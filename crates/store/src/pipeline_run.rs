@@ -167,15 +167,6 @@ pub fn configuration(reader: &mut Reader<'_>, id: PipelineId) -> Result<Option<(
     row.map(|row| Ok((row.get("source")?, row.get("text")?))).transpose()
 }
 
-/// The number of the next run.
-pub fn next_number(reader: &mut Reader<'_>, repository: RepositoryId) -> Result<i64> {
-    let row = reader.one(
-        "SELECT coalesce(max(build_number), 0) + 1 AS n FROM pipeline WHERE repository_id = $1",
-        params![repository],
-    )?;
-    row.map_or(Ok(1), |row| row.get("n"))
-}
-
 /// Notes that something has started runs; false where it had already.
 pub fn first_time(writer: &mut Writer<'_>, key: &str) -> Result<bool> {
     let now = writer.now();
@@ -229,17 +220,19 @@ pub fn insert(
         .map(drop)
 }
 
-/// Sets where a run stands. One that is over has a time at which it ended.
+/// Sets where a run stands, and why it failed where no step did. One that is over has a time at which it ended.
 pub fn set_state(
     writer: &mut Writer<'_>,
     id: PipelineId,
     state: PipelineState,
+    error: Option<&PipelineError>,
     ended: Option<Timestamp>,
 ) -> Result<()> {
+    let error = error.map(|error| json!({ "key": error.key, "message": error.message }));
     writer
         .execute(
-            "UPDATE pipeline SET state = $2, completed_on = $3 WHERE id = $1",
-            params![id, state.as_str(), ended],
+            "UPDATE pipeline SET state = $2, completed_on = $3, error = $4 WHERE id = $1",
+            params![id, state.as_str(), ended, error],
         )
         .map(drop)
 }

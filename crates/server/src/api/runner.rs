@@ -3,7 +3,7 @@
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderValue, StatusCode, header};
 use model::{Error, Result, StepId};
-use service::protocol::{Claim, Finish, Heartbeat, LOG_CHUNK, Registration};
+use service::protocol::{Claim, Finish, Heartbeat, LOG_CHUNK, Registration, TokenRequest};
 use service::{BodyReader, KeptFile};
 
 use crate::http::{Cx, Response, answer};
@@ -69,6 +69,16 @@ pub async fn log(mut cx: Cx) -> Result<Response> {
     let log = cx.param("log").to_owned();
     let position = cx.service()?.log_step(&cx.caller, step, attempt, &log, offset, bytes.to_vec()).await?;
     answer::json(StatusCode::OK, &position)
+}
+
+/// `POST /api/runner/steps/{step}/tokens`
+///
+/// # Errors
+/// When the lease is lost, or the step may have none.
+pub async fn token(mut cx: Cx) -> Result<Response> {
+    let asked: TokenRequest = cx.json().await?;
+    let step = step(&cx)?;
+    answer::json(StatusCode::OK, &cx.service()?.step_token(&cx.caller, step, &asked).await?)
 }
 
 /// The body as it comes.

@@ -3,6 +3,7 @@
 //!
 //! Each setting comes from the flag, else from its `BASTIDE_…` variable, else from `bastide.toml`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -112,6 +113,8 @@ pub struct Config {
     pub proxy: Option<Vec<String>>,
     /// `--rate-limit`
     pub rate_limit: Option<Vec<String>>,
+    /// What pipes run, by their names with or without a version: images. It has no flag.
+    pub pipes: BTreeMap<String, String>,
 }
 
 /// An installation.
@@ -296,6 +299,7 @@ impl Installation {
             audit_days: self.audit_days.map(i64::from),
             public_ledger: self.public_ledger,
             outbound: self.outbound.clone(),
+            pipes: self.config.pipes.clone(),
             master_key: self.master_key.clone(),
         })
     }

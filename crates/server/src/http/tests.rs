@@ -49,6 +49,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         sign_in: service::SignInSettings::default(),
         count_days: 400,
         public_ledger: false,
+        pipes: std::collections::BTreeMap::new(),
         outbound: Default::default(),
         audit_days: None,
         mail: None,

@@ -487,6 +487,7 @@ pub(super) const ROWS: &[Route] = &[
     post("/api/runner/steps/{step}/heartbeat", "runner_heartbeat", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::heartbeat(cx))),
     post("/api/runner/steps/{step}/logs/{log}", "runner_log", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::log(cx))),
     post("/api/runner/steps/{step}/finish", "runner_finish", "runners").asks(StepFinish, InQuery).runners_only().built(|cx| Box::pin(api::runner::finish(cx))),
+    post("/api/runner/steps/{step}/tokens", "runner_token", "runners").asks(IdentityTokenMint, InQuery).runners_only().built(|cx| Box::pin(api::runner::token(cx))),
     put("/api/runner/steps/{step}/artifacts/{artifact}", "runner_put_artifact", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::put_artifact(cx))),
     get("/api/runner/steps/{step}/artifacts/{artifact}", "runner_get_artifact", "runners").asks(StepFinish, InQuery).runners_only().built(|cx| Box::pin(api::runner::artifact(cx))),
     put("/api/runner/steps/{step}/caches/{cache}", "runner_put_cache", "runners").asks(StepFinish, InQuery).runners_only().reads().built(|cx| Box::pin(api::runner::put_cache(cx))),

@@ -100,6 +100,7 @@ impl House {
             sign_in: service::SignInSettings::default(),
             count_days: 400,
             public_ledger: false,
+            pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
             audit_days: None,
             mail: None,

@@ -30,6 +30,7 @@ pub(super) async fn house(server: Option<String>) -> House {
         search_path: None,
         restore_days: 30,
         public_ledger: false,
+        pipes: std::collections::BTreeMap::new(),
         outbound: Default::default(),
         audit_days: None,
         mail: server.map(|url| MailSettings::read(&url, None, from, None, false).unwrap()),

@@ -37,6 +37,7 @@ impl House {
             sign_in,
             count_days: 400,
             public_ledger: false,
+            pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
             audit_days: None,
             mail: None,
