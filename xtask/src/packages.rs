@@ -34,6 +34,11 @@ const TESTS: &[Need] = &[
     need("npm", "npm"),
     need("aiosmtpd", "python3-aiosmtpd"),
     need("openssl", "openssl"),
+    need("bwrap", "bubblewrap"),
+    need("setpriv", "util-linux"),
+    need("podman", "podman"),
+    need("runc", "runc"),
+    need("busybox", "busybox-static"),
 ];
 
 /// For `cargo xtask bench`, beside those.

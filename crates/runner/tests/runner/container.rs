@@ -21,7 +21,7 @@ fn image() {
 /// The same, running this script where nothing else is said.
 fn image_that_runs(name: &str, script: &str) {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    const PROGRAMS: &str = "sh cat ls sleep id env echo nc printf sort grep test stat mkdir touch kill";
+    const PROGRAMS: &str = "sh cat ls sleep id env echo nc printf sort grep test stat mkdir touch kill wget";
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     for name in ["bin", "etc", "tmp", "root"] {
@@ -166,4 +166,24 @@ async fn what_a_crash_has_left_is_removed() {
     let went = bench.run(bench.shell(&["true"], "")).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert_eq!(left(&id), "");
+}
+
+/// Tools that know Bitbucket's agent reach the step's repository through it, with the step's token, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_reaches_its_own_repository_by_the_agent() {
+    let bench = Bench::new().await;
+    let script = [
+        "export http_proxy=http://localhost:29418",
+        "wget -q -O - http://api.bitbucket.org/2.0/repositories/acme/one/commit/x/reports",
+        "wget -q -O - http://api.bitbucket.org/2.0/repositories/acme/two && exit 3 || true",
+        "wget -q -O - http://api.bitbucket.org/api/runner/claim && exit 4 || true",
+        "unset http_proxy",
+        "wget -q -O - --header \"Authorization: Bearer $BASTIDE_OIDC_REQUEST_TOKEN\" \"$BASTIDE_OIDC_REQUEST_URL?audience=one\"",
+    ];
+    let went = bench.run(step(&bench, &script, "", "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert!(went.log.contains("is the repository"), "{}", went.log);
+    let path = "/2.0/repositories/acme/one/commit/x/reports".to_owned();
+    assert_eq!(bench.server.known().proxied, [(path, format!("Bearer {}", crate::server::TOKEN))]);
+    assert_eq!(bench.server.known().asked, [["one"]]);
 }
