@@ -72,10 +72,13 @@ pub(crate) fn unpack(from: &Path, root: &Path, limit: u64, owner: Owner) -> io::
         let kind = entry.header().entry_type();
         let target = entry.link_name()?.map(|target| target.into_owned());
         match (kind, target) {
-            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory, _) => {}
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse | EntryType::Directory, _) => {
+            }
             (EntryType::Symlink, Some(target)) => stays(&path, &target)?,
             (EntryType::Link, Some(target)) => drop(inside(&target)?),
-            _ => return Err(refused(&format!("`{}` is neither a file, a folder nor a link", path.display()))),
+            _ => {
+                return Err(refused(&format!("`{}` is neither a file, a folder nor a link", path.display())));
+            }
         }
         prepare(&root, &path, owner)?;
         if !entry.unpack_in(&root)? {

@@ -66,7 +66,9 @@ impl Checkout<'_> {
             self.git(&arguments, 1).await?;
         }
         match branch {
-            Some(branch) => self.git(&["checkout", "--quiet", "-B", branch, &source.commit, "--"], TRIES).await?,
+            Some(branch) => {
+                self.git(&["checkout", "--quiet", "-B", branch, &source.commit, "--"], TRIES).await?
+            }
             None => self.git(&["checkout", "--quiet", "--detach", &source.commit, "--"], TRIES).await?,
         }
         if options.lfs {
@@ -155,7 +157,8 @@ impl Checkout<'_> {
             ("safe.directory".to_owned(), "*".to_owned()),
         ];
         if source.url.starts_with("http") {
-            settings.push((format!("http.{}.extraHeader", source.url), format!("Authorization: Basic {given}")));
+            settings
+                .push((format!("http.{}.extraHeader", source.url), format!("Authorization: Basic {given}")));
             if let Some(lfs) = source.url.strip_suffix('/').or(Some(&source.url)) {
                 let lfs = format!("http.{lfs}/info/lfs.extraHeader");
                 settings.push((lfs, format!("Authorization: Basic {given}")));

@@ -193,7 +193,9 @@ impl Container<'_> {
             command.arg("--volume").arg(format!("{}:{to}:{mode}", from.display()));
         }
         for cache in &plan.caches {
-            let Some(path) = cache.path.as_deref().filter(|path| path.starts_with(['/', '~'])) else { continue };
+            let Some(path) = cache.path.as_deref().filter(|path| path.starts_with(['/', '~'])) else {
+                continue;
+            };
             if let (Some(from), Some(to)) = (self::cache(self.workspace, path), mounted(path)) {
                 std::fs::create_dir_all(&from).map_err(|error| error.to_string())?;
                 command.arg("--volume").arg(format!("{}:{to}", from.display()));
@@ -250,7 +252,8 @@ impl Container<'_> {
             engine.labelled(&mut command, self.name);
             engine.limited(&mut command, u64::from(service.memory), None);
             command.arg("--network").arg(format!("container:{}", self.own()));
-            let variables = service.variables.iter().map(|(name, value)| (name.clone(), self.expanded(value)));
+            let variables =
+                service.variables.iter().map(|(name, value)| (name.clone(), self.expanded(value)));
             let file = self.workspace.kept().join(format!("service-{at}"));
             let text = environment_text(variables.collect(), &mut command);
             write_private(&file, &text).map_err(|error| error.to_string())?;
@@ -300,12 +303,14 @@ impl Container<'_> {
             Some(RegistryAccess::Password { username, password }) => {
                 let (user, password) = (self.expanded(username), Secret::new(self.expanded(password)));
                 let folder = self.workspace.kept();
-                engine.access(&folder, &self.image(&image.name)?, &user, &password).map_err(|error| error.to_string())
+                engine
+                    .access(&folder, &self.image(&image.name)?, &user, &password)
+                    .map_err(|error| error.to_string())
             }
-            Some(RegistryAccess::AwsKeys { .. } | RegistryAccess::AwsRole { .. }) => {
-                Err("images of Amazon's registry cannot be fetched with `aws` yet; use `username` and `password`"
-                    .to_owned())
-            }
+            Some(RegistryAccess::AwsKeys { .. } | RegistryAccess::AwsRole { .. }) => Err(
+                "images of Amazon's registry cannot be fetched with `aws` yet; use `username` and `password`"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -332,9 +337,21 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
 /// Whether a variable may stand in the environment of the engine's own program.
 fn may_be_handed_over(name: &str) -> bool {
     const KEPT: [&str; 12] = [
-        "LD_", "PATH", "HOME", "XDG_", "DOCKER_", "CONTAINER", "PODMAN_", "GO", "TMPDIR", "SSL_", "DBUS_", "STORAGE_",
+        "LD_",
+        "PATH",
+        "HOME",
+        "XDG_",
+        "DOCKER_",
+        "CONTAINER",
+        "PODMAN_",
+        "GO",
+        "TMPDIR",
+        "SSL_",
+        "DBUS_",
+        "STORAGE_",
     ];
-    !KEPT.iter().any(|kept| name.to_ascii_uppercase().starts_with(kept)) && !name.to_ascii_lowercase().ends_with("_proxy")
+    !KEPT.iter().any(|kept| name.to_ascii_uppercase().starts_with(kept))
+        && !name.to_ascii_lowercase().ends_with("_proxy")
 }
 
 fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
@@ -374,7 +391,8 @@ mod tests {
     /// engine itself, which runs outside of every wall.
     #[test]
     fn what_would_change_the_engine_is_not_handed_over() {
-        for name in ["LD_PRELOAD", "PATH", "DOCKER_HOST", "CONTAINERS_CONF", "GODEBUG", "HTTPS_PROXY", "HOME"] {
+        for name in ["LD_PRELOAD", "PATH", "DOCKER_HOST", "CONTAINERS_CONF", "GODEBUG", "HTTPS_PROXY", "HOME"]
+        {
             assert!(!may_be_handed_over(name), "{name}");
         }
         assert!(may_be_handed_over("SSH_KEY"));

@@ -45,7 +45,8 @@ impl Keeper<'_> {
     /// A sentence for the log: a step does not run without what it begins with.
     pub(crate) async fn bring_artifacts(&self, assignment: &Assignment) -> Result<(), String> {
         for artifact in &assignment.artifacts {
-            let told = |why: &dyn std::fmt::Display| format!("the artifact {} cannot be had: {why}", artifact.name);
+            let told =
+                |why: &dyn std::fmt::Display| format!("the artifact {} cannot be had: {why}", artifact.name);
             let file = self.workspace.kept().join("artifact");
             let place = Place::artifact(&artifact.id);
             let fetched = self.server.fetch(self.attempt, &place, &file, PACKED).await;
@@ -80,7 +81,9 @@ impl Keeper<'_> {
                 continue;
             };
             let Some(folder) = place_of(path) else {
-                self.log.line(&format!("Cache {}: `{path}` is outside of the step's folders", cache.name)).await;
+                self.log
+                    .line(&format!("Cache {}: `{path}` is outside of the step's folders", cache.name))
+                    .await;
                 continue;
             };
             let (build, patterns) = (self.workspace.build(), cache.key_files.clone());
@@ -212,12 +215,14 @@ impl Keeper<'_> {
 fn chosen(all: &[PathBuf], patterns: &[String], ignored: &[String], depth: Option<u32>) -> Vec<PathBuf> {
     let (patterns, ignored) = (globs(patterns), globs(ignored));
     let fits = |globs: &[Glob], path: &Path| {
-        path.ancestors().filter_map(Path::to_str).filter(|name| !name.is_empty()).any(|name| {
-            globs.iter().any(|glob| glob.matches(name))
-        })
+        path.ancestors()
+            .filter_map(Path::to_str)
+            .filter(|name| !name.is_empty())
+            .any(|name| globs.iter().any(|glob| glob.matches(name)))
     };
     let deep = |path: &Path| u32::try_from(path.components().count()).unwrap_or(u32::MAX);
-    let files = all.iter().filter(|path| !path.starts_with(".git") && depth.is_none_or(|most| deep(path) <= most));
+    let files =
+        all.iter().filter(|path| !path.starts_with(".git") && depth.is_none_or(|most| deep(path) <= most));
     files.filter(|path| fits(&patterns, path) && !fits(&ignored, path)).cloned().collect()
 }
 

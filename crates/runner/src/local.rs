@@ -110,7 +110,8 @@ impl Local {
             async move { Ok::<_, Infallible>(local.respond(request).await) }
         });
         // A connection that breaks is the step's affair.
-        let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+        let _ =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
     }
 
     async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -197,7 +198,8 @@ impl Local {
 /// Whether a path is this one or lies below it. One that could be read in two ways lies nowhere.
 fn below(path: &str, root: &str) -> bool {
     let plain = |path: &str| {
-        !path.contains(['%', '\\', ';']) && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
+        !path.contains(['%', '\\', ';'])
+            && path.split('/').skip(1).all(|part| !matches!(part, "" | "." | ".."))
     };
     let rest = path.strip_prefix(root);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

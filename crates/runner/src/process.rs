@@ -63,7 +63,9 @@ impl Running {
         };
         if let Ended::Killed(_) = ended {
             self.kill().await;
-        } else if let Some(group) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+        } else if let Some(group) =
+            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+        {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let aborted = self.output.abort_handle();

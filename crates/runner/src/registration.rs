@@ -59,10 +59,15 @@ pub(crate) struct Registration {
 /// When the code is refused, the server is not reached, or the folder has a runner already.
 pub async fn register(wanted: Registering, clock: &Clock) -> Result<String> {
     let directory = &wanted.directory;
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| unusable(directory, &error))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| unusable(directory, &error))?;
     let _lock = lock(directory).await?;
     if directory.join(FILE).exists() && !wanted.replace {
-        let message = format!("`{}` has a runner already; give another folder, or --replace", directory.display());
+        let message =
+            format!("`{}` has a runner already; give another folder, or --replace", directory.display());
         return Err(Error::Conflict(message));
     }
     let trusted = match &wanted.trusted {

@@ -17,8 +17,19 @@ use crate::workspace::{Owner, Workspace};
 
 /// What of the system a step sees, where it is there. The operator may add folders.
 const SYSTEM: &[&str] = &[
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/snap",
-    "/run/systemd/resolve", "/var/lib/ca-certificates",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/etc",
+    "/opt",
+    "/nix",
+    "/snap",
+    "/run/systemd/resolve",
+    "/var/lib/ca-certificates",
 ];
 /// Where the helper is seen inside.
 const HELPER: &str = "/run/bastide";
@@ -147,7 +158,9 @@ impl Sandbox {
             line.add([HELPER]);
             line.0.extend(self.helper.iter().skip(1).cloned());
             line.add([processes.to_string().as_str()]);
-            for path in [workspace.root.as_path(), Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm")] {
+            for path in
+                [workspace.root.as_path(), Path::new("/tmp"), Path::new("/var/tmp"), Path::new("/dev/shm")]
+            {
                 line.0.push(path.into());
             }
             line.add(["--"]);
@@ -165,8 +178,7 @@ impl Sandbox {
 
 /// Enters control groups before it becomes the program. The paths are the agent's own.
 fn through(doors: &[PathBuf], program: Vec<OsString>) -> Vec<OsString> {
-    const ENTER: &str =
-        "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || echo \"Isolation: a limit does not hold\"; shift; done; \
+    const ENTER: &str = "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || echo \"Isolation: a limit does not hold\"; shift; done; \
          shift; exec \"$@\"";
     let mut line = Line::default();
     line.add(["/bin/sh", "-c", ENTER, "sh"]);

@@ -198,7 +198,8 @@ impl Server {
     /// Renews a lease.
     pub(crate) async fn heartbeat(&self, attempt: &Attempt) -> Answer<Beat> {
         let body = Heartbeat { attempt: attempt.number };
-        self.json(Patience::Once, || self.of(Method::POST, attempt, "heartbeat").timeout(BEAT).json(&body)).await
+        self.json(Patience::Once, || self.of(Method::POST, attempt, "heartbeat").timeout(BEAT).json(&body))
+            .await
     }
 
     /// Appends to a log, until it is done or the lease is lost.
@@ -224,7 +225,9 @@ impl Server {
             };
             match answer.status() {
                 status if status.is_success() => {
-                    return json::<LogPosition>(answer).await.map(|position| Appended::Length(position.length));
+                    return json::<LogPosition>(answer)
+                        .await
+                        .map(|position| Appended::Length(position.length));
                 }
                 // A wrong place and a lost lease answer with the same status; the first tells the right place.
                 StatusCode::CONFLICT => {
@@ -251,7 +254,8 @@ impl Server {
     /// An identity token.
     pub(crate) async fn token(&self, attempt: &Attempt, audiences: Vec<String>) -> Answer<MintedToken> {
         let body = TokenRequest { attempt: attempt.number, audiences };
-        self.json(Patience::Some, || self.of(Method::POST, attempt, "tokens").timeout(EXCHANGE).json(&body)).await
+        self.json(Patience::Some, || self.of(Method::POST, attempt, "tokens").timeout(EXCHANGE).json(&body))
+            .await
     }
 
     /// Fetches what is kept into a file; nothing where there is none. Gives the length.
@@ -360,15 +364,18 @@ impl Server {
 
 /// Reads the address of a server. A credential is not sent where everybody on the way can read it.
 fn address(text: &str) -> Result<Url, Error> {
-    let url = Url::parse(text)
-        .map_err(|_| Error::invalid(format!("`{text}` is no address; give one such as https://git.example.com")))?;
+    let url = Url::parse(text).map_err(|_| {
+        Error::invalid(format!("`{text}` is no address; give one such as https://git.example.com"))
+    })?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     let loopback =
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err(Error::invalid(format!("`{text}` is not encrypted; give an address that begins with https://"))),
+        _ => Err(Error::invalid(format!(
+            "`{text}` is not encrypted; give an address that begins with https://"
+        ))),
     }
 }
 

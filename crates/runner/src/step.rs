@@ -158,7 +158,8 @@ impl Step<'_> {
         let _time = self.watch_time();
         let _disk = self.watch_disk(&workspace);
         self.header(&environment, log).await;
-        let keeper = Keeper { server: &self.agent.server, attempt: self.lease.attempt(), workspace: &workspace, log };
+        let keeper =
+            Keeper { server: &self.agent.server, attempt: self.lease.attempt(), workspace: &workspace, log };
         let mut environment = environment;
         let _local = match self.answer_locally(&workspace, &mut environment, log).await {
             Ok(answering) => Some(answering),
@@ -185,7 +186,8 @@ impl Step<'_> {
         let passed = verdict == Verdict::Passed;
         let mut finish = self.finish(verdict.clone());
         if passed {
-            let (outputs, complaints) = variables::outputs(&workspace, &self.assignment.plan.output_variables);
+            let (outputs, complaints) =
+                variables::outputs(&workspace, &self.assignment.plan.output_variables);
             for complaint in complaints {
                 log.line(&complaint).await;
             }
@@ -244,14 +246,22 @@ impl Step<'_> {
             };
             match checkout.run().await {
                 Ok(()) => {}
-                Err(Failure::Git(why)) => return Err(error(format!("the repository could not be cloned: {why}"))),
-                Err(Failure::MustEnd) => return Err(self.lease.must_end().and_then(|ending| self.killed(ending))),
+                Err(Failure::Git(why)) => {
+                    return Err(error(format!("the repository could not be cloned: {why}")));
+                }
+                Err(Failure::MustEnd) => {
+                    return Err(self.lease.must_end().and_then(|ending| self.killed(ending)));
+                }
             }
         }
         keeper.bring_artifacts(self.assignment).await.map_err(error)?;
         let caches = keeper
             .bring_caches(&self.assignment.plan.caches, |path| {
-                if self.in_shell() { in_workspace(workspace, path) } else { container::cache(workspace, path) }
+                if self.in_shell() {
+                    in_workspace(workspace, path)
+                } else {
+                    container::cache(workspace, path)
+                }
             })
             .await;
         let variables: Vec<_> =

@@ -181,7 +181,13 @@ impl Engine {
     }
 
     /// Lets the program fetch an image with a name and a password, by a file that is the step's alone.
-    pub(crate) fn access(&self, folder: &Path, image: &str, user: &str, password: &Secret) -> io::Result<Access> {
+    pub(crate) fn access(
+        &self,
+        folder: &Path,
+        image: &str,
+        user: &str,
+        password: &Secret,
+    ) -> io::Result<Access> {
         let first = image.split('/').next().unwrap_or_default();
         let named = image.contains('/') && (first.contains(['.', ':']) || first == "localhost");
         let registry = match (named, self.program) {

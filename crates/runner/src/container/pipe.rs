@@ -93,8 +93,11 @@ impl Container<'_> {
                 None => Err(format!("nothing is known of the pipe `{}`", pipe.pipe)),
             },
         };
-        let storage: String =
-            pipe.pipe.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
+        let storage: String = pipe
+            .pipe
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+            .collect();
         // Made now: later the folder is under the step's hands.
         let root = self.workspace.tmp().join(STORAGE);
         for folder in [root.clone(), root.join("shared"), root.join(&storage)] {
@@ -113,7 +116,10 @@ impl Container<'_> {
         let tokens: Vec<_> = tokens.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).collect();
         let aws = |name: &str| self.assignment.aws.is_some() && name.starts_with("AWS_");
         let fits = |name: &str| {
-            name == "CI" || name.starts_with("BITBUCKET_") || name.starts_with("BASTIDE_") || aws(name)
+            name == "CI"
+                || name.starts_with("BITBUCKET_")
+                || name.starts_with("BASTIDE_")
+                || aws(name)
                 || tokens.iter().any(|token| token == name)
         };
         let variables = self.environment.variables.iter().filter(|(name, _)| fits(name));
@@ -174,7 +180,8 @@ impl Runner {
     async fn run(&self, count: u32, called: Called) -> Result<i32, String> {
         let known = self.known.get(called.number).ok_or("there is no such pipe")?;
         let image = known.image.clone()?;
-        let mut command = self.engine.command(["run", "--rm", "--name", &format!("{}-pipe-{count}", self.own)]);
+        let mut command =
+            self.engine.command(["run", "--rm", "--name", &format!("{}-pipe-{count}", self.own)]);
         self.engine.labelled(&mut command, &self.step);
         for (from, to) in &self.folders {
             command.arg("--volume").arg(format!("{}:{to}", from.display()));

@@ -59,13 +59,21 @@ fn step(bench: &Bench, script: &[&str], more: &str, root: &str) -> Assignment {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_runs_in_its_image() {
     let bench = Bench::new().await;
-    let script = ["cat README", "pwd", "env | sort", "echo A=1 > $BITBUCKET_PIPELINES_VARIABLES_PATH", "ls /usr || exit 5"];
-    let mut assignment = step(&bench, &script, "output-variables: [A]\nafter-script: ['echo after=$BITBUCKET_EXIT_CODE']", "");
+    let script = [
+        "cat README",
+        "pwd",
+        "env | sort",
+        "echo A=1 > $BITBUCKET_PIPELINES_VARIABLES_PATH",
+        "ls /usr || exit 5",
+    ];
+    let mut assignment =
+        step(&bench, &script, "output-variables: [A]\nafter-script: ['echo after=$BITBUCKET_EXIT_CODE']", "");
     assignment.variables = vec![variable("SECRET", "in-a-container", true)];
     let id = assignment.step.clone();
     let went = bench.run(assignment).await;
     assert_eq!(went.finish.verdict, Verdict::Failed { exit_code: 5 }, "{}", went.log);
-    for line in ["\nhello\n", "\n/opt/atlassian/pipelines/agent/build\n", "\nSECRET=$SECRET\n", "\nafter=5\n"] {
+    for line in ["\nhello\n", "\n/opt/atlassian/pipelines/agent/build\n", "\nSECRET=$SECRET\n", "\nafter=5\n"]
+    {
         assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
     }
     assert!(!went.log.contains("CARGO") && !went.log.contains("in-a-container"), "{}", went.log);
@@ -78,8 +86,11 @@ async fn services_are_at_localhost() {
     let bench = Bench::new().await;
     let service = "localhost/bastide-service:1";
     image_that_runs(service, "echo service with $WORD; echo answered | nc -l -p 5432");
-    let root = format!("definitions: {{services: {{db: {{image: {service}, memory: 128, variables: {{WORD: '$OPEN'}}}}}}}}");
-    let script = "i=0; while [ $i -lt 50 ]; do nc localhost 5432 && exit 0; i=$((i+1)); sleep 0.1; done; exit 1";
+    let root = format!(
+        "definitions: {{services: {{db: {{image: {service}, memory: 128, variables: {{WORD: '$OPEN'}}}}}}}}"
+    );
+    let script =
+        "i=0; while [ $i -lt 50 ]; do nc localhost 5432 && exit 0; i=$((i+1)); sleep 0.1; done; exit 1";
     let mut assignment = step(&bench, &[script], "services: [db]", &root);
     assignment.variables = vec![variable("OPEN", "a-word", false)];
     let id = assignment.step.clone();
@@ -109,7 +120,13 @@ async fn pipes_run_between_the_lines() {
         assignment.variables = vec![variable("STATUS", "0", false), variable("MINE", "mine", false)];
         let went = bench.run(assignment.clone()).await;
         assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
-        for line in ["/build/src/deep\n", "\nTOLD=<it's>\n", "\nLIST_0=a\nLIST_1=it's\nLIST_COUNT=2\n", "\nCI=true\n", "\nfrom-pipe\nword=it's\n"] {
+        for line in [
+            "/build/src/deep\n",
+            "\nTOLD=<it's>\n",
+            "\nLIST_0=a\nLIST_1=it's\nLIST_COUNT=2\n",
+            "\nCI=true\n",
+            "\nfrom-pipe\nword=it's\n",
+        ] {
             assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
         }
         assert!(!went.log.contains("\nMINE=mine"), "{}", went.log);
@@ -122,10 +139,17 @@ async fn pipes_run_between_the_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn caches_of_an_image_lie_where_it_looks_for_them() {
     let bench = Bench::new().await;
-    let make = step(&bench, &["mkdir -p node_modules", "echo m > ~/.m2/repository/x; echo n > node_modules/y"], "caches: [maven, node]", "");
+    let make = step(
+        &bench,
+        &["mkdir -p node_modules", "echo m > ~/.m2/repository/x; echo n > node_modules/y"],
+        "caches: [maven, node]",
+        "",
+    );
     let went = bench.run(make).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
-    let went = bench.run(step(&bench, &["cat ~/.m2/repository/x node_modules/y"], "caches: [maven, node]", "")).await;
+    let went = bench
+        .run(step(&bench, &["cat ~/.m2/repository/x node_modules/y"], "caches: [maven, node]", ""))
+        .await;
     assert!(went.log.contains("\nm\nn\n"), "{}", went.log);
 }
 
@@ -157,9 +181,12 @@ async fn what_a_crash_has_left_is_removed() {
     bench.server.known().waiting.push_back(assignment);
     let mut agent = tokio::process::Command::new(crate::bench::program());
     let mut agent = agent.arg(bench.directory()).kill_on_drop(true).spawn().unwrap();
-    bench.server.until("the step's script", |known| {
-        known.logs.get("step").is_some_and(|log| String::from_utf8_lossy(log).contains("+ sleep"))
-    }).await;
+    bench
+        .server
+        .until("the step's script", |known| {
+            known.logs.get("step").is_some_and(|log| String::from_utf8_lossy(log).contains("+ sleep"))
+        })
+        .await;
     agent.start_kill().unwrap();
     agent.wait().await.unwrap();
     bench.server.known().finished.clear();

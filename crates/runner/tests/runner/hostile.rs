@@ -88,7 +88,11 @@ async fn a_step_that_fills_its_disk_is_ended() {
     settings.disk = 64 * 1024 * 1024;
     let fill = "i=0; while [ $i -lt 2000 ]; do head -c 8M /dev/zero > /tmp/f$((i % 40)); i=$((i+1)); sleep 0.05; done";
     let went = bench.run_with(bench.shell(&[fill], ""), settings).await;
-    assert!(matches!(&went.finish.verdict, Verdict::Error { message } if message.contains("disk")), "{}", went.log);
+    assert!(
+        matches!(&went.finish.verdict, Verdict::Error { message } if message.contains("disk")),
+        "{}",
+        went.log
+    );
 }
 
 /// A gigabyte is counted, not kept.
@@ -176,7 +180,13 @@ async fn no_secret_stands_in_an_argument() {
     assignment.variables = vec![variable("SECRET", &secret, true)];
     let (running, _end) = bench.begin(assignment, bench.settings());
     while !running.is_finished() {
-        for text in [&secret as &str, "step-token-of-the-test", "bst_run_", "x-token-auth", &crate::server::base64("x-token-auth:bst")] {
+        for text in [
+            &secret as &str,
+            "step-token-of-the-test",
+            "bst_run_",
+            "x-token-auth",
+            &crate::server::base64("x-token-auth:bst"),
+        ] {
             let found: Vec<_> = processes(text).into_iter().filter(|line| !line.contains("rustc")).collect();
             assert!(found.is_empty(), "{text}: {found:?}");
         }
@@ -206,7 +216,8 @@ async fn links_lead_the_agent_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hostile_artifact_ends_the_step() {
     let bench = Bench::new().await;
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder =
+        tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Symlink);
     header.set_size(0);
@@ -221,5 +232,9 @@ async fn a_hostile_artifact_ends_the_step() {
         sha256: String::new(),
     }];
     let went = bench.run(assignment).await;
-    assert!(matches!(&went.finish.verdict, Verdict::Error { message } if message.contains("bad")), "{}", went.log);
+    assert!(
+        matches!(&went.finish.verdict, Verdict::Error { message } if message.contains("bad")),
+        "{}",
+        went.log
+    );
 }

@@ -5,5 +5,5 @@
 mod bench;
 mod container;
 mod hostile;
-mod shell;
 mod server;
+mod shell;

@@ -6,13 +6,13 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Json;
 use pipeline::protocol::{
     Assignment, Beat, Claim, Finish, Kept, LogPosition, MintedToken, Registered, Registration, TokenRequest,
 };
@@ -215,7 +215,10 @@ async fn finish(
 
 async fn tokens(State(server): State<Server>, Json(asked): Json<TokenRequest>) -> Answer<MintedToken> {
     server.known().asked.push(asked.audiences.clone());
-    Ok(Json(MintedToken { token: format!("minted-for-{}", asked.audiences.join("+")), expires: 4_000_000_000 }))
+    Ok(Json(MintedToken {
+        token: format!("minted-for-{}", asked.audiences.join("+")),
+        expires: 4_000_000_000,
+    }))
 }
 
 async fn cache(
@@ -257,7 +260,8 @@ async fn keep_artifact(
 /// Git, by its own program; and what the agent passes on for a step.
 async fn other(State(server): State<Server>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+    let header =
+        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     if parts.uri.path().starts_with("/2.0/") {
         server.known().proxied.push((parts.uri.path().to_owned(), header("authorization")));
         return "{\"it\": \"is the repository\"}".into_response();

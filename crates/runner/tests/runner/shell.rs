@@ -48,7 +48,8 @@ async fn secrets_are_hidden() {
     let bench = Bench::new().await;
     let script = ["printf 'hunter'; sleep 0.5; printf 'two-and-more\\n'", "env | grep SECRET", "echo $OPEN"];
     let mut assignment = bench.shell(&script, "");
-    assignment.variables = vec![variable("SECRET", "huntertwo-and-more", true), variable("OPEN", "seen", false)];
+    assignment.variables =
+        vec![variable("SECRET", "huntertwo-and-more", true), variable("OPEN", "seen", false)];
     let went = bench.run(assignment).await;
     assert!(went.log.contains("\n$SECRET\n") && went.log.contains("SECRET=$SECRET\n"), "{}", went.log);
     assert!(went.log.contains("\nseen\n") && !went.log.contains("two-and-more\n"), "{}", went.log);
@@ -66,7 +67,9 @@ async fn the_environment_is_what_was_given_and_nothing_else() {
     let went = bench.run(assignment).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert!(went.log.contains(&format!("<{odd}>")), "{}", went.log);
-    for line in ["\nCI=true\n", "\nBITBUCKET_BRANCH=mine\n", "\nBITBUCKET_BUILD_NUMBER=7\n", "UID cannot be set"] {
+    for line in
+        ["\nCI=true\n", "\nBITBUCKET_BRANCH=mine\n", "\nBITBUCKET_BUILD_NUMBER=7\n", "UID cannot be set"]
+    {
         assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
     }
     // What cargo gives to tests is the agent's own.
@@ -95,7 +98,9 @@ async fn tokens_come_as_variables_and_as_files() {
     });
     let went = bench.run(assignment).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
-    for line in ["\n600\n", "role=arn:aws:iam::123456789012:role/x region=eu-west-1 session=s", "\n$MY_TOKEN\n"] {
+    for line in
+        ["\n600\n", "role=arn:aws:iam::123456789012:role/x region=eu-west-1 session=s", "\n$MY_TOKEN\n"]
+    {
         assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
     }
     assert!(!went.log.contains("eeee"), "{}", went.log);
@@ -136,8 +141,10 @@ async fn a_cache_is_found_again_by_the_content_of_its_files() {
 #[tokio::test(flavor = "multi_thread")]
 async fn artifacts_reach_a_later_step() {
     let bench = Bench::new().await;
-    let more = "artifacts: {paths: ['dist/**'], upload: [{name: logs, paths: ['*.log'], capture-on: failed}]}";
-    let went = bench.run(bench.shell(&["mkdir -p dist/a", "echo art > dist/a/b", "echo l > x.log"], more)).await;
+    let more =
+        "artifacts: {paths: ['dist/**'], upload: [{name: logs, paths: ['*.log'], capture-on: failed}]}";
+    let went =
+        bench.run(bench.shell(&["mkdir -p dist/a", "echo art > dist/a/b", "echo l > x.log"], more)).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     let kept = bench.server.known().artifacts.clone();
     assert_eq!(kept.keys().collect::<Vec<_>>(), ["artifacts"]);
@@ -152,7 +159,11 @@ async fn artifacts_reach_a_later_step() {
     assert!(went.log.contains("\nart\n"), "{}", went.log);
     later.artifacts[0].sha256 = "00".repeat(32);
     let went = bench.run(later).await;
-    assert!(matches!(went.finish.verdict, Verdict::Error { .. }), "a changed artifact was taken: {}", went.log);
+    assert!(
+        matches!(went.finish.verdict, Verdict::Error { .. }),
+        "a changed artifact was taken: {}",
+        went.log
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,7 +175,10 @@ async fn the_repository_comes_as_the_file_says() {
         ("clone: {strategy: clone, depth: 1}", "test $(git rev-parse --abbrev-ref HEAD) = main"),
         ("clone: {filter: 'blob:none', depth: 3}", "cat src/a.txt"),
         ("clone: {sparse-checkout: {patterns: [src]}}", "test -e src/a.txt && test -e README"),
-        ("clone: {sparse-checkout: {cone-mode: false, patterns: ['/src/']}}", "test -e src/a.txt && test ! -e README"),
+        (
+            "clone: {sparse-checkout: {cone-mode: false, patterns: ['/src/']}}",
+            "test -e src/a.txt && test ! -e README",
+        ),
         ("clone: {lfs: true}", "cat README"),
     ];
     for (clone, look) in ways {
@@ -234,5 +248,9 @@ async fn a_token_is_minted_when_it_is_asked_for() {
     let went = bench.run(bench.shell(&script, "")).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert_eq!(bench.server.known().asked, [["one", "two"]]);
-    assert!(went.log.contains("$BASTIDE_OIDC_TOKEN") && !went.log.contains("minted-for-one+two\",\"expires"), "{}", went.log);
+    assert!(
+        went.log.contains("$BASTIDE_OIDC_TOKEN") && !went.log.contains("minted-for-one+two\",\"expires"),
+        "{}",
+        went.log
+    );
 }
