@@ -41,6 +41,11 @@ const TESTS: &[Need] = &[
     need("openssl", "openssl"),
     need("python3:jwt", "python3-jwt"),
     need("python3:cryptography", "python3-cryptography"),
+    need("bwrap", "bubblewrap"),
+    need("setpriv", "util-linux"),
+    need("podman", "podman"),
+    need("runc", "runc"),
+    need("busybox", "busybox-static"),
 ];
 
 /// For `cargo xtask bench`, beside those.

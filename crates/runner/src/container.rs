@@ -33,6 +33,8 @@ use crate::workspace::{Owner, Workspace};
 
 /// Where a step finds its things in every image.
 const AGENT: &str = "/opt/atlassian/pipelines/agent";
+/// The socket on which the agent answers, below what is kept from the step.
+pub(crate) const SOCKET: &str = "agent.sock";
 /// The home of the user that images run as, where they name no other.
 const HOME: &str = "/root";
 
@@ -111,12 +113,17 @@ impl Container<'_> {
         self.create(engine, limits).await?;
         let command = engine.command(["start", "--attach", &self.own()]);
         let mut running = process::start(command, self.log).map_err(|error| error.to_string())?;
+        let mut forwarding = None;
         let beside = match self.ready(&mut running, ready).await {
-            true => self.services(engine).await?,
+            true => {
+                forwarding = self.forward(engine).await;
+                self.services(engine).await?
+            }
             false => Vec::new(),
         };
         start.write(b"go\n").await.map_err(|error| error.to_string())?;
         let ended = running.end(self.lease.clone()).await.map_err(|error| error.to_string());
+        drop(forwarding);
         engine.remove(self.name).await;
         for service in beside {
             service.running.abort();
@@ -137,6 +144,35 @@ impl Container<'_> {
         tokio::select! {
             read = ready.read.read(&mut byte) => read.is_ok_and(|length| length > 0),
             () = running.exited() => false,
+        }
+    }
+
+    /// Brings the agent's socket to a port in the step's network: by the agent's own program, which enters that network
+    /// and nothing else of the container.
+    async fn forward(&self, engine: &Engine) -> Option<tokio::process::Child> {
+        let helper = self.agent.settings.helper("forward");
+        let (program, rest) = helper.split_first()?;
+        let asked = engine.command(["inspect", "--format", "{{.State.Pid}}", &self.own()]).output().await;
+        let number = asked.ok().and_then(|told| String::from_utf8(told.stdout).ok())?;
+        let number = number.trim().parse::<u32>().ok()?.to_string();
+        let mut command = tokio::process::Command::new("nsenter");
+        command.args(["--target", &number, "--net"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--").arg(program).args(rest);
+        command.arg(self.workspace.kept().join(SOCKET)).arg(crate::local::PORT.to_string());
+        command.env_clear().env("PATH", crate::sandbox::PATH).kill_on_drop(true);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().ok()?;
+        let mut byte = [0];
+        let waiting = child.stdout.as_mut()?.read(&mut byte);
+        match tokio::time::timeout(std::time::Duration::from_secs(5), waiting).await {
+            Ok(Ok(1)) => Some(child),
+            _ => {
+                self.log.line("The step cannot ask its agent: its network cannot be entered").await;
+                None
+            }
         }
     }
 

@@ -13,9 +13,11 @@ mod archive;
 mod checkout;
 mod container;
 mod enter;
+mod forward;
 mod keep;
 mod lease;
 mod limits;
+mod local;
 mod log;
 mod process;
 mod registration;
@@ -41,6 +43,7 @@ pub fn hidden(arguments: &[OsString]) -> Option<ExitCode> {
     let (command, rest) = arguments.split_first()?;
     match command.to_str()? {
         "sandbox" => Some(enter::enter(rest.iter().cloned())),
+        "forward" => Some(forward::forward(rest)),
         _ => None,
     }
 }

@@ -169,6 +169,11 @@ impl Server {
         &self.base
     }
 
+    /// What speaks HTTP, for what a step asks through its agent.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Exchanges a one-time code.
     pub(crate) async fn register(&self, code: &Secret, program: Program) -> Answer<Registered> {
         let body = Registration { protocol: VERSION, code: code.expose().to_owned(), program };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pipeline::protocol::{Assignment, Finish, STEP_LOG, Verdict};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -14,6 +15,7 @@ use crate::container::{self, Container};
 use crate::keep::{Keeper, Kept};
 use crate::lease::{Ending, Lease};
 use crate::limits::{Group, Limits};
+use crate::local::{self, Local};
 use crate::log::Log;
 use crate::process::{self, Ended};
 use crate::script::{self, Inside};
@@ -130,6 +132,7 @@ impl Step<'_> {
             container::inside()
         };
         let mut environment = variables::prepare(self.assignment, &workspace, &inside)?;
+        environment.secret("BASTIDE_OIDC_REQUEST_TOKEN", &local::secret(&self.agent.settings.random));
         if self.in_shell() {
             for (name, value) in [
                 ("HOME", text(workspace.home())),
@@ -157,6 +160,14 @@ impl Step<'_> {
         self.header(&environment, log).await;
         let keeper =
             Keeper { server: &self.agent.server, attempt: self.lease.attempt(), workspace: &workspace, log };
+        let mut environment = environment;
+        let _local = match self.answer_locally(&workspace, &mut environment, log).await {
+            Ok(answering) => Some(answering),
+            Err(error) => {
+                log.line(&format!("The step cannot ask its agent for tokens: {error}")).await;
+                None
+            }
+        };
         let mut lease = self.lease.clone();
         let set_up = tokio::select! {
             set_up = self.set_up(&workspace, &inside, &environment, log, &keeper) => set_up,
@@ -188,6 +199,30 @@ impl Step<'_> {
         }
         self.farewell(&verdict, log).await;
         Some(finish)
+    }
+
+    /// Answers what the step asks while it runs: on a port of the machine where it shares its network, else on a socket
+    /// that a port inside leads to.
+    async fn answer_locally(
+        &self,
+        workspace: &Workspace,
+        environment: &mut Environment,
+        log: &Log,
+    ) -> std::io::Result<local::Answering> {
+        let secret = environment.variables.get("BASTIDE_OIDC_REQUEST_TOKEN").cloned().unwrap_or_default();
+        let (server, lease) = (self.agent.server.clone(), self.lease.clone());
+        let proxy = !self.in_shell();
+        let local = Local::new(self.assignment, server, lease, log.clone(), &secret, proxy);
+        let (port, answering) = if proxy {
+            let listener = UnixListener::bind(workspace.kept().join(container::SOCKET))?;
+            (local::PORT, local.on_socket(listener))
+        } else {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            (listener.local_addr()?.port(), local.on_port(listener))
+        };
+        let url = format!("http://localhost:{port}{}", local::TOKENS);
+        environment.variables.insert("BASTIDE_OIDC_REQUEST_URL".to_owned(), url);
+        Ok(answering)
     }
 
     async fn set_up(

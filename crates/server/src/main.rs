@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    server::cli::hook::run().unwrap_or_else(server::cli::run)
+    server::cli::hook::run().or_else(server::cli::runner::hidden).unwrap_or_else(server::cli::run)
 }

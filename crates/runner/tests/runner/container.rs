@@ -15,26 +15,29 @@ const IMAGE: &str = "localhost/bastide-test:1";
 /// An image with a shell and small programs.
 fn image() {
     static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        for name in ["bin", "etc", "tmp", "root"] {
-            std::fs::create_dir_all(root.join(name)).unwrap();
-        }
-        let busybox = Path::new("/bin/busybox");
-        let busybox = if busybox.exists() { busybox } else { Path::new("/usr/bin/busybox") };
-        std::fs::copy(busybox, root.join("bin/busybox")).expect("busybox-static is installed");
-        for name in [
-            "sh", "cat", "ls", "sleep", "id", "env", "echo", "nc", "wget", "printf", "sort", "grep", "test",
-            "stat", "mkdir", "touch", "kill",
-        ] {
-            std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
-        }
-        std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
-        let archive = folder.path().join("root.tar");
-        told("tar", &["-C", &root.display().to_string(), "-cf", &archive.display().to_string(), "."]);
-        told("podman", &["import", "--change", "CMD=/bin/sh", &archive.display().to_string(), IMAGE]);
-    });
+    MADE.get_or_init(|| image_that_runs(IMAGE, "exec sh"));
+}
+
+/// The same, running this script where nothing else is said.
+fn image_that_runs(name: &str, script: &str) {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    const PROGRAMS: &str = "sh cat ls sleep id env echo nc printf sort grep test stat mkdir touch kill wget";
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    for name in ["bin", "etc", "tmp", "root"] {
+        std::fs::create_dir_all(root.join(name)).unwrap();
+    }
+    let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+    std::fs::copy(busybox.expect("busybox-static is installed"), root.join("bin/busybox")).unwrap();
+    for program in PROGRAMS.split(' ') {
+        symlink("busybox", root.join("bin").join(program)).unwrap();
+    }
+    std::fs::write(root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    std::fs::write(root.join("run.sh"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(root.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let archive = folder.path().join("root.tar").display().to_string();
+    told("tar", &["-C", &root.display().to_string(), "-cf", &archive, "."]);
+    told("podman", &["import", "--change", "CMD=/run.sh", &archive, name]);
 }
 
 fn told(program: &str, arguments: &[&str]) -> String {
@@ -82,14 +85,7 @@ async fn a_step_runs_in_its_image() {
 async fn services_are_at_localhost() {
     let bench = Bench::new().await;
     let service = "localhost/bastide-service:1";
-    image();
-    told("podman", &["tag", IMAGE, service]);
-    let change = "CMD=[\"/bin/sh\", \"-c\", \"echo service with $WORD; echo answered | nc -l -p 5432\"]";
-    let archive = bench.folder.path().join("image.tar");
-    let container = told("podman", &["create", IMAGE]).trim().to_owned();
-    told("podman", &["commit", "--change", change, &container, service]);
-    told("podman", &["rm", &container]);
-    drop(archive);
+    image_that_runs(service, "echo service with $WORD; echo answered | nc -l -p 5432");
     let root = format!(
         "definitions: {{services: {{db: {{image: {service}, memory: 128, variables: {{WORD: '$OPEN'}}}}}}}}"
     );
@@ -112,10 +108,9 @@ async fn pipes_run_between_the_lines() {
     let bench = Bench::new().await;
     image();
     let pipe = "localhost/bastide-pipe:1";
-    let container = told("podman", &["create", IMAGE]).trim().to_owned();
-    let change = "CMD=[\"/bin/sh\", \"-c\", \"pwd; env | sort; echo from-pipe > made; touch $BITBUCKET_PIPE_STORAGE_DIR/x $BITBUCKET_PIPE_SHARED_STORAGE_DIR/y; exit $CODE\"]";
-    told("podman", &["commit", "--change", change, &container, pipe]);
-    told("podman", &["rm", &container]);
+    let script = "pwd; env | sort; echo from-pipe > made\n\
+                  touch $BITBUCKET_PIPE_STORAGE_DIR/x $BITBUCKET_PIPE_SHARED_STORAGE_DIR/y; exit $CODE";
+    image_that_runs(pipe, script);
     for runs_on in ["linux", "linux.shell"] {
         let text = format!(
             "image: {IMAGE}\nruns-on: [self.hosted, {runs_on}]\nscript:\n  - export WORD=\"it's\"; cd src; mkdir -p deep; cd deep\n  - pipe: acme/tool:1.0\n    variables: {{TOLD: '<$WORD>', CODE: '$STATUS', LIST: [a, '$WORD']}}\n  - cat made; echo word=$WORD"
@@ -184,8 +179,8 @@ async fn what_a_crash_has_left_is_removed() {
     let assignment = step(&bench, &["sleep 1000"], "", "");
     let id = assignment.step.clone();
     bench.server.known().waiting.push_back(assignment);
-    let mut agent =
-        tokio::process::Command::new(crate::bench::program()).arg(bench.directory()).spawn().unwrap();
+    let mut agent = tokio::process::Command::new(crate::bench::program());
+    let mut agent = agent.arg(bench.directory()).kill_on_drop(true).spawn().unwrap();
     bench
         .server
         .until("the step's script", |known| {
@@ -198,4 +193,24 @@ async fn what_a_crash_has_left_is_removed() {
     let went = bench.run(bench.shell(&["true"], "")).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert_eq!(left(&id), "");
+}
+
+/// Tools that know Bitbucket's agent reach the step's repository through it, with the step's token, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_reaches_its_own_repository_by_the_agent() {
+    let bench = Bench::new().await;
+    let script = [
+        "export http_proxy=http://localhost:29418",
+        "wget -q -O - http://api.bitbucket.org/2.0/repositories/acme/one/commit/x/reports",
+        "wget -q -O - http://api.bitbucket.org/2.0/repositories/acme/two && exit 3 || true",
+        "wget -q -O - http://api.bitbucket.org/api/runner/claim && exit 4 || true",
+        "unset http_proxy",
+        "wget -q -O - --header \"Authorization: Bearer $BASTIDE_OIDC_REQUEST_TOKEN\" \"$BASTIDE_OIDC_REQUEST_URL?audience=one\"",
+    ];
+    let went = bench.run(step(&bench, &script, "", "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert!(went.log.contains("is the repository"), "{}", went.log);
+    let path = "/2.0/repositories/acme/one/commit/x/reports".to_owned();
+    assert_eq!(bench.server.known().proxied, [(path, format!("Bearer {}", crate::server::TOKEN))]);
+    assert_eq!(bench.server.known().asked, [["one"]]);
 }

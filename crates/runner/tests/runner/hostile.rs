@@ -133,10 +133,13 @@ async fn a_step_that_kills_all_it_can_ends_alone() {
 async fn a_step_dies_with_its_agent() {
     let bench = Bench::new().await;
     let mark = marked(&bench);
-    let script = format!("setsid nohup sleep {mark} & sleep {mark}");
+    let script = format!("(setsid sleep {mark} &) ; sleep {mark}");
     bench.server.known().waiting.push_back(bench.shell(&[&script], ""));
-    let mut agent = tokio::process::Command::new(program()).arg(bench.directory()).spawn().unwrap();
-    until("the step's processes", || processes(&format!("sleep {mark}")).len() >= 2).await;
+    let mut agent = tokio::process::Command::new(program());
+    let mut agent = agent.arg(bench.directory()).kill_on_drop(true).spawn().unwrap();
+    bench.server.until("the step's script", |known| known.logs.contains_key("step")).await;
+    let begun = || processes(&format!("sleep {mark}")).len() >= 2;
+    bench.server.until("the step's processes", |_| begun()).await;
     agent.start_kill().unwrap();
     agent.wait().await.unwrap();
     until("the end of its processes", || processes(&format!("sleep {mark}")).is_empty()).await;

@@ -232,3 +232,25 @@ async fn a_folder_has_one_agent() {
     running.await.unwrap().unwrap();
     until("the folder is free", || true).await;
 }
+
+/// A token is minted while the step runs, for whom the step names, by nobody but the step; and it is hidden.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_minted_when_it_is_asked_for() {
+    let bench = Bench::new().await;
+    let ask = "curl -sS -H \"Authorization: Bearer $BASTIDE_OIDC_REQUEST_TOKEN\" \"$BASTIDE_OIDC_REQUEST_URL?audience=one&audience=two\" > answer";
+    let script = [
+        ask,
+        "grep -q '\"value\":\"minted-for-one+two\"' answer || exit 3",
+        "cat answer",
+        "test $(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer x' $BASTIDE_OIDC_REQUEST_URL) = 401",
+        "test $(curl -sS -o /dev/null -w '%{http_code}' ${BASTIDE_OIDC_REQUEST_URL%/bastide*}/2.0/repositories/acme/one) = 404",
+    ];
+    let went = bench.run(bench.shell(&script, "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert_eq!(bench.server.known().asked, [["one", "two"]]);
+    assert!(
+        went.log.contains("$BASTIDE_OIDC_TOKEN") && !went.log.contains("minted-for-one+two\",\"expires"),
+        "{}",
+        went.log
+    );
+}

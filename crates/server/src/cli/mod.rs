@@ -14,6 +14,7 @@ mod installation;
 mod mail;
 mod output;
 mod pipeline;
+pub mod runner;
 mod serve;
 mod sign_in;
 
@@ -52,6 +53,9 @@ enum Command {
     /// Check a `bitbucket-pipelines.yml`, and see what it would run
     #[command(subcommand)]
     Pipeline(pipeline::Pipeline),
+    /// Run the steps of pipelines, on this machine or any other
+    #[command(subcommand)]
+    Runner(runner::Runner),
     /// Look whether everything is as it should be
     Doctor(doctor::Doctor),
 }
@@ -95,6 +99,7 @@ async fn carry_out(command: Command) -> Result<Verdict> {
         Command::Access(access) => access::run(access).await,
         Command::Audit(audit) => audit::run(audit).await,
         Command::Pipeline(pipeline) => pipeline::run(pipeline),
+        Command::Runner(runner) => runner::run(runner).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
     }
 }
