@@ -169,8 +169,8 @@ async fn the_issuer_is_found_by_every_name_and_survives_a_rename() {
     }
     // Somebody names a workspace after the id of another: the id is what it was.
     let taken = json!({ "slug": id, "name": "stand-in" });
-    let made = scene.world.server.send("POST", "/api/workspaces", &scene.world.password("outsider"), &taken);
-    let _ = made.await;
+    let outsider = scene.world.password("outsider");
+    let _ = scene.world.server.send("POST", "/api/workspaces", &outsider, &taken).await;
     let found = scene.public(&id, ".well-known/openid-configuration").await.expect(200);
     assert_eq!(found["issuer"], issuer);
 }
@@ -220,7 +220,8 @@ async fn only_who_administers_a_place_says_what_its_tokens_are_like() {
     assert_eq!(page["sample"]["sub"], format!("{repository}:refs/heads/main"));
     assert_eq!(page["sample"]["iss"], scene.issuer());
     let aws: Value = serde_json::from_str(page["trust"]["aws"].as_str().expect("a policy")).expect("JSON");
-    let (_, provider) = scene.issuer().split_once("://").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let issuer = scene.issuer();
+    let (_, provider) = issuer.split_once("://").expect("an address");
     let condition = &aws["Statement"][0]["Condition"];
     assert_eq!(condition["StringLike"][format!("{provider}:sub")], format!("{repository}:*"));
     let own = json!({ "subject_template": "{repository_uuid}:{environment_uuid}", "session_tags": true });
