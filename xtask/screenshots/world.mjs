@@ -131,7 +131,6 @@ async function breakGlass(site, as) {
   await ask(flo, "The restore of payroll after the disk failure has to be compared with the backup.", 4);
 }
 
-// Makes the world and gives what the pictures need of it.
 // What builds and scanners say of a commit.
 async function told(site, as, hash) {
   const commit = `/2.0/repositories/acme/website/commit/${hash}`;
@@ -152,6 +151,7 @@ async function told(site, as, hash) {
   await call(site, as, "POST", `/api/repositories/acme/website/commit/${hash}/sarif`, { version: "2.1.0", runs: [{ tool: { driver }, results }] });
 }
 
+// Makes the world and gives what the pictures need of it.
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
   const as = (method, path, body) => call(site, root, method, path, body);
