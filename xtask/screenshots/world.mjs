@@ -131,7 +131,6 @@ async function breakGlass(site, as) {
   await ask(flo, "The restore of payroll after the disk failure has to be compared with the backup.", 4);
 }
 
-// Makes the world and gives what the pictures need of it.
 // What builds and scanners say of a commit.
 async function told(site, as, hash) {
   const commit = `/2.0/repositories/acme/website/commit/${hash}`;
@@ -145,13 +144,14 @@ async function told(site, as, hash) {
   const found = (ruleId, uri, startLine, text, more) => ({ ruleId, message: { text }, locations: [{ physicalLocation: { artifactLocation: { uri }, region: { startLine } } }], ...more });
   const driver = { name: "Scanner", version: "1.99.0", informationUri: "https://scanner.example.com", rules: [rule("sql-injection", "A query is put together from input", "9.3"), rule("weak-hash", "A hash that is broken", "5.0")] };
   const results = [
-    found("sql-injection", "src/orders.rs", 3, "The value of `order` comes from the request and ends in the text of a query."),
+    found("sql-injection", "src/order.rs", 3, "The value of `order` comes from the request and ends in the text of a query."),
     found("weak-hash", "README.md", 1, "Use SHA-256."),
-    found("weak-hash", "src/orders.rs", 5, "Use SHA-256.", { suppressions: [{ kind: "inSource" }] }),
+    found("weak-hash", "src/order.rs", 5, "Use SHA-256.", { suppressions: [{ kind: "inSource" }] }),
   ];
   await call(site, as, "POST", `/api/repositories/acme/website/commit/${hash}/sarif`, { version: "2.1.0", runs: [{ tool: { driver }, results }] });
 }
 
+// Makes the world and gives what the pictures need of it.
 export async function build(site, administrator) {
   const root = basic(administrator.email, administrator.api_token);
   const as = (method, path, body) => call(site, root, method, path, body);

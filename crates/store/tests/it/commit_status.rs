@@ -55,7 +55,7 @@ both_engines! {
         assert_eq!(found(by_ref, (10, 0)).await, (vec![one.clone()], 1));
         let q = wire::query::check(&wire::query::parse("state = \"failed\" AND key ~ \"PIPE\"").unwrap(), &FIELDS);
         let filtered = Filter { filter: Some(q.unwrap()), ..Filter::default() };
-        assert_eq!(found(filtered, (10, 0)).await.0, [two.clone()]);
+        assert_eq!(found(filtered, (10, 0)).await.0, std::slice::from_ref(&two));
         let sort = Some(wire::sort::Sort { field: "key", descending: false });
         assert_eq!(found(Filter { sort, ..Filter::default() }, (10, 0)).await.0[0].key, "b");
 
