@@ -141,7 +141,8 @@ fn bytes(folder: &Path) -> Vec<u8> {
 }
 
 fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+    // Text is searched faster than windows of bytes, and what is no text does not matter.
+    String::from_utf8_lossy(bytes).contains(text)
 }
 
 #[tokio::test]
@@ -337,7 +338,7 @@ async fn environments_are_made_restricted_and_removed() {
         (&read["name"], &read["hidden"], &read["restrictions"]["admin_only"]),
         (&json!("EU"), &json!(true), &json!(true))
     );
-    let events = "/api/audit/events?action=environment.set&pagelen=100";
+    let events = "/api/audit/events?action=environment.set&outcome=done&pagelen=100";
     let events = world.server.administer("GET", events, &Value::Null).await;
     assert_eq!(events["values"].as_array().unwrap().len(), 3, "{events}");
 
