@@ -165,6 +165,9 @@ internal_reasons! {
     /// A push starts pipelines.
     PipelinePush = "internal-pipeline-push":
         "A push that was permitted starts what the repository's pipelines say of it.";
+    /// It is time for a schedule.
+    PipelineSchedule = "internal-pipeline-schedule":
+        "It was time for a schedule of pipelines, whose maker may still start them.";
     /// A runner lost its step.
     StepLost = "internal-step-lost":
         "A runner was not heard of for too long, and its step is given to another one, or fails.";

@@ -25,6 +25,8 @@ const MAIL: Duration = Duration::from_millis(1_000);
 /// How often pushes left open are looked for, and how old they must be: their own request settles the younger ones.
 const SETTLE: Duration = Duration::from_secs(30);
 const SETTLE_AGE_SECONDS: i64 = 60;
+/// How often it is looked for schedules that are due.
+const SCHEDULES: Duration = Duration::from_secs(1);
 /// How often it is looked for runners that were lost.
 const LEASES: Duration = Duration::from_secs(2);
 /// How often what was deleted is swept.
@@ -73,6 +75,9 @@ impl Service {
         });
         self.repeat(LEASES, "lost runners could not be looked for", |service| async move {
             service.give_up_lost_steps().await
+        });
+        self.repeat(SCHEDULES, "schedules of pipelines could not be looked at", |service| async move {
+            service.run_due_schedules().await
         });
         self.repeat(SWEEP, "the sweep failed", |service| async move { service.sweep().await });
         self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
