@@ -235,6 +235,11 @@ async fn only_who_administers_a_place_says_what_its_tokens_are_like() {
 async fn keys_are_rotated_and_revoked_by_those_who_administer_the_workspace() {
     let scene = Scene::new().await;
     let keys = format!("{TOKENS}/keys");
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().to_str().expect("a path");
+    let export = ["admin", "identity-tokens", "export", "--workspace", "acme", "--directory", directory];
+    // An issuer without keys is nothing to publish.
+    let _ = scene.world.server.command(&export).expect_failure();
     let first = scene.owner("POST", &keys, json!({})).await.expect(201);
     assert_eq!(first["state"], "signing");
     let second = scene.owner("POST", &keys, json!({})).await.expect(201);
@@ -255,9 +260,6 @@ async fn keys_are_rotated_and_revoked_by_those_who_administer_the_workspace() {
     assert_eq!(states, ["revoked", "signing"]);
     let _ = scene.owner("DELETE", &format!("{keys}/{}", kid(&first)), Value::Null).await.expect(404);
 
-    let folder = tempfile::tempdir().expect("a folder");
-    let directory = folder.path().to_str().expect("a path");
-    let export = ["admin", "identity-tokens", "export", "--workspace", "acme", "--directory", directory];
     let _ = scene.world.server.command(&export).expect_success();
     let below = folder.path().join(oidc(&scene.workspace.to_string()).trim_start_matches('/'));
     let read = |name: &str| -> Value {

@@ -4,10 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use axum::http::Method;
 use clap::Subcommand;
 use model::{Error, Result, WorkspaceId, WorkspaceSlug};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::client::Client;
 use super::installation::Place;
@@ -54,14 +53,16 @@ fn text<'a>(document: &'a Value, name: &str) -> Result<&'a str> {
 
 async fn export(client: &Client, workspace: &str, directory: &Path) -> Result<()> {
     let workspace = segment(workspace)?;
-    let own = format!("/api/workspaces/{workspace}/identity-tokens");
-    let tokens = client.get(&own, &[]).await?.json()?;
-    if tokens.get("keys").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-        client.send(Method::POST, &format!("{own}/keys"), Some(&json!({}))).await?.json()?;
-    }
     let oidc = format!("/2.0/workspaces/{workspace}/pipelines-config/identity/oidc");
     let configuration = client.get(&format!("{oidc}/.well-known/openid-configuration"), &[]).await?.json()?;
     let keys = client.get(&format!("{oidc}/keys.json"), &[]).await?.json()?;
+    if keys.get("keys").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        return Err(Error::Conflict(
+            "the workspace has no key yet: the first token of a step makes one, or an owner with `POST \
+             /api/workspaces/{workspace}/identity-tokens/keys`; then export again"
+                .to_owned(),
+        ));
+    }
     let issuer = text(&configuration, "issuer")?;
     let (_, rest) = issuer.split_once("://").unwrap_or(("", issuer));
     let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
