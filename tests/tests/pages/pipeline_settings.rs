@@ -148,12 +148,12 @@ async fn pipelines_are_switched_and_their_numbers_only_go_up() {
     assert_eq!(admin.submit(was).await.header("location"), page);
     assert_ne!(form(&admin.page(&page).await, &page).get("enabled"), Some(before.as_str()));
     let raise = format!("{page}/build-number");
-    let number = |text: &str| {
-        let text = text.to_owned();
-        async { admin.submit(form(&admin.page(&page).await, &raise).with("next", &text)).await }
+    let (admin, page, raise) = (&admin, &page, &raise);
+    let number = |text: &'static str| async move {
+        admin.submit(form(&admin.page(page).await, raise).with("next", text)).await
     };
     assert_eq!(number("40").await.header("location"), page);
-    assert_eq!(form(&admin.page(&page).await, &raise).get("next"), Some("40"));
+    assert_eq!(form(&admin.page(page).await, raise).get("next"), Some("40"));
     for odd in ["12", "many"] {
         let wrong = number(odd).await;
         assert!(wrong.status.as_u16() == 400 && wrong.text.contains("id=\"next-error\""), "{}", wrong.text);
