@@ -54,6 +54,33 @@ const journeys = {
     must(!after.done, "a revoked token still fetches");
   },
 
+  // A runner is added; its command and its code stand on the page once.
+  async "a runner is added and its code is shown once"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/acme/one/settings/runners");
+    await owner.type("Name", "build-1");
+    await owner.type("Labels", "gpu");
+    await owner.press("Add runner");
+    const [code, register] = [await shown(owner, "code"), await shown(owner, "register")];
+    must(register.startsWith("bastide runner register --url http"), register);
+    must(code.length > 20 && !register.includes(code), "the code would stand in the shell's history");
+    await owner.press("Back to the runners");
+    await owner.sees("Not registered");
+    must(!(await owner.tab.content()).includes(code), "the code is shown again");
+  },
+
+  // What makes a cloud trust a repository's steps is copied as it is.
+  async "a trust policy for a cloud is copied"() {
+    const owner = await Person.begin(browser);
+    await owner.signIn("owner", "?next=/acme/one/settings/openid-connect");
+    await owner.tab.browserContext().overridePermissions(new URL(owner.tab.url()).origin, ["clipboard-read", "clipboard-sanitized-write"]);
+    await owner.press("Amazon Web Services", { stays: true });
+    await owner.press("Copy policy", { stays: true });
+    await owner.tab.waitForFunction(() => [...document.querySelectorAll("button")].some((one) => one.innerText.trim() === "Copied"));
+    const copied = JSON.parse(await owner.tab.evaluate(() => navigator.clipboard.readText()));
+    must(copied.Statement[0].Action === "sts:AssumeRoleWithWebIdentity", JSON.stringify(copied));
+  },
+
   // Who is refused learns which rule refused and who can change that; a stranger learns nothing.
   async "who is refused learns why"() {
     const reader = await Person.begin(browser);

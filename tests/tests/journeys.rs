@@ -17,6 +17,8 @@ use testkit::{GitClient, Login, Server, World};
 /// Every journey that must be made.
 const JOURNEYS: &[&str] = &[
     "a token is made, used and revoked",
+    "a runner is added and its code is shown once",
+    "a trust policy for a cloud is copied",
     "who is refused learns why",
     "an authenticator app is added and signs in",
     "a passkey is added, signs in and is removed",

@@ -203,6 +203,45 @@ export const pages = {
   group: { path: "/acme/workspace/settings/groups/designers", who: "bea" },
   permissions: { path: "/acme/payroll/settings/permissions", who: "bea" },
   "branch-restrictions": { path: "/acme/payroll/settings/branch-restrictions", who: "bea" },
+  "pipeline-settings": { path: "/acme/payroll/settings/pipelines", who: "bea" },
+  "pipeline-variables": { path: "/acme/payroll/settings/pipeline-variables", who: "bea" },
+  "pipeline-variables-wrong": {
+    path: "/acme/payroll/settings/pipeline-variables",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await tab.type("#key", "9LIVES");
+      await press(tab, "main button.primary");
+    },
+  },
+  "workspace-pipeline-variables": { path: "/acme/workspace/settings/pipeline-variables", who: "bea" },
+  environments: { path: "/acme/payroll/settings/environments", who: "bea" },
+  environment: {
+    path: "/acme/payroll/settings/environments",
+    who: "bea",
+    act: async (tab) => {
+      await tab.$$eval("main .list td a", (all) => { all.at(-1).id = "last"; });
+      await press(tab, "#last");
+    },
+  },
+  schedules: { path: "/acme/payroll/settings/schedules", who: "bea" },
+  runners: { path: "/acme/payroll/settings/runners", who: "bea" },
+  "runners-none": { path: "/annex/workspace/settings/runners", who: "bea" },
+  "runner-added": {
+    path: "/acme/workspace/settings/runners",
+    who: "bea",
+    act: async (tab) => {
+      await tab.type("#name", `build-${Date.now()}`);
+      await tab.type("#labels", "gpu");
+      await press(tab, "main button.primary");
+    },
+  },
+  "openid-connect": {
+    path: "/acme/payroll/settings/openid-connect",
+    who: "bea",
+    act: (tab) => tab.$$eval("details.policy", (all) => all.forEach((one) => { one.open = one === all[0] || one === all.at(-1); })),
+  },
+  "identity-tokens": { path: "/acme/workspace/settings/identity-tokens", who: "bea" },
   "workspace-tokens": { path: "/acme/workspace/settings/tokens", who: "bea" },
   "workspace-tokens-revoke": {
     path: "/acme/workspace/settings/tokens",

@@ -131,6 +131,28 @@ async function breakGlass(site, as) {
   await ask(flo, "The restore of payroll after the disk failure has to be compared with the backup.", 4);
 }
 
+// What pipelines have in the settings.
+async function automated(site, as, owner) {
+  const repository = "/2.0/repositories/acme/payroll";
+  const made = (path, body) => call(site, as, "POST", path, body);
+  await made(`${repository}/pipelines-config/runners`, { name: "build-1", labels: ["gpu", "big.memory"] });
+  await made(`${repository}/pipelines-config/runners`, { name: "build-2" });
+  const variables = `${repository}/pipelines_config/variables`;
+  await made(variables, { key: "DEPLOY_KEY", value: "s3cret", secured: true, protected_only: true, environments: ["Production"] });
+  await made(variables, { key: "LOG_LEVEL", value: "info" });
+  await made("/2.0/workspaces/acme/pipelines-config/variables", { key: "REGISTRY", value: "registry.example.com/acme" });
+  const found = await call(site, as, "GET", `${repository}/environments`);
+  const production = found.values.find((one) => one.name === "Production").uuid;
+  const restrictions = { admin_only: true, branch_restrictions: [{ pattern: "main" }, { pattern: "release/*" }] };
+  await made(`${repository}/environments`, { name: "Production EU", environment_type: { name: "Production" }, restrictions });
+  await made(`${repository}/deployments_config/environments/${encodeURIComponent(production)}/variables`, { key: "HOST", value: "payroll.example.com" });
+  const target = { ref_type: "branch", ref_name: "main", selector: { type: "branches" } };
+  await made(`${repository}/pipelines_config/schedules`, { cron_pattern: "0 30 2 * * ? *", target });
+  await made(`${repository}/pipelines_config/schedules`, { cron_pattern: "0 0 6 ? * MON *", target: { ...target, selector: { type: "custom", pattern: "audit" } }, enabled: false });
+  await call(site, owner, "POST", "/api/workspaces/acme/identity-tokens/keys", {});
+}
+
+// Makes the world and gives what the pictures need of it.
 // What builds and scanners say of a commit.
 async function told(site, as, hash) {
   const commit = `/2.0/repositories/acme/website/commit/${hash}`;
@@ -171,7 +193,7 @@ export async function build(site, administrator) {
   await as("PUT", "/api/workspaces/annex/members/bea", { permission: "owner" });
   await as("PUT", "/api/workspaces/acme/members/cyd", { permission: "member" });
   await as("PUT", "/api/workspaces/acme/members/gus", { permission: "member" });
-  const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account", "account:write"];
+  const scopes = ["repository:admin", "repository:write", "project", "project:admin", "account", "account:write", "pipeline:write", "pipeline:variable", "runner:write"];
   const app = await call(site, owner, "POST", "/api/user/app-passwords", { name: "pictures", scopes });
   const bea = basic("bea", app.token);
   const made = (path, body) => call(site, bea, "POST", path, body);
@@ -201,6 +223,7 @@ export async function build(site, administrator) {
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", token);
   const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
+  await automated(site, bea, owner);
   await watched(site, owner, root);
   await breakGlass(site, as);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");

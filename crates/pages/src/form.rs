@@ -19,7 +19,12 @@ pub enum Kind {
     Text,
     /// One of these: value and label.
     Choice(Vec<(String, String)>),
+    /// Yes or no: a box that is ticked where the value is [`YES`]. What is not ticked is not sent.
+    Check,
 }
+
+/// What a ticked box sends.
+pub const YES: &str = "yes";
 
 impl Kind {
     /// A choice between these values, each with its label.
@@ -94,6 +99,13 @@ impl Field {
         Self { hint: hint.into(), ..self }
     }
 
+    /// A box to tick.
+    #[must_use]
+    pub fn check(name: &'static str, label: &str, ticked: bool) -> Self {
+        let value = if ticked { YES } else { "" };
+        Self { kind: Kind::Check, required: false, unmarked: true, ..Self::line(name, label) }.value(value)
+    }
+
     /// The same, holding this.
     #[must_use]
     pub fn value(self, value: impl Into<String>) -> Self {
@@ -166,6 +178,15 @@ mod tests {
             html.contains("aria-describedby=\"password-error\"") && html.contains("aria-invalid"),
             "{html}"
         );
+    }
+
+    #[test]
+    fn a_box_is_ticked_where_it_says_so() {
+        for ticked in [true, false] {
+            let html = Field::check("secured", "Hide <it>", ticked).hint("Why").to_string();
+            assert_eq!(html.contains(" checked"), ticked, "{html}");
+            assert!(html.contains("Hide &#60;it&#62;") && !html.contains("(optional)"), "{html}");
+        }
     }
 
     #[test]

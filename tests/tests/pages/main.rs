@@ -16,6 +16,7 @@ mod break_glass;
 mod guardrail;
 mod hostile;
 mod member;
+mod pipeline_settings;
 mod resource;
 mod user;
 mod workspace_token;

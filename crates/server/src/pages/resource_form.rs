@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use model::{Error, FieldErrors, Result};
-use pages::form::{Field, Kind};
+use pages::form::{Field, Kind, YES};
 use pages::frame::Frame;
 use pages::resource_form::{Deletion, ResourceFormPage};
 use wire::Parameters;
@@ -73,8 +73,26 @@ impl Typed {
         sent.or_else(there).unwrap_or_default()
     }
 
+    /// What was sent, or what is there before anything was.
+    pub(super) fn value_or(&self, name: &str, before: &str) -> String {
+        let sent = self.sent.as_ref().and_then(|sent| sent.get(name).ok().flatten());
+        sent.unwrap_or(before).to_owned()
+    }
+
     pub(super) fn error(&self, name: &str) -> String {
         self.fields.get(name).map(|texts| texts.join("; ")).unwrap_or_default()
+    }
+
+    /// What the page answers with.
+    pub(super) fn status(&self) -> StatusCode {
+        let clean = self.whole.is_empty() && self.fields.is_empty();
+        if clean { StatusCode::OK } else { StatusCode::BAD_REQUEST }
+    }
+
+    /// A box to tick as it was sent, or as it is before anything was.
+    pub(super) fn check(&self, name: &'static str, label: &str, before: bool) -> Field {
+        let sent = self.sent.as_ref().map(|sent| sent.get(name).ok().flatten() == Some(YES));
+        Field::check(name, label, sent.unwrap_or(before)).error(self.error(name))
     }
 
     /// A field of one line with what was typed.
@@ -98,7 +116,7 @@ impl Typed {
 
     /// The page.
     pub(super) fn page(self, cx: &Cx, made: Shown) -> Result<Response> {
-        let clean = self.whole.is_empty() && self.fields.is_empty();
+        let status = self.status();
         let shown = ResourceFormPage {
             error: self.elsewhere(&made.fields, if made.deletion.is_some() { &["confirm"] } else { &[] }),
             frame: made.frame,
@@ -117,7 +135,7 @@ impl Typed {
             }),
             action: made.action,
         };
-        page(if clean { StatusCode::OK } else { StatusCode::BAD_REQUEST }, &shown)
+        page(status, &shown)
     }
 }
 
@@ -145,6 +163,21 @@ pub(super) fn is_private(form: &Parameters) -> Result<bool> {
 
 pub(super) fn text(form: &Parameters, name: &str) -> Result<String> {
     Ok(form.get(name)?.unwrap_or_default().trim().to_owned())
+}
+
+/// Whether a box was ticked.
+pub(super) fn ticked(form: &Parameters, name: &str) -> Result<bool> {
+    Ok(form.get(name)? == Some(YES))
+}
+
+/// Several words with blanks, commas or line breaks between them.
+pub(super) fn words(form: &Parameters, name: &str) -> Result<Vec<String>> {
+    let text = text(form, name)?;
+    Ok(text
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect())
 }
 
 /// What was typed, read; what cannot be is told beside its field.

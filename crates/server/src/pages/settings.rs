@@ -31,9 +31,12 @@ pub(super) enum Section {
     AuditLog,
     Alerts,
     AuditSinks,
+    PipelineVariables,
+    Runners,
+    IdentityTokens,
 }
 
-const WORKSPACE: [Row<Section>; 11] = [
+const WORKSPACE: [Row<Section>; 14] = [
     (Section::General, "General", "general", Action::WorkspaceUpdate),
     (Section::Members, "Members", "members", Action::MemberList),
     (Section::Groups, "Groups", "groups", Action::GroupRead),
@@ -42,6 +45,9 @@ const WORKSPACE: [Row<Section>; 11] = [
     (Section::Guardrails, "Guardrails", "guardrails", Action::GuardrailRead),
     (Section::IdentityProvider, "Identity provider", "identity-provider", Action::IdentityProviderRead),
     (Section::BreakGlass, "Break-glass", "break-glass", Action::BreakGlassRead),
+    (Section::PipelineVariables, "Pipeline variables", "pipeline-variables", Action::PipelineVariableRead),
+    (Section::Runners, "Runners", "runners", Action::RunnerRead),
+    (Section::IdentityTokens, "Identity tokens", "identity-tokens", Action::IdentityTokenRead),
     (Section::AuditLog, "Audit log", "audit", Action::AuditRead),
     (Section::Alerts, "Alerts", ALERTS, Action::AlertRead),
     (Section::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
@@ -68,9 +74,15 @@ pub(super) enum RepositorySection {
     Permissions,
     BranchRestrictions,
     AccessTokens,
+    Pipelines,
+    PipelineVariables,
+    Environments,
+    Schedules,
+    Runners,
+    OpenIdConnect,
 }
 
-const REPOSITORY: [Row<RepositorySection>; 4] = [
+const REPOSITORY: [Row<RepositorySection>; 10] = [
     (RepositorySection::General, "General", "general", Action::RepositoryUpdate),
     (RepositorySection::Permissions, "Permissions", "permissions", Action::GrantList),
     (
@@ -80,6 +92,18 @@ const REPOSITORY: [Row<RepositorySection>; 4] = [
         Action::BranchRestrictionRead,
     ),
     (RepositorySection::AccessTokens, "Access tokens", "access-tokens", Action::AccessTokenList),
+    (RepositorySection::Pipelines, "Pipelines", "pipelines", Action::PipelineConfigure),
+    (
+        RepositorySection::PipelineVariables,
+        "Pipeline variables",
+        "pipeline-variables",
+        Action::PipelineVariableRead,
+    ),
+    // Whoever reads the repository may read these two; they stand here for who changes them.
+    (RepositorySection::Environments, "Deployment environments", "environments", Action::EnvironmentSet),
+    (RepositorySection::Schedules, "Schedules", "schedules", Action::PipelineScheduleSet),
+    (RepositorySection::Runners, "Runners", "runners", Action::RunnerRead),
+    (RepositorySection::OpenIdConnect, "OpenID Connect", "openid-connect", Action::IdentityTokenRead),
 ];
 
 /// A section of the instance's settings.
@@ -195,6 +219,11 @@ pub(super) async fn project(cx: &Cx, workspace: &str, key: &str, title: &str, he
 fn of_repository(located: &Located) -> String {
     let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
     pages::address::of(&[workspace, slug, "settings"])
+}
+
+/// The address of a part of a repository's settings.
+pub(super) fn repository_address(located: &Located, part: &str) -> String {
+    format!("{}/{part}", of_repository(located))
 }
 
 /// The first section of a repository's settings that the viewer may open.
