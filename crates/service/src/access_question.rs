@@ -47,19 +47,9 @@ enum Asked {
     Token(Box<Credential>),
 }
 
-/// The scopes with which an action is usually asked for: what a credential has to hold to be any use for it.
-pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
-    let (classic, flat) = match action {
-        Action::RepositoryRead
-        | Action::RepositoryClone
-        | Action::RepositoryFork
-        | Action::RepositoryForkOutside => ("repository", "read:repository:bitbucket"),
-        Action::RepositoryWrite
-        | Action::RepositoryPushIntent
-        | Action::RepositoryPush
-        | Action::RefCreate
-        | Action::RefDelete
-        | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
+/// The same of what belongs to pipelines; nothing for what runners do, which hold no scopes.
+fn pipeline_scopes(action: Action) -> (&'static str, &'static str) {
+    match action {
         Action::CommitStatusSet | Action::ReportSet | Action::ReportRemove => {
             ("repository", "read:repository:bitbucket")
         }
@@ -81,10 +71,26 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::IdentityTokenConfigure => ("pipeline:variable", "admin:pipeline:bitbucket"),
         Action::RunnerRead => ("runner", "read:runner:bitbucket"),
         Action::RunnerSet | Action::RunnerRemove => ("runner:write", "write:runner:bitbucket"),
-        // By runners, which hold no scopes.
         Action::RunnerRegister | Action::StepClaim | Action::StepFinish | Action::IdentityTokenMint => {
             ("", "")
         }
+        _ => ("", ""),
+    }
+}
+
+/// The scopes with which an action is usually asked for: what a credential has to hold to be any use for it.
+pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
+    let (classic, flat) = match action {
+        Action::RepositoryRead
+        | Action::RepositoryClone
+        | Action::RepositoryFork
+        | Action::RepositoryForkOutside => ("repository", "read:repository:bitbucket"),
+        Action::RepositoryWrite
+        | Action::RepositoryPushIntent
+        | Action::RepositoryPush
+        | Action::RefCreate
+        | Action::RefDelete
+        | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
         Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
         Action::RepositoryAdmin
         | Action::RepositoryUpdate
@@ -163,6 +169,7 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::GroupMemberRemove
         | Action::RepositoryTransfer
         | Action::RepositoryRestore => ("workspace:admin", "workspace:admin"),
+        of_pipelines => pipeline_scopes(of_pipelines),
     };
     RequiredScopes { classic: classic.parse().unwrap_or_default(), flat: flat.parse().unwrap_or_default() }
 }

@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{
-    Act, Error, ObjectId, PipelineId, PipelineRun, PipelineState, PipelineTrigger, RefName, RepositoryId,
-    Result, Secret, StepId, User, UserId, act,
+    Error, ObjectId, PipelineId, PipelineRun, PipelineState, PipelineTrigger, RefName, RepositoryId, Result,
+    Secret, StepId, User, UserId, act,
 };
 use pipeline::{Event, PlannedStep};
-use policy::Permit;
-use serde_json::{Value, json};
 use store::pipeline_run::{Filter, Order};
 use store::pipeline_step::StepRow;
 use store::repository::Located;
@@ -399,162 +397,6 @@ impl Service {
             (None, None) => Err(Error::invalid_field("target", "name a branch, a tag or a commit")),
         }
     }
-
-    /// Stops a run: steps that run are told to end, and none begins any more.
-    pub async fn stop_pipeline(
-        &self,
-        caller: &Caller,
-        path: &RepositoryPath,
-        name: PipelineName,
-    ) -> Result<()> {
-        let ground = self.repository_ground(caller, path).await?;
-        let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
-        let repository = ground.subject.repository.id;
-        let service = self.clone();
-        self.store
-            .write(&permit, move |writer| {
-                let run = named(writer, repository, name)?;
-                if run.state.is_over() {
-                    return Err(Error::Conflict("the run is over already".to_owned()));
-                }
-                let steps = store::pipeline_step::list(writer, run.id)?;
-                let mut stopped = false;
-                for step in &steps {
-                    match step.state.as_str() {
-                        "running" => {
-                            store::pipeline_step::ask_to_stop(writer, step.id)?;
-                            stopped = true;
-                        }
-                        "pending" | "paused" | "ready" => {
-                            let state = if stopped { "not-run" } else { "stopped" };
-                            store::pipeline_step::set_state(writer, step.id, state)?;
-                            stopped = true;
-                        }
-                        _ => {}
-                    }
-                }
-                let state = pipeline_advance::advance(writer, &service, run.id)?;
-                writer
-                    .note(steered(&run, "state", run.state.as_str()), steered(&run, "stop", state.as_str()));
-                Ok(())
-            })
-            .await?;
-        self.step_ended();
-        Ok(())
-    }
-
-    /// Runs what failed, or was not run, again.
-    pub async fn rerun_pipeline(
-        &self,
-        caller: &Caller,
-        path: &RepositoryPath,
-        name: PipelineName,
-    ) -> Result<()> {
-        let ground = self.repository_ground(caller, path).await?;
-        let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
-        let repository = ground.subject.repository.id;
-        let service = self.clone();
-        self.store
-            .write(&permit, move |writer| {
-                let run = named(writer, repository, name)?;
-                let steps = store::pipeline_step::list(writer, run.id)?;
-                if !matches!(run.state, PipelineState::Failed | PipelineState::Stopped) || steps.is_empty() {
-                    return Err(Error::Conflict("only what failed or was stopped is run again".to_owned()));
-                }
-                let mut again = Vec::new();
-                for step in &steps {
-                    if matches!(step.state.as_str(), "failed" | "stopped" | "not-run") {
-                        store::pipeline_step::make_pending(writer, step.id)?;
-                        again.push(step.id.braced());
-                    }
-                }
-                let state = pipeline_advance::advance(writer, &service, run.id)?;
-                let mut after = steered(&run, "rerun", state.as_str());
-                if let Some(after) = after.as_object_mut() {
-                    after.insert("steps".to_owned(), json!(again));
-                }
-                writer.note(steered(&run, "state", run.state.as_str()), after);
-                Ok(())
-            })
-            .await?;
-        self.step_ended();
-        Ok(())
-    }
-
-    /// Starts a step that waits for somebody: for an administrator, where its environment's restrictions hold it back.
-    pub async fn start_step(
-        &self,
-        caller: &Caller,
-        path: &RepositoryPath,
-        name: PipelineName,
-        step: StepId,
-    ) -> Result<()> {
-        let ground = self.repository_ground(caller, path).await?;
-        self.check(caller, act::PipelineRead, ground.as_ref())?;
-        let repository = ground.subject.repository.id;
-        let restricted = self
-            .store
-            .read(move |reader| {
-                let run = named(reader, repository, name)?;
-                let row = waiting(reader, &run, step)?;
-                let Some(id) = row.environment else { return Ok(false) };
-                let environment = store::environment::find(reader, repository, id)?;
-                Ok(environment.is_some_and(|one| pipeline_advance::held_back(&one, &run)))
-            })
-            .await?;
-        if restricted {
-            let permit = self.permit(caller, act::DeploymentApprove, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step).await
-        } else {
-            let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step).await
-        }
-    }
-
-    async fn let_go_on<A: Act>(
-        &self,
-        permit: &Permit<A>,
-        repository: RepositoryId,
-        name: PipelineName,
-        step: StepId,
-    ) -> Result<()> {
-        let service = self.clone();
-        self.store
-            .write(permit, move |writer| {
-                let run = named(writer, repository, name)?;
-                waiting(writer, &run, step)?;
-                store::pipeline_step::set_started(writer, step)?;
-                let state = pipeline_advance::advance(writer, &service, run.id)?;
-                let mut after = steered(&run, "start", state.as_str());
-                if let Some(after) = after.as_object_mut() {
-                    after.insert("step".to_owned(), json!(step.braced()));
-                }
-                writer.note(Value::Null, after);
-                Ok(())
-            })
-            .await?;
-        self.step_ended();
-        Ok(())
-    }
-}
-
-/// A step of a run that waits for somebody.
-fn waiting(reader: &mut store::Reader<'_>, run: &PipelineRun, step: StepId) -> Result<StepRow> {
-    let row = store::pipeline_step::get(reader, step)?.filter(|row| row.pipeline == run.id);
-    let row = row.ok_or_else(|| Error::not_found("the step"))?;
-    match row.state.as_str() {
-        "paused" => Ok(row),
-        _ => Err(Error::Conflict("the step waits for nobody".to_owned())),
-    }
-}
-
-/// What somebody did to a run, in the audit trail.
-fn steered(run: &PipelineRun, what: &str, state: &str) -> Value {
-    let mut told = BTreeMap::from([("pipeline", json!(run.id.braced())), ("state", json!(state))]);
-    if what != "state" {
-        told.insert("done", json!(what));
-    }
-    json!(told)
 }
 
 fn target(new: &NewPipeline) -> Result<(Option<RefName>, Event)> {

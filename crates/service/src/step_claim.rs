@@ -9,17 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Action, Credential, CredentialId, CredentialKind, DeploymentResult, DisplayName, Error, Holder,
-    PipelineRun, PipelineTrigger, Result, Runner, StepId, Timestamp, Token, act,
+    Action, Credential, CredentialId, CredentialKind, DeploymentResult, DisplayName, Error, Holder, Result,
+    Runner, StepId, Timestamp, Token, act,
 };
-use pipeline::artifact::Download;
-use pipeline::identity::{Entity, EnvironmentFacts, IdentityFacts, TriggerKind};
+use pipeline::PlannedStep;
 use pipeline::protocol::{
-    self, Artifact, Assignment, Beat, Claim, Finish, HEARTBEAT, Heartbeat, LEASE, LONGEST_WAIT, LogPosition,
-    MARGIN, MintedToken, Source, TokenRequest, Variable, Verdict,
+    Assignment, Beat, Claim, Finish, HEARTBEAT, Heartbeat, LEASE, LONGEST_WAIT, LogPosition, MARGIN, Verdict,
 };
-use pipeline::script::ScriptItem;
-use pipeline::{PlannedStep, RunFacts};
 use policy::InternalReason;
 use serde_json::{Value, json};
 use store::pipeline_step::{Lease, StepRow};
@@ -27,7 +23,6 @@ use store::repository::Located;
 
 use crate::access::Ground;
 use crate::pipeline_advance::{self, holds_on};
-use crate::pipeline_variable::variables_for;
 use crate::runner::speaks;
 use crate::{Caller, Service};
 
@@ -190,202 +185,6 @@ impl Service {
                 Err(Error::Conflict("the step could not be prepared".to_owned()))
             }
         }
-    }
-
-    /// All that a runner needs to run a step.
-    async fn assignment(
-        &self,
-        caller: &Caller,
-        located: &Located,
-        row: &StepRow,
-        token: &Token,
-    ) -> Result<Assignment> {
-        let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
-        let (id, keyring) = (row.pipeline, Arc::clone(&self.keyring));
-        let (repository, workspace, environment) =
-            (located.repository.id, located.workspace.id, row.environment);
-        let (run, set, variables, steps, artifacts) = self
-            .store
-            .read(move |reader| {
-                let lost = || Error::not_found("the run of a pipeline");
-                let run = store::pipeline_run::get(reader, id)?.ok_or_else(lost)?;
-                let set = variables_for(reader, &keyring, repository, workspace, environment, run.protected)?;
-                let inner = store::pipeline_run::inner(reader, id)?;
-                let variables = pipeline_advance::run_variables(&keyring, id, &inner.variables)?;
-                let steps = store::pipeline_step::list(reader, id)?;
-                Ok((run, set, variables, steps, store::step_artifact::of_pipeline(reader, id)?))
-            })
-            .await?;
-        let facts = self.identity_facts(located, &run, row).await?;
-        let mut tokens = Vec::with_capacity(plan.tokens.len());
-        for wanted in &plan.tokens {
-            let minted = self.mint_identity_token(&facts, &wanted.audiences, lifetime(&plan)).await?;
-            let minted = minted.record(self, caller).await?;
-            let token = minted.token.expose().to_owned();
-            tokens.push(protocol::Token { variable: wanted.variable.clone(), token });
-        }
-        // The nearer to the run, the more it counts: workspace, repository, environment, run, earlier steps.
-        let mut known: BTreeMap<String, Variable> = BTreeMap::new();
-        for one in set {
-            let (name, value) = (one.name.to_string(), one.value.expose().to_owned());
-            known.insert(name.clone(), Variable { name, value, secured: one.secured, output: false });
-        }
-        let earlier: Vec<StepRow> = steps.into_iter().filter(|step| step.position < row.position).collect();
-        for one in variables {
-            let value = one.value.expose().to_owned();
-            let variable = Variable { name: one.name.clone(), value, secured: one.secured, output: false };
-            known.insert(one.name, variable);
-        }
-        for (name, value) in pipeline_advance::outputs(&earlier) {
-            known.insert(name.clone(), Variable { name, value, secured: false, output: true });
-        }
-        let wanted = |name: &str| match &plan.artifacts.download {
-            Download::All => true,
-            Download::None => false,
-            Download::Named(names) => names.iter().any(|wanted| wanted == name),
-        };
-        let artifacts = artifacts
-            .into_iter()
-            .filter(|one| one.position < row.position && wanted(&one.name))
-            .map(|one| Artifact {
-                id: one.id.to_string(),
-                name: one.name,
-                size: u64::try_from(one.size).unwrap_or(0),
-                sha256: one.sha256,
-            })
-            .collect();
-        let url =
-            format!("{}/{}/{}.git", self.settings.base_url, located.workspace.slug, located.repository.slug);
-        let run_facts = RunFacts {
-            build_number: u64::try_from(run.build_number).unwrap_or(0),
-            commit: run.commit.clone(),
-            reference: pipeline_advance::reference(&run),
-            workspace: located.workspace.slug.to_string(),
-            workspace_uuid: located.workspace.id.to_string(),
-            repository: located.repository.slug.to_string(),
-            repository_uuid: located.repository.id.to_string(),
-            is_private: located.repository.private,
-            project_key: located.project.key.to_string(),
-            project_uuid: located.project.id.to_string(),
-            http_origin: url.trim_end_matches(".git").to_owned(),
-            ssh_origin: format!(
-                "git@{}:{}/{}.git",
-                self.settings.host(),
-                located.workspace.slug,
-                located.repository.slug
-            ),
-            pipeline_uuid: run.id.to_string(),
-        };
-        Ok(Assignment {
-            step: row.id.to_string(),
-            attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
-            lease: LEASE,
-            run: run_facts,
-            triggerer: run.creator_id.map(|id| id.to_string()).unwrap_or_default(),
-            environment: row.environment.map(|id| id.to_string()),
-            variables: known.into_values().collect(),
-            source: Source {
-                url,
-                token: token.secret().expose().to_owned(),
-                commit: run.commit,
-                reference: run.reference.map(|name| name.to_string()),
-            },
-            tokens,
-            aws: None,
-            artifacts,
-            pipes: self.pipes_of(&plan),
-            plan,
-        })
-    }
-
-    /// What an identity token says of a step.
-    async fn identity_facts(
-        &self,
-        located: &Located,
-        run: &PipelineRun,
-        row: &StepRow,
-    ) -> Result<IdentityFacts> {
-        let (repository, environment, creator) = (row.repository, row.environment, run.creator_id);
-        let (environment, actor) = self
-            .store
-            .read(move |reader| {
-                let environment = match environment {
-                    Some(id) => store::environment::find(reader, repository, id)?,
-                    None => None,
-                };
-                let actor = match creator {
-                    Some(id) => store::user::find(reader, id)?,
-                    None => None,
-                };
-                Ok((environment, actor))
-            })
-            .await?;
-        let entity = |uuid, name: &dyn std::fmt::Display| Entity { uuid, name: name.to_string() };
-        Ok(IdentityFacts {
-            workspace: entity(located.workspace.id.uuid(), &located.workspace.slug),
-            project: entity(located.project.id.uuid(), &located.project.key),
-            repository: entity(located.repository.id.uuid(), &located.repository.slug),
-            pipeline: run.id.uuid(),
-            build_number: u64::try_from(run.build_number).unwrap_or(0),
-            step: row.id.uuid(),
-            attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
-            environment: environment.map(|one| EnvironmentFacts {
-                uuid: one.id.uuid(),
-                name: one.name,
-                kind: one.kind.as_str().to_lowercase(),
-            }),
-            reference: pipeline_advance::reference(run),
-            ref_protected: run.protected,
-            commit: run.commit.clone(),
-            trigger: match run.trigger {
-                PipelineTrigger::Push => TriggerKind::Push,
-                PipelineTrigger::Manual => TriggerKind::Manual,
-                PipelineTrigger::Schedule => TriggerKind::Schedule,
-            },
-            actor: actor.map(|user| entity(user.id.uuid(), &user.username)),
-            runner: row.runner.map(model::RunnerId::uuid).unwrap_or_default(),
-        })
-    }
-
-    /// An identity token that a running step asks for. One that was given none may have none.
-    pub async fn step_token(
-        &self,
-        caller: &Caller,
-        step: StepId,
-        asked: &TokenRequest,
-    ) -> Result<MintedToken> {
-        self.leased(caller, step, asked.attempt).await?;
-        let (row, run) = self
-            .store
-            .read(move |reader| {
-                let gone = || Error::not_found("the step");
-                let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
-                let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
-                Ok((row, run))
-            })
-            .await?;
-        let ground = self.ground_of(caller, row.repository).await?;
-        self.check(caller, act::IdentityTokenMint, &ground)?;
-        let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
-        let Some(first) = plan.tokens.first() else {
-            return Err(Error::forbidden("the step has no `oidc`, so it gets no identity token"));
-        };
-        let audiences = if asked.audiences.is_empty() { &first.audiences } else { &asked.audiences };
-        let facts = self.identity_facts(&ground.subject, &run, &row).await?;
-        let minted = self.mint_identity_token(&facts, audiences, lifetime(&plan)).await?;
-        let minted = minted.record(self, caller).await?;
-        let expires = minted.expires.seconds();
-        Ok(MintedToken { token: minted.token.expose().to_owned(), expires })
-    }
-
-    /// The images of the pipes that a step names.
-    fn pipes_of(&self, plan: &PlannedStep) -> BTreeMap<String, String> {
-        let items = plan.script.iter().chain(&plan.after_script);
-        let pipes = items.filter_map(|item| match item {
-            ScriptItem::Pipe(pipe) => Some(&pipe.pipe),
-            ScriptItem::Command { .. } => None,
-        });
-        pipes.map(|name| (name.clone(), pipeline::script::image_of(name, &self.settings.pipes))).collect()
     }
 
     /// The step still runs: keeps the lease, and tells whether it is to be stopped.
@@ -588,11 +387,6 @@ fn end_step(
     }
     writer.note(Value::Null, after);
     Ok(())
-}
-
-/// How long an identity token of a step lives, in seconds: as long as the step may take, and an hour at most.
-fn lifetime(plan: &PlannedStep) -> i64 {
-    i64::from(plan.max_time).saturating_mul(60)
 }
 
 /// A step in the audit trail.

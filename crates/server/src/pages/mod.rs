@@ -34,6 +34,7 @@ pub mod password;
 pub mod password_reset;
 pub mod permission;
 pub mod pipeline_config;
+pub mod pipeline_log;
 pub mod pipeline_run;
 pub mod pipeline_schedule;
 pub mod pipeline_variable;

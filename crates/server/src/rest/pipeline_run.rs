@@ -425,7 +425,7 @@ pub(crate) async fn raw_log(
     log: LogName,
 ) -> Result<Response> {
     let service = cx.service()?;
-    let first = service.step_log(&cx.caller, path, pipeline, step, &log, 0, 0).await?;
+    let first = service.step_log(&cx.caller, path, (pipeline, step), &log, 0, 0).await?;
     let tag = format!("\"{}-{}-{}\"", step, first.attempt, first.length);
     let unchanged =
         cx.headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == tag.as_bytes());
@@ -451,7 +451,7 @@ pub(crate) async fn raw_log(
         return stream_log(cx, path, pipeline, step, &log, &first, &tag);
     }
     let part =
-        service.step_log(&cx.caller, path, pipeline, step, &log, from, length.min(MOST_OF_LOG)).await?;
+        service.step_log(&cx.caller, path, (pipeline, step), &log, from, length.min(MOST_OF_LOG)).await?;
     let mut response =
         answer::text(if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT }, part.bytes.clone());
     octets(&mut response);
@@ -494,7 +494,7 @@ fn stream_log(
                 return None;
             }
             let limit = usize::try_from((end - at).min(1024 * 1024)).unwrap_or(0);
-            match service.step_log(&caller, &path, pipeline, step, &log, at, limit).await {
+            match service.step_log(&caller, &path, (pipeline, step), &log, at, limit).await {
                 Ok(part) if part.bytes.is_empty() => None,
                 Ok(part) => {
                     let next = at + u64::try_from(part.bytes.len()).unwrap_or(0);
