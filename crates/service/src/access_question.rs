@@ -78,13 +78,18 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::EnvironmentSet
         | Action::EnvironmentRemove
         | Action::IdentityTokenRead
-        | Action::IdentityTokenConfigure => ("pipeline:variable", "admin:pipeline:bitbucket"),
+        | Action::IdentityTokenConfigure
+        | Action::AwsRoleRead
+        | Action::AwsRoleSet
+        | Action::AwsRoleRemove => ("pipeline:variable", "admin:pipeline:bitbucket"),
         Action::RunnerRead => ("runner", "read:runner:bitbucket"),
         Action::RunnerSet | Action::RunnerRemove => ("runner:write", "write:runner:bitbucket"),
         // By runners, which hold no scopes.
-        Action::RunnerRegister | Action::StepClaim | Action::StepFinish | Action::IdentityTokenMint => {
-            ("", "")
-        }
+        Action::RunnerRegister
+        | Action::StepClaim
+        | Action::StepFinish
+        | Action::IdentityTokenMint
+        | Action::AwsRoleAssume => ("", ""),
         Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
         Action::RepositoryAdmin
         | Action::RepositoryUpdate
