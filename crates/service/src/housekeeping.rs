@@ -52,6 +52,7 @@ pub(crate) mod tests {
             restore_days: 30,
             public_ledger: false,
             outbound: Default::default(),
+            aws: Default::default(),
             audit_days: None,
             sign_in: crate::SignInSettings::default(),
             count_days: 400,

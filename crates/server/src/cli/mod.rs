@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod audit;
+mod aws;
 mod break_glass;
 mod client;
 mod demo;
@@ -52,6 +53,9 @@ enum Command {
     /// Check a `bitbucket-pipelines.yml`, and see what it would run
     #[command(subcommand)]
     Pipeline(pipeline::Pipeline),
+    /// Give steps of pipelines roles at Amazon
+    #[command(subcommand)]
+    Aws(aws::Aws),
     /// Look whether everything is as it should be
     Doctor(doctor::Doctor),
 }
@@ -95,6 +99,7 @@ async fn carry_out(command: Command) -> Result<Verdict> {
         Command::Access(access) => access::run(access).await,
         Command::Audit(audit) => audit::run(audit).await,
         Command::Pipeline(pipeline) => pipeline::run(pipeline),
+        Command::Aws(aws) => aws::run(aws).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
     }
 }

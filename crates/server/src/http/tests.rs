@@ -50,6 +50,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         count_days: 400,
         public_ledger: false,
         outbound: Default::default(),
+        aws: Default::default(),
         audit_days: None,
         mail: None,
         master_key: None,

@@ -31,6 +31,7 @@ pub(super) async fn house(server: Option<String>) -> House {
         restore_days: 30,
         public_ledger: false,
         outbound: Default::default(),
+        aws: Default::default(),
         audit_days: None,
         mail: server.map(|url| MailSettings::read(&url, None, from, None, false).unwrap()),
         sign_in: SignInSettings::default(),

@@ -38,6 +38,7 @@ impl House {
             count_days: 400,
             public_ledger: false,
             outbound: Default::default(),
+            aws: Default::default(),
             audit_days: None,
             mail: None,
             master_key: None,
