@@ -114,6 +114,7 @@ async fn mint(data: &Path, clock: Clock, facts: &IdentityFacts, audience: &str) 
         mail: None,
         sign_in: service::SignInSettings::default(),
         outbound: service::OutboundSettings::default(),
+        aws: service::AwsSettings::default(),
         master_key: None,
     };
     let random = Random::system();

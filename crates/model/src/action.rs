@@ -268,6 +268,14 @@ actions! {
     IdentityTokenRead = "identity-token.read" on [Workspace, Repository] Read;
     /// Change what identity tokens say, or the keys that sign them.
     IdentityTokenConfigure = "identity-token.configure" on [Workspace, Repository] Write;
+    /// See the roles at Amazon that steps may take on.
+    AwsRoleRead = "aws-role.read" on [Workspace] Read;
+    /// Name a role at Amazon, or change it and who may use it.
+    AwsRoleSet = "aws-role.set" on [Workspace] Write;
+    /// Remove a role at Amazon.
+    AwsRoleRemove = "aws-role.remove" on [Workspace] Write;
+    /// Take on a role at Amazon for a step. By runners.
+    AwsRoleAssume = "aws-role.assume" on [Repository] SensitiveRead;
     /// Tell the status of a build of a commit.
     CommitStatusSet = "commit-status.set" on [Repository] Write;
     /// Make or change a report on a commit, or its annotations.

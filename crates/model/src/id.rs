@@ -116,6 +116,8 @@ ids! {
     StepId;
     /// A runner.
     RunnerId;
+    /// A role at Amazon.
+    AwsRoleId;
     /// A variable of pipelines.
     VariableId;
     /// A deployment environment.

@@ -9,6 +9,7 @@ pub mod address_range;
 pub mod alert;
 pub mod audit_event;
 pub mod audit_sink;
+pub mod aws_role;
 pub mod branch_restriction;
 pub mod branching_model;
 mod break_glass;
@@ -51,6 +52,7 @@ pub use address_range::{AddressRange, BadAddressRange};
 pub use alert::{Alert, AlertFilter, AlertPattern};
 pub use audit_event::{AuditEvent, Outcome};
 pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
+pub use aws_role::{AwsAccount, AwsGrant, AwsMode, AwsRegion, AwsRole, RefPattern, RoleArn};
 pub use branch_restriction::{BranchMatch, BranchRestriction, RestrictionKind};
 pub use branching_model::{BranchType, BranchingModel, NamedBranch, PrefixedType};
 pub use break_glass::BreakGlass;
@@ -68,9 +70,10 @@ pub use grant::Grant;
 pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
-    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
-    EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId,
-    RunnerId, ScheduleId, SecondStepId, SessionId, StepId, UserId, VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, AwsRoleId, BreakGlassId, CacheId, CommitStatusId, CredentialId,
+    DeploymentId, EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId,
+    RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SessionId, StepId, UserId, VariableId,
+    WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};

@@ -247,6 +247,11 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const RANDOM_DIGITS: usize = 43;
 const CHECK_DIGITS: usize = 6;
 
+/// 256 random bits as text, for what must not be guessed or chosen but need not be kept from anybody.
+pub(crate) fn random_text(random: &Random) -> String {
+    base62(&random.bytes::<32>(), RANDOM_DIGITS)
+}
+
 /// `bytes`, read as one big number, in base62, padded to `width` digits. 43 digits hold 256 bits, 6 hold 32.
 fn base62(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();

@@ -332,7 +332,7 @@ const LONGEST_TAG: usize = 256;
 
 /// Whether Amazon takes a text as the value of a session tag. It takes letters of other alphabets too; a tag that is left
 /// out matches nothing, one that was changed to fit could match what it should not.
-fn is_tag(value: &str) -> bool {
+pub(crate) fn is_tag(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&b);
     !value.is_empty() && value.len() <= LONGEST_TAG && value.bytes().all(plain)
 }

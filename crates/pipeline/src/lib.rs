@@ -19,6 +19,8 @@
 
 pub mod artifact;
 pub mod aws;
+pub mod aws_session;
+pub mod aws_trust;
 pub mod bounds;
 pub mod cache;
 pub mod check;

@@ -88,6 +88,9 @@ fn shapes(operation: &str) -> Option<Shapes> {
         }
         "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
         "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
+        "api_list_aws_roles" => tells::<api::AwsRoles>(),
+        "api_create_aws_role" => makes::<api::AwsRoleSet, api::AwsRole>(),
+        "api_set_aws_role" | "api_plan_aws_role" => changes::<api::AwsRoleSet, api::AwsRole>(),
         "api_get_identity_tokens" => tells::<api::IdentityTokens>(),
         "api_set_identity_tokens" => changes::<api::IdentityTokensSet, api::IdentityTokens>(),
         "api_rotate_identity_token_key" => makes::<api::IdentityTokenKeyCreate, api::IdentityTokenKey>(),

@@ -87,6 +87,7 @@ async fn main() {
         mail: None,
         sign_in: service::SignInSettings::default(),
         outbound: service::OutboundSettings::default(),
+        aws: service::AwsSettings::default(),
         master_key: None,
     };
     let random = Random::system();

@@ -68,7 +68,10 @@ fn pipeline_scopes(action: Action) -> (&'static str, &'static str) {
         | Action::EnvironmentSet
         | Action::EnvironmentRemove
         | Action::IdentityTokenRead
-        | Action::IdentityTokenConfigure => ("pipeline:variable", "admin:pipeline:bitbucket"),
+        | Action::IdentityTokenConfigure
+        | Action::AwsRoleRead
+        | Action::AwsRoleSet
+        | Action::AwsRoleRemove => ("pipeline:variable", "admin:pipeline:bitbucket"),
         Action::RunnerRead => ("runner", "read:runner:bitbucket"),
         Action::RunnerSet | Action::RunnerRemove => ("runner:write", "write:runner:bitbucket"),
         Action::RunnerRegister | Action::StepClaim | Action::StepFinish | Action::IdentityTokenMint => {
@@ -91,6 +94,12 @@ pub(crate) fn usual_scopes(action: Action) -> RequiredScopes {
         | Action::RefCreate
         | Action::RefDelete
         | Action::CommitCreate => ("repository:write", "write:repository:bitbucket"),
+        // By runners, which hold no scopes.
+        Action::RunnerRegister
+        | Action::StepClaim
+        | Action::StepFinish
+        | Action::IdentityTokenMint
+        | Action::AwsRoleAssume => ("", ""),
         Action::RepositoryDelete => ("repository:delete", "delete:repository:bitbucket"),
         Action::RepositoryAdmin
         | Action::RepositoryUpdate

@@ -53,6 +53,7 @@ pub(crate) mod tests {
             public_ledger: false,
             pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
+            aws: Default::default(),
             audit_days: None,
             sign_in: crate::SignInSettings::default(),
             count_days: 400,

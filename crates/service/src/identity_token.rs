@@ -99,7 +99,7 @@ fn template(text: Option<&str>) -> Result<Option<SubjectTemplate>> {
 }
 
 /// A template that was looked at when it was set.
-fn kept_template(text: Option<&str>) -> Result<Option<SubjectTemplate>> {
+pub(crate) fn kept_template(text: Option<&str>) -> Result<Option<SubjectTemplate>> {
     text.map(|text| text.parse::<SubjectTemplate>().map_err(Error::internal)).transpose()
 }
 
@@ -115,7 +115,7 @@ fn shown_of_repository(settings: &RepositorySettings) -> Value {
 }
 
 /// A step that deploys from the main branch.
-fn sample_facts(located: &Located) -> IdentityFacts {
+pub(crate) fn sample_facts(located: &Located) -> IdentityFacts {
     let entity = |uuid, name: &str| Entity { uuid, name: name.to_owned() };
     let made_up = |n: u128| Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_0000 + n);
     let (workspace, project) = (&located.workspace, &located.project);
@@ -271,7 +271,7 @@ impl Service {
         self.repository_identity_tokens_view(&ground.subject).await
     }
 
-    async fn identity_token_settings(
+    pub(crate) async fn identity_token_settings(
         &self,
         workspace: WorkspaceId,
         repository: RepositoryId,

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Ground, RepositoryPath};
 use crate::alert_watch::LookedAt;
 use crate::authn::Known;
+use crate::aws_role::Sts;
 use crate::breached::Breached;
 use crate::cache::Cache;
 use crate::guard::Guards;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub sign_in: SignInSettings,
     /// What addresses may be reached that settings name: of identity providers, of receivers of the audit trail.
     pub outbound: crate::OutboundSettings,
+    /// Where Amazon's token service is asked.
+    pub aws: crate::AwsSettings,
     /// The master key's text, where it comes from the environment rather than the data directory.
     pub master_key: Option<model::Secret>,
 }
@@ -108,6 +111,7 @@ pub struct Inner {
     pub(crate) passkeys: Passkeys,
     pub(crate) throttle: Throttle,
     pub(crate) outbound: Outbound,
+    pub(crate) sts: Sts,
     pub(crate) looked_at: LookedAt,
     pub(crate) providers: Providers,
     pub(crate) signers: Signers,
@@ -159,6 +163,7 @@ impl Service {
         store.authenticate_with(Arc::new(move |bytes: &[u8]| tagger.tag(bytes).map_err(internal)))?;
         let git = git::Repositories::new(&settings.data.join("repositories"), git_program(&settings))?;
         let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
+        let outbound = Outbound::new(&settings.outbound)?;
         let service = Self {
             inner: Arc::new(Inner {
                 model: model.await.map_err(internal)??,
@@ -174,7 +179,8 @@ impl Service {
                 authenticator,
                 passwords: Passwords::new(random.clone(), breached),
                 throttle: Throttle::default(),
-                outbound: Outbound::new(&settings.outbound)?,
+                sts: Sts::new(settings.aws.clone(), &outbound.tls())?,
+                outbound,
                 looked_at: LookedAt::default(),
                 providers: Providers::default(),
                 signers: Signers::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use model::{Error, PipelineRun, PipelineTrigger, Result, StepId, Token, act};
 use pipeline::artifact::Download;
+use pipeline::aws::AwsRole;
 use pipeline::identity::{Entity, EnvironmentFacts, IdentityFacts, TriggerKind};
 use pipeline::protocol::{self, Artifact, Assignment, LEASE, MintedToken, Source, TokenRequest, Variable};
 use pipeline::script::ScriptItem;
@@ -13,7 +14,8 @@ use pipeline::{PlannedStep, RunFacts};
 use store::pipeline_step::StepRow;
 use store::repository::Located;
 
-use crate::pipeline_variable::variables_for;
+use crate::pipeline_start::RunVariable;
+use crate::pipeline_variable::{ResolvedVariable, variables_for};
 use crate::{Caller, Service, pipeline_advance};
 
 impl Service {
@@ -49,6 +51,14 @@ impl Service {
             let token = minted.token.expose().to_owned();
             tokens.push(protocol::Token { variable: wanted.variable.clone(), token });
         }
+        let aws = match &plan.aws {
+            Some(wanted) => {
+                let role = filled(&wanted.role, &set, &variables);
+                let wanted = AwsRole { role, ..wanted.clone() };
+                Some(self.aws_access(caller, &wanted, &facts, lifetime(&plan)).await?)
+            }
+            None => None,
+        };
         // The nearer to the run, the more it counts: workspace, repository, environment, run, earlier steps.
         let mut known: BTreeMap<String, Variable> = BTreeMap::new();
         for one in set {
@@ -95,7 +105,7 @@ impl Service {
                 reference: run.reference.map(|name| name.to_string()),
             },
             tokens,
-            aws: None,
+            aws,
             artifacts,
             pipes: self.pipes_of(&plan),
             plan,
@@ -220,6 +230,20 @@ impl Service {
         });
         pipes.map(|name| (name.clone(), pipeline::script::image_of(name, &self.settings.pipes))).collect()
     }
+}
+
+/// A text whose variables stand for what people have set: `$NAME` and `${NAME}`. One that is not set stays as it is.
+fn filled(text: &str, set: &[ResolvedVariable], run: &[RunVariable]) -> String {
+    let mut filled = text.to_owned();
+    let run = run.iter().map(|one| (one.name.clone(), one.value.clone()));
+    let set = set.iter().map(|one| (one.name.to_string(), one.value.clone()));
+    for (name, value) in run.chain(set) {
+        filled = filled.replace(&format!("${{{name}}}"), value.expose());
+        if filled.strip_prefix('$').is_some_and(|rest| rest == name) {
+            filled = value.expose().to_owned();
+        }
+    }
+    filled
 }
 
 /// How long an identity token of a step lives, in seconds: as long as the step may take, and an hour at most.

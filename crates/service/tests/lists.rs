@@ -86,6 +86,7 @@ impl World {
             public_ledger: false,
             pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
+            aws: Default::default(),
             audit_days: None,
             mail: None,
             master_key: None,

@@ -9,6 +9,7 @@ pub mod alert;
 pub mod audit;
 pub mod audit_filter;
 pub mod audit_sink;
+pub mod aws_role;
 mod bookkeeping;
 pub mod branch_restriction;
 pub mod branching_model;

@@ -297,6 +297,7 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     crate::pipeline_config::forget(writer, id)?;
     crate::pipeline_schedule::forget(writer, id)?;
     crate::identity_token::forget(writer, id)?;
+    crate::aws_role::forget(writer, id)?;
     crate::commit_status::forget(writer, id)?;
     crate::report::forget(writer, id)?;
     for sql in [

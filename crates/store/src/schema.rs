@@ -34,6 +34,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     18 "0018_identity_token";
     19 "0019_pipeline_variable";
     20 "0020_report";
+    21 "0021_aws_role";
 };
 
 #[cfg(test)]

@@ -163,6 +163,8 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         "DELETE FROM audit_sink WHERE scope_id = $1",
         "DELETE FROM alert WHERE scope_id = $1",
         "DELETE FROM code_scanning WHERE workspace_id = $1",
+        "DELETE FROM aws_role_grant WHERE role_id IN (SELECT id FROM aws_role WHERE workspace_id = $1)",
+        "DELETE FROM aws_role WHERE workspace_id = $1",
     ] {
         writer.execute(sql, &[id.into()])?;
     }

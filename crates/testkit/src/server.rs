@@ -127,6 +127,20 @@ impl Server {
         server
     }
 
+    /// The same with variables in the server's environment.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_with_environment(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let own = tempfile::tempdir().expect("a temporary directory");
+        let administrator = init(own.path(), &[]);
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let (process, url) = Process::spawn_with(own.path(), &[], &flags, environment);
+        let (data, client) = (own.path().to_owned(), reqwest::Client::new());
+        Self { process, data, _own: Some(own), arguments: Vec::new(), flags, client, url, administrator }
+    }
+
     /// The same, known by the name `localhost`, to which passkeys can be bound; see [`Server::named_url`].
     ///
     /// # Panics
@@ -330,7 +344,17 @@ impl Drop for Process {
 impl Process {
     /// Starts one; also where it listens.
     fn spawn(data: &Path, arguments: &[String], flags: &[String]) -> (Self, String) {
+        Self::spawn_with(data, arguments, flags, &[])
+    }
+
+    fn spawn_with(
+        data: &Path,
+        arguments: &[String],
+        flags: &[String],
+        environment: &[(&str, &str)],
+    ) -> (Self, String) {
         let mut command = Command::new(program());
+        command.envs(environment.iter().copied());
         command.args(["serve", "--json", "--data"]).arg(data).args(arguments).args(flags);
         if !flags.iter().any(|flag| flag == "--listen") {
             command.args(["--listen", "127.0.0.1:0"]);

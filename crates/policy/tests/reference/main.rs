@@ -212,7 +212,7 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
             | A::CommitStatusSet
             | A::ReportSet
             | A::ReportRemove => Need::Write,
-            A::StepClaim | A::StepFinish | A::IdentityTokenMint => Need::Runner,
+            A::StepClaim | A::StepFinish | A::IdentityTokenMint | A::AwsRoleAssume => Need::Runner,
             A::RepositoryDelete => Need::Delete,
             A::Upkeep | A::RunnerRegister => Need::Nothing,
             _ => Need::Admin,

@@ -9,6 +9,7 @@ pub mod audit_export;
 pub mod audit_refusal;
 pub mod audit_sink;
 pub mod audit_stream;
+pub mod aws_role;
 pub mod break_glass;
 pub mod code_scanning;
 pub mod guardrail;

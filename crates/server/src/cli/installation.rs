@@ -54,6 +54,12 @@ pub struct Place {
     /// Certificates, in PEM, that are trusted beside the system's where settings name an address
     #[arg(long, env = "BASTIDE_OUTBOUND_TRUST", value_name = "FILE")]
     pub outbound_trust: Option<PathBuf>,
+    /// Where Amazon's token service is asked, instead of Amazon's own addresses: a private endpoint
+    #[arg(long, env = "BASTIDE_AWS_STS_ENDPOINT", value_name = "URL")]
+    pub aws_sts_endpoint: Option<String>,
+    /// The region whose token service is asked for roles that name none; without, the global one
+    #[arg(long, env = "BASTIDE_AWS_REGION", value_name = "REGION")]
+    pub aws_region: Option<String>,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -91,6 +97,10 @@ pub struct Config {
     pub outbound_allow: Option<Vec<String>>,
     /// `--outbound-trust`
     pub outbound_trust: Option<PathBuf>,
+    /// `--aws-sts-endpoint`
+    pub aws_sts_endpoint: Option<String>,
+    /// `--aws-region`
+    pub aws_region: Option<String>,
     /// `--session-idle`
     pub session_idle: Option<u32>,
     /// `--session-lifetime`
@@ -129,6 +139,7 @@ pub struct Installation {
     audit_days: Option<u16>,
     public_ledger: bool,
     outbound: service::OutboundSettings,
+    aws: service::AwsSettings,
     /// How people sign in; `serve` decides it.
     pub sign_in: service::SignInSettings,
     /// Which mail server takes mail.
@@ -180,6 +191,12 @@ impl Place {
             allowed: outbound.iter().map(|text| network(text)).collect::<Result<_>>()?,
             trusted: self.outbound_trust.clone().or_else(|| config.outbound_trust.clone()),
         };
+        let region = self.aws_region.as_ref().or(config.aws_region.as_ref());
+        let region = region.map(|text| text.parse()).transpose();
+        let aws = service::AwsSettings {
+            sts_endpoint: self.aws_sts_endpoint.clone().or_else(|| config.aws_sts_endpoint.clone()),
+            region: region.map_err(|why| Error::invalid(format!("--aws-region: {why}")))?,
+        };
         let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
         Ok(Installation {
             data,
@@ -189,6 +206,7 @@ impl Place {
             audit_days,
             public_ledger,
             outbound,
+            aws,
             sign_in,
             mail,
             master_key,
@@ -254,6 +272,7 @@ impl Installation {
             audit_days: None,
             public_ledger: false,
             outbound: Default::default(),
+            aws: Default::default(),
             sign_in: service::SignInSettings::default(),
             mail: None,
             master_key: None,
@@ -300,6 +319,7 @@ impl Installation {
             public_ledger: self.public_ledger,
             outbound: self.outbound.clone(),
             pipes: self.config.pipes.clone(),
+            aws: self.aws.clone(),
             master_key: self.master_key.clone(),
         })
     }

@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod audit;
+mod aws;
 mod break_glass;
 mod client;
 mod demo;
@@ -56,6 +57,9 @@ enum Command {
     /// Run the steps of pipelines, on this machine or any other
     #[command(subcommand)]
     Runner(runner::Runner),
+    /// Give steps of pipelines roles at Amazon
+    #[command(subcommand)]
+    Aws(aws::Aws),
     /// Look whether everything is as it should be
     Doctor(doctor::Doctor),
 }
@@ -100,6 +104,7 @@ async fn carry_out(command: Command) -> Result<Verdict> {
         Command::Audit(audit) => audit::run(audit).await,
         Command::Pipeline(pipeline) => pipeline::run(pipeline),
         Command::Runner(runner) => runner::run(runner).await,
+        Command::Aws(aws) => aws::run(aws).await,
         Command::Doctor(doctor) => doctor::run(doctor).await,
     }
 }

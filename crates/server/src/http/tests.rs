@@ -51,6 +51,7 @@ async fn open_house(app: &App) -> tempfile::TempDir {
         public_ledger: false,
         pipes: std::collections::BTreeMap::new(),
         outbound: Default::default(),
+        aws: Default::default(),
         audit_days: None,
         mail: None,
         master_key: None,

@@ -451,6 +451,12 @@ pub(super) const ROWS: &[Route] = &[
     delete("/api/workspaces/{workspace}/identity-tokens/keys/{kid}", "api_revoke_identity_token_key", "identity-tokens").asks(IdentityTokenConfigure, Workspace).api("workspace:admin").built(|cx| Box::pin(api::identity_token::revoke(cx))),
     get("/api/repositories/{workspace}/{repo_slug}/identity-tokens", "api_get_repository_identity_tokens", "identity-tokens").asks(IdentityTokenRead, Repository).api("workspace:admin").built(|cx| Box::pin(api::identity_token::get_of_repository(cx))),
     put("/api/repositories/{workspace}/{repo_slug}/identity-tokens", "api_set_repository_identity_tokens", "identity-tokens").asks(IdentityTokenConfigure, Repository).api("workspace:admin").sample(Sample::json("{}")).built(|cx| Box::pin(api::identity_token::set_of_repository(cx))),
+    // /api: roles at Amazon
+    get("/api/workspaces/{workspace}/aws-roles", "api_list_aws_roles", "aws-roles").asks(AwsRoleRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::aws_role::list(cx))),
+    post("/api/workspaces/{workspace}/aws-role-plan", "api_plan_aws_role", "aws-roles").asks(AwsRoleSet, Workspace).api("workspace:admin").sample(Sample::json(r#"{"arn":"arn:aws:iam::123456789012:role/sample","mode":"web-identity"}"#)).built(|cx| Box::pin(api::aws_role::plan(cx))),
+    post("/api/workspaces/{workspace}/aws-roles", "api_create_aws_role", "aws-roles").asks(AwsRoleSet, Workspace).api("workspace:admin").sample(Sample::json(r#"{"arn":"arn:aws:iam::123456789012:role/sample","mode":"web-identity"}"#)).built(|cx| Box::pin(api::aws_role::create(cx))),
+    put("/api/workspaces/{workspace}/aws-roles/{uuid}", "api_set_aws_role", "aws-roles").asks(AwsRoleSet, Workspace).api("workspace:admin").sample(Sample::json(r#"{"arn":"arn:aws:iam::123456789012:role/sample","mode":"web-identity"}"#)).built(|cx| Box::pin(api::aws_role::set(cx))),
+    delete("/api/workspaces/{workspace}/aws-roles/{uuid}", "api_remove_aws_role", "aws-roles").asks(AwsRoleRemove, Workspace).api("workspace:admin").built(|cx| Box::pin(api::aws_role::remove(cx))),
     // /api: findings of scanners
     get("/api/workspaces/{workspace}/code-scanning", "api_get_code_scanning", "code-scanning").asks(CodeScanningRead, Workspace).api("workspace:admin").built(|cx| Box::pin(api::code_scanning::get(cx))),
     put("/api/workspaces/{workspace}/code-scanning", "api_set_code_scanning", "code-scanning").asks(CodeScanningConfigure, Workspace).api("workspace:admin").sample(Sample::json(r#"{"fail_at":"none"}"#)).built(|cx| Box::pin(api::code_scanning::set(cx))),

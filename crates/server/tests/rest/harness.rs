@@ -102,6 +102,7 @@ impl House {
             public_ledger: false,
             pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),
+            aws: Default::default(),
             audit_days: None,
             mail: None,
             master_key: None,

@@ -32,6 +32,7 @@ pub(super) async fn house(server: Option<String>) -> House {
         public_ledger: false,
         pipes: std::collections::BTreeMap::new(),
         outbound: Default::default(),
+        aws: Default::default(),
         audit_days: None,
         mail: server.map(|url| MailSettings::read(&url, None, from, None, false).unwrap()),
         sign_in: SignInSettings::default(),

@@ -1,10 +1,10 @@
 //! Values on their way to a statement's parameters and back from its columns.
 
 use model::{
-    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
-    EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId, RepositoryId, RequestId,
-    RunnerId, ScheduleId, SecondStepId, SecretHash, SessionId, StepId, Timestamp, UserId, VariableId,
-    WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, AwsRoleId, BreakGlassId, CacheId, CommitStatusId, CredentialId,
+    DeploymentId, EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId,
+    RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SecretHash, SessionId, StepId, Timestamp,
+    UserId, VariableId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -216,6 +216,7 @@ ids!(
     SecondStepId,
     AlertId,
     AuditSinkId,
+    AwsRoleId,
     SessionId,
     PipelineId,
     StepId,

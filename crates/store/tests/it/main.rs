@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod aws_role;
 mod branch_restriction;
 mod break_glass;
 mod commit_status;
