@@ -136,9 +136,8 @@ async fn a_role_is_saved_only_where_the_external_id_opens_it() {
     assert!(!world.server.whole_log().contains("not-a-secret"));
 
     let role = arn("bastide-deploy");
-    let printed =
-        world.server.command(&["aws", "setup", "--workspace", "acme", "--role", &role]).expect_success();
-    let _ = printed;
+    let printed = world.server.command(&["aws", "setup", "--workspace", "acme", "--role", &role]);
+    assert!(printed.expect_success().contains("sts:ExternalId"));
 }
 
 /// Would catch: somebody who names roles without administering the workspace; grants of other workspaces' repositories; a
