@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn names_and_failures_are_text() {
         let text = || "<script>alert(1)</script>\"'><img/src=x>".to_owned();
-        let row = |enabled| ScheduleRow {
+        let row = |enabled: bool| ScheduleRow {
             cron: text(),
             next: enabled.then(Moment::default),
             branch: text(),
