@@ -211,7 +211,7 @@ async fn readers_say_nothing_and_strangers_see_nothing() {
     let file = sarif("a", &[]);
     assert_eq!(scene.upload(&scene.login("reader"), "", file.clone()).await.0, 403);
     assert_eq!(scene.upload(&scene.login("outsider"), "", file.clone()).await.0, 404);
-    assert_eq!(scene.upload(&Login::Nobody, "", file).await.0, 401);
+    assert_eq!(scene.upload(&Login::Nobody, "", file).await.0, 404);
 }
 
 /// Attack: an address that runs as a script in the page, or looks like another's; texts without an end.

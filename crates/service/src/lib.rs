@@ -74,6 +74,7 @@ mod provider_sign_in;
 mod ref_change;
 mod refs;
 mod report;
+mod report_data;
 mod repository;
 mod runner;
 mod sarif;
