@@ -135,6 +135,18 @@ both_engines! {
         let update = changed.clone();
         store.write(&permit, move |writer| environment::update(writer, &update)).await.unwrap();
         assert!(list().await.contains(&changed));
+
+        // The same where removing is the first change of all, and where changing is.
+        let (other, third) = (RepositoryId::new(store.random()), RepositoryId::new(store.random()));
+        let at = |repository| store.read(move |reader| environment::list(reader, repository));
+        let gone = at(other).await.unwrap()[1].id;
+        store.write(&permit, move |writer| environment::remove(writer, other, gone)).await.unwrap();
+        assert_eq!(names(&at(other).await.unwrap()), ["Test", "Production"]);
+        let only = Environment { admin_only: true, ..at(third).await.unwrap()[2].clone() };
+        let update = only.clone();
+        store.write(&permit, move |writer| environment::update(writer, &update)).await.unwrap();
+        let after = at(third).await.unwrap();
+        assert_eq!((after.len(), &after[2]), (3, &only));
     }
 }
 
