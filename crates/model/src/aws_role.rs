@@ -84,7 +84,7 @@ impl FromStr for RoleArn {
             && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         let path_fits = path.len() <= LONGEST_PATH
             && (path.is_empty() || path.split('/').all(is_name))
-            && (path.is_empty() == !rest.contains('/'));
+            && (path.is_empty() != rest.contains('/'));
         let fits = text.len() <= LONGEST_ARN && partition_fits && path_fits;
         if !fits || !is_name(name) || name.len() > LONGEST_ROLE_NAME {
             return Err(BadRoleArn);

@@ -122,7 +122,7 @@ impl Service {
         RunFacts {
             build_number: u64::try_from(run.build_number).unwrap_or(0),
             commit: run.commit.clone(),
-            reference: pipeline_advance::reference(&run),
+            reference: pipeline_advance::reference(run),
             workspace: located.workspace.slug.to_string(),
             workspace_uuid: located.workspace.id.to_string(),
             repository: located.repository.slug.to_string(),
