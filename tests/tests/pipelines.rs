@@ -210,7 +210,7 @@ async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
     let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", encoded(&run["uuid"]));
     let refused = scene.send("reader", "POST", &again, Value::Null).await;
     assert_eq!(refused.status, 403);
-    assert_eq!(scene.send("writer", "POST", &again, Value::Null).await.status, 204);
+    let _ = scene.send("writer", "POST", &again, Value::Null).await.expect(200);
     let job = scene.claim(&agent, SHELL, 5).await.expect("the failed step");
     assert_eq!((&job["plan"]["name"], &job["attempt"]), (&json!("Test"), &json!(2)));
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
@@ -363,7 +363,7 @@ async fn runs_are_started_stopped_and_go_on_by_hand() {
         encoded(&run["uuid"]),
         encoded(&steps[1]["uuid"])
     );
-    assert_eq!(scene.send("writer", "POST", &go, Value::Null).await.status, 204);
+    let _ = scene.send("writer", "POST", &go, Value::Null).await.expect(200);
     let job = scene.claim(&agent, SHELL, 5).await.expect("the step that was started");
 
     let stop = format!("{PIPELINES}/{}/stopPipeline", encoded(&run["uuid"]));

@@ -144,7 +144,10 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_disconnect_identity"
         | "api_revoke_workspace_access_token"
         | "api_revoke_project_access_token"
+        | "api_remove_aws_role"
         | "api_revoke_repository_access_token" => NOTHING,
+        "api_rerun_pipeline" => tells::<wire::pipeline_run::Pipeline>(),
+        "api_start_pipeline_step" => tells::<wire::pipeline_run::PipelineStep>(),
         _ => return None,
     })
 }
@@ -313,6 +316,8 @@ mod tests {
                 "api_approve_break_glass",
                 "api_acknowledge_alert",
                 "api_acknowledge_workspace_alert",
+                "api_rerun_pipeline",
+                "api_start_pipeline_step",
             ];
             let bare = bare.contains(&route.operation);
             assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);

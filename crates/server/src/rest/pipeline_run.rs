@@ -357,8 +357,10 @@ pub async fn stop(cx: Cx) -> Result<Response> {
 /// When the caller may not, or nothing failed.
 pub async fn rerun(cx: Cx) -> Result<Response> {
     let (path, name) = (repository_path(&cx)?, name(&cx)?);
-    cx.service()?.rerun_pipeline(&cx.caller, &path, name).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    let service = cx.service()?;
+    service.rerun_pipeline(&cx.caller, &path, name).await?;
+    let view = service.pipeline(&cx.caller, &path, name).await?;
+    send(&cx, StatusCode::OK, &shown(&Shape::of(&cx), &view))
 }
 
 /// `POST /api/…/pipelines/{pipeline_uuid}/steps/{step_uuid}/start`: starts a step that waits for somebody.
@@ -367,8 +369,10 @@ pub async fn rerun(cx: Cx) -> Result<Response> {
 /// When the caller may not, or the step waits for nobody.
 pub async fn start_step(cx: Cx) -> Result<Response> {
     let (path, name, step) = (repository_path(&cx)?, name(&cx)?, step(&cx)?);
-    cx.service()?.start_step(&cx.caller, &path, name, step).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT))
+    let service = cx.service()?;
+    service.start_step(&cx.caller, &path, name, step).await?;
+    let view = service.pipeline_step(&cx.caller, &path, name, step).await?;
+    send(&cx, StatusCode::OK, &shown_step(&view))
 }
 
 /// `GET …/pipelines/{pipeline_uuid}/steps/{step_uuid}/log`

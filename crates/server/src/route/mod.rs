@@ -318,7 +318,13 @@ impl Route {
     /// Whether it is one of Bastide's own calls.
     #[must_use]
     pub fn is_api(&self) -> bool {
-        self.path.starts_with("/api/")
+        self.path.starts_with("/api/") && !self.is_runners()
+    }
+
+    /// Whether it is spoken by runners, whose protocol is described where it is defined.
+    #[must_use]
+    pub fn is_runners(&self) -> bool {
+        self.path.starts_with("/api/runner/")
     }
 
     /// Whether it is spoken by git rather than by clients of the REST interfaces.
