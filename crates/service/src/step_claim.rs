@@ -82,16 +82,10 @@ impl Service {
         labels: &[String],
     ) -> Result<Option<Assignment>> {
         let (bound_to, labels) = (runner.bound_to, labels.to_vec());
-        let mut found = self
+        let found = self
             .store
             .read(move |reader| store::pipeline_step::ready_for(reader, bound_to, &labels, CANDIDATES))
             .await?;
-        // Runners that wait are all told at once: each begins elsewhere in the list.
-        if !found.is_empty() {
-            let at = usize::from(self.random.bytes::<1>()[0]) % found.len();
-            let first = found.remove(if at < 4 { 0 } else { at });
-            found.insert(0, first);
-        }
         for (step, repository) in found {
             let ground = self.ground_of(caller, repository).await?;
             match self.take(caller, runner, &ground, step).await {
