@@ -313,6 +313,8 @@ fn operator(action: Action) -> bool {
             | A::AccessTokenRevoke
             | A::AccessRead
             | A::AuditRead
+            | A::AwsRoleRead
+            | A::AwsRoleSet
             | A::GuardrailRead
             | A::GuardrailUpdate
             | A::IdentityProviderRead
