@@ -161,6 +161,8 @@ async fn a_revoked_key_is_gone_at_once_and_another_signs() {
     let kid = scene.signed_by(&stolen).await.unwrap();
     let revoke = |kid: String| {
         let (service, ann) = (scene.service.clone(), scene.ann.clone());
+        // Keys stand in the order in which they were made: no two in the same moment.
+        scene.clock.advance(1);
         async move { service.revoke_identity_token_key(&ann, "acme", &kid).await }
     };
     revoke(kid.clone()).await.unwrap();
@@ -173,13 +175,16 @@ async fn a_revoked_key_is_gone_at_once_and_another_signs() {
     }
 
     // One that waits is revoked: the other goes on, and does not retire.
+    scene.clock.advance(1);
     let waiting = scene.rotate(None).await.unwrap().kid;
     revoke(waiting).await.unwrap();
     scene.clock.advance(2 * DAY);
     assert_eq!(scene.signed_by(&scene.mint().await).await.as_ref(), Some(&second));
 
     // The one that signs is revoked while another waits: that one signs at once, and the retiring one never again.
+    scene.clock.advance(1);
     let third = scene.rotate(Some(0)).await.unwrap().kid;
+    scene.clock.advance(1);
     let fourth = scene.rotate(None).await.unwrap().kid;
     assert_eq!(scene.states().await[1..], ["retiring", "revoked", "signing", "waiting"]);
     revoke(third).await.unwrap();
