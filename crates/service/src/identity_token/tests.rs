@@ -226,6 +226,7 @@ async fn a_token_says_what_the_settings_want_and_is_on_record() {
     assert!(claims["https://aws.amazon.com/tags"]["principal_tags"].is_object());
     // The algorithm is the next key's.
     assert_eq!(header["alg"], "RS256");
+    scene.clock.advance(1);
     scene.rotate(Some(0)).await.unwrap();
     assert_eq!(read(&scene.mint().await).0["alg"], "ES256");
 
