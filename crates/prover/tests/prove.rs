@@ -59,6 +59,13 @@ async fn a_token_let_out_of_its_repository_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_runner_let_out_of_its_repository_is_noticed() {
+    let model =
+        broken("when { principal.repository == resource }", "when { principal.repository != resource }");
+    assert_eq!(refuted(&model).await, ["runners-stay"]);
+}
+
+#[tokio::test]
 async fn each_restraint_and_guardrail_that_is_taken_out_is_noticed() {
     let forbidding = ["restraints.cedar", "guardrails.cedar"];
     let texts = policy::text::POLICIES.iter().filter(|(name, _)| forbidding.contains(name));
