@@ -54,7 +54,7 @@ pub enum Table {
     StepLease,
     /// When a runner was last heard of, and what it told of itself.
     RunnerContact,
-    /// What a step leaves to later ones: the event of its end tells of it.
+    /// What a step leaves to later ones, while it has its lease.
     StepArtifact,
     /// What caches of pipelines keep.
     PipelineCache,
