@@ -1,12 +1,14 @@
 //! What can be claimed of the access model, and how each kind of claim is proved or refuted.
 
+use std::collections::HashSet;
+
 use cedar_policy::Decision;
 use cedar_policy_symcc::CompiledPolicy;
 use model::{Action, Error, ResourceKind, Result};
 use policy::PrincipalKind;
 
 use crate::counterexample::{Counterexample, confirm, confirm_error};
-use crate::rules::{Kind, Rules, assuming, for_any_action, set};
+use crate::rules::{Kind, Rules, assuming, set};
 use crate::solver::Solver;
 
 /// A choice of actions, by their names or by those of groups in the schema.
@@ -69,19 +71,19 @@ impl Claim {
         match self {
             Self::Never { by, what, on, when } => never(rules, solver, by, *what, on, when).await,
             Self::Implies { by, one, other, on, given } => {
-                let mut asked = 0;
+                let mut asked = HashSet::new();
                 for kind in rules.kinds() {
                     if kind.resource == *on
                         && by.contains(&kind.principal)
                         && rules.belongs(kind.action, one)?
+                        && asked.insert(kind.alike)
                     {
-                        asked += 1;
                         if let Some(found) = implies(rules, solver, kind, *other, given).await? {
                             return Ok(Some(found));
                         }
                     }
                 }
-                about_something(asked)
+                about_something(asked.len())
             }
             Self::NeverRefusedBy { to, policies } => never_refused_by(rules, solver, *to, policies).await,
             Self::NoErrors => no_errors(rules, solver).await,
@@ -114,13 +116,12 @@ async fn never(
     on: &[ResourceKind],
     when: &str,
 ) -> Result<Option<Counterexample>> {
-    let mut asked = 0;
+    let mut asked = HashSet::new();
     for kind in rules.kinds() {
         let meant = by.contains(&kind.principal) && on.contains(&kind.resource);
-        if !meant || !chosen(rules, what, kind.action)? {
+        if !meant || !chosen(rules, what, kind.action)? || !asked.insert(kind.alike) {
             continue;
         }
-        asked += 1;
         let policies = assuming(rules.relevant(kind), when)?;
         let compiled = rules.compile(&policies, kind)?;
         let found = solver.check_always_denies_with_counterexample_opt(&compiled).await;
@@ -129,7 +130,7 @@ async fn never(
             return Ok(Some(Counterexample::new(kind, &found)));
         }
     }
-    about_something(asked)
+    about_something(asked.len())
 }
 
 async fn implies(
@@ -147,8 +148,8 @@ async fn implies(
             kind.action
         )));
     };
-    let one = assuming(&for_any_action(rules.relevant(kind))?, given)?;
-    let two = set(for_any_action(rules.relevant(to))?)?;
+    let one = assuming(&rules.for_any_action(kind)?, given)?;
+    let two = set(rules.for_any_action(to)?)?;
     let (first, second) = (rules.compile(&one, to)?, rules.compile(&two, to)?);
     let found = solver.check_implies_with_counterexample_opt(&first, &second).await;
     let Some(found) = found.map_err(Error::internal)? else { return Ok(None) };
@@ -168,9 +169,10 @@ async fn never_refused_by(
     if !rules.policies.policies().any(meant) {
         return about_something(0);
     }
+    let mut asked = HashSet::new();
     for kind in rules.kinds().iter().filter(|kind| kind.principal == to) {
         let all = rules.relevant(kind);
-        if !all.iter().any(meant) {
+        if !all.iter().any(meant) || !asked.insert(kind.alike) {
             continue;
         }
         let without = set(all.iter().filter(|policy| !meant(policy)).cloned())?;
@@ -187,8 +189,14 @@ async fn never_refused_by(
 }
 
 async fn no_errors(rules: &Rules, solver: &mut Solver) -> Result<Option<Counterexample>> {
+    let mut asked = HashSet::new();
     for kind in rules.kinds() {
         for policy in rules.relevant(kind) {
+            // Which action it is makes no difference to a policy that looks at it in its head alone.
+            let action = rules.looks_at_the_action(policy).then_some(kind.action);
+            if !asked.insert((policy.id(), kind.principal, kind.resource, action)) {
+                continue;
+            }
             let compiled = CompiledPolicy::compile(policy, &kind.environment, &rules.schema);
             let compiled = compiled.map_err(Error::internal)?;
             let found = solver.check_never_errors_with_counterexample_opt(&compiled).await;
@@ -207,9 +215,10 @@ async fn every_policy_matters(rules: &Rules, solver: &mut Solver) -> Result<Opti
     policies.sort_by(|one, other| one.id().cmp(other.id()));
     for policy in policies {
         let mut matters = false;
+        let mut asked = HashSet::new();
         for kind in rules.kinds() {
             let all = rules.relevant(kind);
-            if !all.contains(policy) {
+            if !all.contains(policy) || !asked.insert(kind.alike) {
                 continue;
             }
             let with = rules.compile(&set(all.iter().cloned())?, kind)?;

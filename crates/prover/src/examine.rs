@@ -1,6 +1,7 @@
 //! What one more `forbid` does to the access model: whether it refuses anything that was allowed, and whether it leaves
 //! anything allowed at all.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ pub async fn examine(path: &Path, model: &AccessModel, rule: &Policy, patience: 
     meant.sort_by_key(|kind| {
         (kind.principal != PrincipalKind::User, kind.resource != ResourceKind::Repository)
     });
+    let mut seen = HashSet::new();
+    meant.retain(|kind| seen.insert(kind.alike));
     finding.can_fire = Some(false);
     for kind in &meant {
         if Instant::now() > end {

@@ -1,6 +1,6 @@
 //! The policies that are reasoned about, sorted by the questions to which they could matter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{Entities, EntityUid, Policy, PolicyId, PolicySet, RequestEnv, Schema};
 use cedar_policy_symcc::CompiledPolicySet;
@@ -14,6 +14,9 @@ pub(crate) struct Kind {
     pub(crate) principal: PrincipalKind,
     pub(crate) resource: ResourceKind,
     pub(crate) environment: RequestEnv,
+    /// Which kinds are decided alike: the same policies match them, and none looks at the action again. What is proved
+    /// of one of them is proved of all.
+    pub(crate) alike: usize,
 }
 
 /// A schema and policies, and which policies could match which kind of question.
@@ -23,6 +26,8 @@ pub struct Rules {
     pub(crate) actions: Entities,
     kinds: Vec<Kind>,
     relevant: HashMap<String, Vec<Policy>>,
+    /// The policies whose conditions look at the action, beyond what their heads say of it.
+    looking: HashSet<PolicyId>,
 }
 
 fn key(environment: &RequestEnv) -> String {
@@ -59,8 +64,15 @@ impl Rules {
         }
         let mut kinds = schema.request_envs().map(kind).collect::<Result<Vec<Kind>>>()?;
         kinds.sort_by_key(|kind| (kind.action, kind.principal, kind.resource));
+        let looking = looking(policies)?;
+        tell_alike(&mut kinds, &relevant, &looking);
         let actions = schema.action_entities().map_err(Error::internal)?;
-        Ok(Self { schema: schema.clone(), policies: policies.clone(), actions, kinds, relevant })
+        Ok(Self { schema: schema.clone(), policies: policies.clone(), actions, kinds, relevant, looking })
+    }
+
+    /// Whether the policy's conditions look at the action, beyond what its head says of it.
+    pub(crate) fn looks_at_the_action(&self, policy: &Policy) -> bool {
+        self.looking.contains(policy.id())
     }
 
     /// Every kind of question, in a fixed order.
@@ -79,11 +91,54 @@ impl Rules {
         Ok(action.as_str() == group || self.actions.is_ancestor_of(&uid(group)?, &uid(action.as_str())?))
     }
 
+    /// The policies that match a kind of question, made to speak of whatever action: so that two actions can be held
+    /// against each other in one question.
+    pub(crate) fn for_any_action(&self, kind: &Kind) -> Result<Vec<Policy>> {
+        self.relevant(kind).iter().map(|policy| self.of_any_action(policy)).collect()
+    }
+
+    fn of_any_action(&self, policy: &Policy) -> Result<Policy> {
+        if self.looks_at_the_action(policy) {
+            let text = format!("`{}` speaks of the action in its conditions", policy.id());
+            return Err(Error::internal(text));
+        }
+        let mut json = policy.to_json().map_err(Error::internal)?;
+        if let Some(scope) = json.get_mut("action") {
+            *scope = serde_json::json!({"op": "All"});
+        }
+        Policy::from_json(Some(policy.id().clone()), json).map_err(Error::internal)
+    }
+
     /// The policies as terms for the solver, for one kind of question.
     pub(crate) fn compile(&self, policies: &PolicySet, kind: &Kind) -> Result<CompiledPolicySet> {
         CompiledPolicySet::compile(policies, &kind.environment, &self.schema)
             .map_err(|error| Error::internal(format!("{}: {error}", key(&kind.environment))))
     }
+}
+
+/// Numbers the kinds by what decides them. The schema gives every action the same context (a test holds it to that).
+fn tell_alike(kinds: &mut [Kind], relevant: &HashMap<String, Vec<Policy>>, looking: &HashSet<PolicyId>) {
+    let mut numbers = HashMap::new();
+    for kind in kinds {
+        let policies = relevant.get(&key(&kind.environment)).map_or(&[][..], Vec::as_slice);
+        let ids: Vec<&PolicyId> = policies.iter().map(Policy::id).collect();
+        let action = ids.iter().any(|id| looking.contains(id)).then_some(kind.action);
+        let next = numbers.len();
+        kind.alike = *numbers.entry((kind.principal, kind.resource, action, ids)).or_insert(next);
+    }
+}
+
+/// The policies whose conditions look at the action.
+fn looking(policies: &PolicySet) -> Result<HashSet<PolicyId>> {
+    let mut looking = HashSet::new();
+    for policy in policies.policies() {
+        let json = policy.to_json().map_err(Error::internal)?;
+        let conditions = json.get("conditions").map(ToString::to_string).unwrap_or_default();
+        if conditions.contains(r#""Var":"action""#) {
+            looking.insert(policy.id().clone());
+        }
+    }
+    Ok(looking)
 }
 
 fn kind(environment: RequestEnv) -> Result<Kind> {
@@ -101,7 +156,7 @@ fn kind(environment: RequestEnv) -> Result<Kind> {
         _ => None,
     };
     let (principal, resource) = principal.zip(resource).ok_or_else(unknown)?;
-    Ok(Kind { action, principal, resource, environment })
+    Ok(Kind { action, principal, resource, environment, alike: 0 })
 }
 
 /// A set of the given policies.
@@ -114,24 +169,4 @@ pub(crate) fn assuming(policies: &[Policy], condition: &str) -> Result<PolicySet
     let text = format!("forbid (principal, action, resource) unless {{ {condition} }};");
     let assumption = Policy::parse(Some(PolicyId::new("assumption")), text).map_err(Error::internal)?;
     set(policies.iter().cloned().chain([assumption]))
-}
-
-/// The policies that match one action, made to speak of whatever action: so that two actions can be held against
-/// each other in one question.
-pub(crate) fn for_any_action(policies: &[Policy]) -> Result<Vec<Policy>> {
-    policies
-        .iter()
-        .map(|policy| {
-            let mut json = policy.to_json().map_err(Error::internal)?;
-            let body = json.get("conditions").map(ToString::to_string).unwrap_or_default();
-            if body.contains(r#""Var":"action""#) {
-                let text = format!("`{}` speaks of the action in its conditions", policy.id());
-                return Err(Error::internal(text));
-            }
-            if let Some(scope) = json.get_mut("action") {
-                *scope = serde_json::json!({"op": "All"});
-            }
-            Policy::from_json(Some(policy.id().clone()), json).map_err(Error::internal)
-        })
-        .collect()
 }
