@@ -150,7 +150,7 @@ async fn a_shell_step_runs_with_its_secrets_hidden_and_proves_who_it_is() {
         "    - step:\n        name: Build\n        runs-on: linux.shell\n        oidc: {audiences: [https://cloud.test]}\n        output-variables: [VERSION]\n",
         "        script:\n          - echo \"key=$DEPLOY_KEY protected=${PROTECTED:-none} build=$BITBUCKET_BUILD_NUMBER\"\n",
         "          - printf %s \"$DEPLOY_KEY\" | base64\n          - test \"$(git rev-parse HEAD)\" = \"$BITBUCKET_COMMIT\"\n",
-        "          - printf %s \"$BITBUCKET_STEP_OIDC_TOKEN\" | tr . ' ' | rev > token.txt\n          - echo VERSION=1.2.3 >> \"$BITBUCKET_PIPELINES_VARIABLES_PATH\"\n",
+        "          - printf %s \"$BITBUCKET_STEP_OIDC_TOKEN\" | tr . ' ' | rev > token.txt; echo >> token.txt\n          - echo VERSION=1.2.3 >> \"$BITBUCKET_PIPELINES_VARIABLES_PATH\"\n",
         "        artifacts: [token.txt]\n",
         "    - step:\n        name: Use\n        runs-on: linux.shell\n        script:\n          - echo \"version $VERSION\"\n          - cat token.txt\n",
         "          - exit 3\n        after-script:\n          - echo \"after $BITBUCKET_EXIT_CODE\"\n",

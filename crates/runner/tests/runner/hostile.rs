@@ -155,7 +155,7 @@ async fn a_step_finds_no_secret_that_is_not_its_own() {
         "cat /etc/shadow && exit 10 || true",
         "grep -r -s --exclude-dir=script -e step-token-of-the-test -e x-token-auth -e eC10b2tlbi1hdXRo .git /tmp ~ && exit 11 || true",
         "cat /proc/*/environ | tr '\\0' '\\n' | grep -e GIT_CONFIG -e CARGO && exit 12 || true",
-        "cat /proc/*/cmdline | grep -a -e token-of -e credential && exit 13 || true",
+        "cat /proc/*/cmdline | grep -a -e token-o[f] -e credentia[l] && exit 13 || true",
         &format!("ls {directory}/work | grep -v $(basename $(dirname $PWD)) && exit 14 || true"),
         "test $(id -u) != 0 || exit 15",
         "unshare -U true && exit 16 || true",
