@@ -1,9 +1,9 @@
 // The journeys that a person makes through the pages, in a real browser, with the real git. Each says `done NAME` when it
 // has got to its end; the test that runs this wants to hear it of all.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Person, SITE, must, open, totp } from "./browser.mjs";
 
 const browser = await open();
@@ -22,6 +22,44 @@ function shell(command, secret) {
 }
 
 const shown = (person, id) => person.tab.$eval(`#${id}`, (code) => code.textContent.trim());
+
+// What a script prints appears on the page while it is printed, in its colours; the page says when the run is over.
+const SCRIPT = `pipelines:
+  default:
+    - step:
+        name: Count
+        runs-on: linux.shell
+        script:
+          - printf '\\033[32mgreen\\033[0m\\n'
+          - for i in $(seq 60); do echo "line $i of 60"; sleep 0.2; done
+`;
+
+async function watched(owner) {
+  const [user, secret] = [process.env.BASTIDE_USER, process.env.BASTIDE_SECRET];
+  const authorization = "Basic " + Buffer.from(`${user}:${secret}`).toString("base64");
+  const body = new URLSearchParams({ "bitbucket-pipelines.yml": SCRIPT, message: "Count to sixty", branch: "main" });
+  const sent = await fetch(`${SITE}/2.0/repositories/acme/one/src`, { method: "POST", headers: { authorization }, body });
+  must(sent.status === 201, `the file was not taken: ${sent.status}`);
+  for (let tries = 0; !(await owner.text()).includes("Count to sixty"); tries += 1) {
+    must(tries < 50, "the run is not in the list");
+    await owner.visit("/acme/one/pipelines");
+  }
+  await owner.press("#1 Count to sixty");
+  const waited = (check) => owner.tab.waitForFunction(check, { timeout: 30_000 });
+  await waited(() => document.querySelector("#log")?.innerText.includes("line 3 of 60"));
+  const [before, state] = await owner.tab.evaluate(() => [document.querySelector("#log").innerText, document.querySelector("#run-state").innerText]);
+  must(!before.includes("line 60 of 60"), "the log was there at once: nothing was watched");
+  must(state === "Running", `a run under way is ${state}`);
+  await owner.tab.evaluate(() => { window.sameDocument = true; });
+  await waited(() => document.querySelector("#log").innerText.includes("line 60 of 60"));
+  must(await owner.tab.evaluate(() => window.sameDocument), "the page was loaded again for the last line");
+  await waited(() => document.querySelector("#run-state")?.innerText === "Passed");
+  must(await owner.tab.$("#log .line i"), "the colours are lost");
+  // A line has an address.
+  const line = await owner.tab.$$eval("#log .line", (all) => all.find((one) => one.innerText.includes("line 7 of 60")).id);
+  await owner.tab.goto(`${owner.tab.url().split("#")[0]}#${line}`);
+  must(await owner.tab.evaluate(() => document.querySelector(":target").innerText.includes("line 7 of 60")), "the link leads elsewhere");
+}
 
 const journeys = {
   // A token is made in the dialogue; it clones, does not push, and after it leaked it ends.
@@ -54,19 +92,26 @@ const journeys = {
     must(!after.done, "a revoked token still fetches");
   },
 
-  // A runner is added; its command and its code stand on the page once.
-  async "a runner is added and its code is shown once"() {
+  // A runner is added and registered by the command that the page shows; then a run is watched as it goes.
+  async "a runner is registered by the shown command, and a run is watched"() {
     const owner = await Person.begin(browser);
     await owner.signIn("owner", "?next=/acme/one/settings/runners");
     await owner.type("Name", "build-1");
     await owner.type("Labels", "gpu");
     await owner.press("Add runner");
-    const [code, register] = [await shown(owner, "code"), await shown(owner, "register")];
-    must(register.startsWith("bastide runner register --url http"), register);
-    must(code.length > 20 && !register.includes(code), "the code would stand in the shell's history");
+    const [code, register, start] = [await shown(owner, "code"), await shown(owner, "register"), await shown(owner, "start")];
+    must(!register.includes(code), "the code would stand in the shell's history");
     await owner.press("Back to the runners");
     await owner.sees("Not registered");
     must(!(await owner.tab.content()).includes(code), "the code is shown again");
+    const env = { PATH: `${dirname(process.env.BASTIDE_PROGRAM)}:${process.env.PATH}`, HOME: scratch };
+    execFileSync("sh", ["-c", register], { env, input: code, stdio: ["pipe", "pipe", "pipe"] });
+    const runner = spawn("sh", ["-c", `exec ${start} --no-containers --log warn`], { env, stdio: ["ignore", "ignore", "inherit"] });
+    try {
+      await watched(owner);
+    } finally {
+      runner.kill("SIGKILL");
+    }
   },
 
   // What makes a cloud trust a repository's steps is copied as it is.

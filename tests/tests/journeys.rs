@@ -17,7 +17,7 @@ use testkit::{GitClient, Login, Server, World};
 /// Every journey that must be made.
 const JOURNEYS: &[&str] = &[
     "a token is made, used and revoked",
-    "a runner is added and its code is shown once",
+    "a runner is registered by the shown command, and a run is watched",
     "a trust policy for a cloud is copied",
     "who is refused learns why",
     "an authenticator app is added and signs in",
@@ -81,6 +81,9 @@ async fn people_get_where_they_want() {
         .env("BASTIDE_CHROMIUM", std::env::var("BASTIDE_CHROMIUM").unwrap_or("/usr/bin/chromium".to_owned()))
         .env("BASTIDE_SITE", world.server.named_url())
         .env("BASTIDE_PASSWORD", PASSWORD)
+        .env("BASTIDE_PROGRAM", testkit::server::program())
+        .env("BASTIDE_USER", user)
+        .env("BASTIDE_SECRET", secret.expose())
         .env("BASTIDE_RESET_LINK", link["address"].as_str().expect("an address"))
         .env("BASTIDE_DATABASE", world.server.data().join("bastide.db"))
         .output()

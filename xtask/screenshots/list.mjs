@@ -203,6 +203,17 @@ export const pages = {
   group: { path: "/acme/workspace/settings/groups/designers", who: "bea" },
   permissions: { path: "/acme/payroll/settings/permissions", who: "bea" },
   "branch-restrictions": { path: "/acme/payroll/settings/branch-restrictions", who: "bea" },
+  "pipeline-runs": { path: "/acme/website/pipelines", who: "bea" },
+  "pipeline-run": { path: "/acme/website/pipelines/1", who: "bea" },
+  "pipeline-run-failed": {
+    path: "/acme/website/pipelines/1",
+    who: "bea",
+    act: async (tab) => {
+      await tab.$$eval(".run-steps a", (all) => { all.find((one) => one.innerText.includes("Lint")).id = "lint"; });
+      await press(tab, "#lint");
+    },
+  },
+  "pipeline-configuration": { path: "/acme/website/pipelines/1/configuration", who: "bea" },
   "pipeline-settings": { path: "/acme/payroll/settings/pipelines", who: "bea" },
   "pipeline-variables": { path: "/acme/payroll/settings/pipeline-variables", who: "bea" },
   "pipeline-variables-wrong": {

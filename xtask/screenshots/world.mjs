@@ -152,7 +152,54 @@ async function automated(site, as, owner) {
   await call(site, owner, "POST", "/api/workspaces/acme/identity-tokens/keys", {});
 }
 
-// Makes the world and gives what the pictures need of it.
+const PIPELINE = `image: registry.example.com/acme/build:4
+definitions:
+  services:
+    database: {image: postgres:17}
+pipelines:
+  default:
+    - step:
+        name: Test
+        services: [database]
+        caches: [node]
+        script: [npm ci, npm test]
+    - parallel:
+        - step: {name: Lint, script: [npm run lint]}
+        - step: {name: Scan, script: [npm audit]}
+    - step:
+        name: Deploy
+        deployment: Production
+        trigger: manual
+        oidc: true
+        script: [./deploy.sh]
+`;
+
+// A run under way: one step has passed, one has failed, one runs; by a runner that speaks the protocol and does nothing.
+async function running(site, as) {
+  const place = "/2.0/repositories/acme/website";
+  const { registration } = await call(site, as, "POST", `${place}/pipelines-config/runners`, { name: "build-3" });
+  const program = { version: "1.0.0", os: "linux", arch: "x86_64", containers: "podman 5.4.2" };
+  const registered = await call(site, "", "POST", "/api/runner/register", { protocol: 1, code: registration.code, program });
+  const runner = `Bearer ${registered.credential}`;
+  const body = new URLSearchParams({ "bitbucket-pipelines.yml": PIPELINE, message: "Build, scan and deploy the site", branch: "main" });
+  const sent = await fetch(`${site}${place}/src`, { method: "POST", headers: { authorization: as }, body });
+  if (!sent.ok) throw new Error(`a pipeline: ${sent.status} ${await sent.text()}`);
+  const claim = () => call(site, runner, "POST", "/api/runner/claim", { protocol: 1, program, labels: ["linux", "linux.shell"], wait: 20 });
+  const print = async (job, text) => {
+    const path = `/api/runner/steps/${job.step}/logs/step?attempt=${job.attempt}&offset=0`;
+    const answer = await fetch(site + path, { method: "POST", headers: { authorization: runner }, body: text });
+    if (!answer.ok) throw new Error(`a log: ${answer.status} ${await answer.text()}`);
+  };
+  const finish = (job, verdict) => call(site, runner, "POST", `/api/runner/steps/${job.step}/finish`, { attempt: job.attempt, verdict });
+  const test = await claim();
+  await print(test, `Runner: build-3\nImage: registry.example.com/acme/build:4\nCloning acme/website\nCache node: 48 MiB\n+ npm ci\nadded 412 packages in 6s\n+ npm test\n\u001b[32m  ✓ adds VAT\u001b[0m\n\u001b[32m  ✓ rounds to cents\u001b[0m\n\u001b[33m  - sends a receipt (skipped)\u001b[0m\n\u001b[1m412 passed\u001b[0m, 1 skipped\n`);
+  await finish(test, { verdict: "passed" });
+  const [lint, scan] = [await claim(), await claim()];
+  await print(lint, "+ npm run lint\nsrc/order.ts:3:14  \u001b[31merror\u001b[0m  'total' is never reassigned. Use 'const' instead  \u001b[2mprefer-const\u001b[0m\n\n\u001b[31m1 problem (1 error, 0 warnings)\u001b[0m\n");
+  await finish(lint, { verdict: "failed", exit_code: 1 });
+  await print(scan, "+ npm audit\nReading 412 packages\n");
+}
+
 // What builds and scanners say of a commit.
 async function told(site, as, hash) {
   const commit = `/2.0/repositories/acme/website/commit/${hash}`;
@@ -228,6 +275,7 @@ export async function build(site, administrator) {
   await breakGlass(site, as);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
   await told(site, bea, commits.values[0].hash);
+  await running(site, bea);
   const provider = await identityProvider(site, owner);
   return { commit: commits.values[0].hash, provider };
 }
