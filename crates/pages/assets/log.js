@@ -6,15 +6,18 @@
   const MOST = 20000;
   let into = null;
   let count = 0;
+  const link = (line) => {
+    const made = document.createElement("a");
+    made.href = "#L" + line.number;
+    made.textContent = line.number;
+    made.setAttribute("aria-label", "Line " + line.number);
+    return made;
+  };
   const element = (line) => {
     const made = document.createElement("span");
     made.className = "line";
     made.id = "L" + line.number;
-    const link = document.createElement("a");
-    link.href = "#" + made.id;
-    link.textContent = line.number;
-    link.setAttribute("aria-label", "Line " + line.number);
-    made.append(link);
+    if (!line.command) made.append(link(line));
     for (const span of line.spans) {
       if (!span.class) { made.append(span.text); continue; }
       const piece = document.createElement("i");
@@ -28,12 +31,16 @@
     const follows = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
     for (const line of lines) {
       if (line.command) {
+        // The link stands beside what folds: nothing that is pressed lies in something else that is.
+        const part = document.createElement("div");
+        part.className = "part";
         into = document.createElement("details");
         into.open = true;
         const summary = document.createElement("summary");
         summary.append(element(line));
         into.append(summary);
-        log.append(into);
+        part.append(link(line), into);
+        log.append(part);
       } else {
         if (!into) {
           into = document.createElement("div");
@@ -43,14 +50,14 @@
       }
       count += 1;
     }
-    while (count > MOST && log.firstElementChild !== into) {
+    while (count > MOST && !log.firstElementChild.contains(into)) {
       count -= log.firstElementChild.querySelectorAll(".line").length;
       log.firstElementChild.remove();
     }
     if (follows) log.scrollTop = log.scrollHeight;
   };
   if (log?.dataset.stream && window.EventSource) {
-    into = log.lastElementChild;
+    into = log.lastElementChild?.querySelector("details") ?? log.lastElementChild;
     count = log.querySelectorAll(".line").length;
     log.scrollTop = log.scrollHeight;
     const source = new EventSource(log.dataset.stream);
