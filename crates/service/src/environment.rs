@@ -115,7 +115,7 @@ fn shown(one: &Environment) -> Value {
 }
 
 fn view(reader: &mut Reader<'_>, environment: Environment) -> Result<EnvironmentView> {
-    let held_by = store::environment::holder(reader, environment.id)?;
+    let held_by = store::environment::holder(reader, &environment)?;
     Ok(EnvironmentView { environment, held_by })
 }
 
@@ -291,7 +291,7 @@ impl Service {
         self.store
             .write(&permit, move |writer| {
                 let before = found(writer, repository, id)?;
-                if store::environment::holder(writer, id)?.is_some() {
+                if store::environment::holder(writer, &before)?.is_some() {
                     let message = "a pipeline deploys to this environment now: stop it, or wait for its end";
                     return Err(Error::Conflict(message.to_owned()));
                 }

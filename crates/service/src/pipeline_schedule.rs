@@ -1,14 +1,17 @@
-//! Schedules of pipelines: seeing, making, changing and removing them. Starting what is due is the run engine's.
+//! Schedules of pipelines: seeing, making, changing and removing them, and starting what is due.
 
 use model::{
-    CronPattern, Error, PipelineSchedule, RefName, RepositoryId, Result, ScheduleExecution, ScheduleId,
-    ScheduleTarget, SelectorKind, Timestamp, act,
+    Action, CronPattern, Error, PipelineSchedule, PipelineTrigger, RefName, RepositoryId, Result,
+    ScheduleExecution, ScheduleId, ScheduleOutcome, ScheduleTarget, SelectorKind, Timestamp, act,
 };
+use pipeline::Event;
+use policy::InternalReason;
 use serde_json::{Value, json};
 use store::repository::Located;
 use store::{Reader, Writer};
 
 use crate::access::RepositoryPath;
+use crate::pipeline_start::{self, FILE, NewRun, Start};
 use crate::{Caller, Listing, Service, Window};
 
 /// The most schedules of one repository.
@@ -107,6 +110,112 @@ fn room(writer: &mut Writer<'_>, repository: RepositoryId) -> Result<()> {
 }
 
 impl Service {
+    /// Starts what schedules are due to start.
+    pub(crate) async fn run_due_schedules(&self) -> Result<()> {
+        let now = self.clock.now();
+        let due = self.store.read(move |reader| store::pipeline_schedule::due(reader, now, 50)).await?;
+        for schedule in due {
+            self.run_schedule(schedule).await?;
+        }
+        Ok(())
+    }
+
+    /// One of them, once, on whichever process: what it starts, or why it does not, is kept with its time.
+    async fn run_schedule(&self, schedule: PipelineSchedule) -> Result<()> {
+        let Some(due_on) = schedule.next_on else { return Ok(()) };
+        let Some(located) = self.located(schedule.repository).await? else { return Ok(()) };
+        let planned = self.plan_schedule(&located, &schedule).await;
+        let runs = match planned {
+            Ok(runs) => Ok(runs),
+            Err(Error::Internal(cause)) => return Err(Error::Internal(cause)),
+            Err(error) => Err(error.to_string()),
+        };
+        let request = Caller::operator(model::RequestId::new(&self.random));
+        let permit = self.internal::<act::PipelineRun>(
+            InternalReason::PipelineSchedule,
+            &request,
+            crate::access::repository_target(&located),
+        );
+        let (service, runs) = (self.clone(), std::sync::Arc::new(runs));
+        let stored = self
+            .store
+            .write(&permit, move |writer| {
+                if !store::pipeline_schedule::take(writer, &schedule)? {
+                    return Err(Error::Conflict("taken already".to_owned()));
+                }
+                let (outcome, told) = match runs.as_ref() {
+                    Ok(runs) => {
+                        let stored = pipeline_start::put(writer, &service, runs)?;
+                        let first = stored.first().map(|(run, _)| run.id);
+                        let nothing = || ScheduleOutcome::Failed {
+                            key: "nothing-to-run".to_owned(),
+                            message: "nothing of the configuration fits the schedule".to_owned(),
+                        };
+                        let told: Vec<Value> =
+                            stored.iter().map(|(run, steps)| pipeline_start::shown(run, *steps)).collect();
+                        (first.map_or_else(nothing, ScheduleOutcome::Started), json!(told))
+                    }
+                    Err(why) => {
+                        let failed =
+                            ScheduleOutcome::Failed { key: "not-started".to_owned(), message: why.clone() };
+                        (failed, json!(why))
+                    }
+                };
+                let execution =
+                    ScheduleExecution { schedule: schedule.id, due_on, ran_on: writer.now(), outcome };
+                store::pipeline_schedule::mark_run(writer, &execution)?;
+                writer.note(Value::Null, json!({ "schedule": schedule.id.braced(), "pipelines": told }));
+                Ok(())
+            })
+            .await;
+        self.work.notify_waiters();
+        match stored {
+            Err(Error::Conflict(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn plan_schedule(&self, located: &Located, schedule: &PipelineSchedule) -> Result<Vec<NewRun>> {
+        let maker = match schedule.set_by {
+            Some(id) => self.store.read(move |reader| store::user::find(reader, id)).await?,
+            None => None,
+        };
+        let refused = || {
+            Error::forbidden("who made or last changed the schedule may not start pipelines here any more")
+        };
+        let maker = maker.filter(|user| user.active).ok_or_else(refused)?;
+        let nobody = Caller::anonymous(None, model::RequestId::new(&self.random));
+        let caller = Caller::user(std::sync::Arc::new(maker.clone()), None, &nobody);
+        let ground = self.ground_of(&caller, located.repository.id).await?;
+        if !self.decide(&caller, Action::PipelineRun, &ground).allowed {
+            return Err(refused());
+        }
+        let repository = self.git.open(located.repository.id)?;
+        let branch = &schedule.target.branch;
+        let name = RefName::branch(branch).map_err(|_| Error::invalid("the branch's name is none"))?;
+        let found = git::refs::find(&repository, &name).await?;
+        let gone = || Error::invalid(format!("there is no branch `{branch}`"));
+        let commit = found.ok_or_else(gone)?.commit().clone();
+        let text = self.configuration_at(located, &commit).await?;
+        let none = || Error::invalid(format!("there is no `{FILE}` on `{branch}`"));
+        let start = Start {
+            trigger: PipelineTrigger::Schedule,
+            creator_id: Some(maker.id),
+            creator: caller.label(),
+            reference: Some(name),
+            commit,
+            before: None,
+            event: Event::Schedule {
+                branch: branch.clone(),
+                custom: schedule.target.custom().map(str::to_owned),
+            },
+            variables: Vec::new(),
+            source: FILE.to_owned(),
+            text: text.ok_or_else(none)?,
+        };
+        self.plan_runs(located, &start).await
+    }
+
     /// A repository's schedules, the oldest first.
     pub async fn pipeline_schedules(
         &self,

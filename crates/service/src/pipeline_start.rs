@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 
 use git::{PushOutcome, RefUpdate};
 use model::{
-    Action, DeploymentId, Error, ObjectId, PipelineError, PipelineId, PipelineRun, PipelineSchedule,
-    PipelineState, PipelineTrigger, PushId, RefName, RepositoryId, Result, ScheduleExecution,
-    ScheduleOutcome, StepId, UserId, act,
+    CredentialId, CredentialKind, DeploymentId, Error, ObjectId, PipelineError, PipelineId, PipelineRun,
+    PipelineState, PipelineTrigger, PushId, RefName, RepositoryId, Result, StepId, UserId, act,
 };
 use pipeline::plan::{Group, NotYet, PlannedPipeline, SelectorKind};
 use pipeline::{Colour, Event, PlannedStep};
@@ -25,12 +24,16 @@ use store::repository::Located;
 
 use crate::environment::environment_for;
 use crate::git_access::internal_permit;
-use crate::{Caller, Service, pipeline_advance};
+use crate::{Service, pipeline_advance};
 
 /// The kind of the job that starts what a push starts.
 pub(crate) const PUSHED: &str = "pipeline-push";
 /// The file that says what runs.
 pub(crate) const FILE: &str = "bitbucket-pipelines.yml";
+/// How the starter of a run begins that a step's push has started, before the number of the step's run. Steps of such a
+/// run start no others by pushing: else a pipeline that pushes would run forever.
+const BY_A_RUN: &str = "pipeline:";
+
 /// A push that moves more refs than this starts nothing (facts 3.2).
 const MOST_REFS: usize = 5;
 /// More changed files than this are not looked at: conditions on files hold.
@@ -156,15 +159,35 @@ impl Service {
             serde_json::from_value(job.get("refs").cloned().unwrap_or_default()).map_err(Error::internal)?;
         let origin = job.get("origin").cloned().unwrap_or_default();
         let Some(located) = self.located(id).await? else { return Ok(()) };
+        let by = match pushing_step(&origin) {
+            None => None,
+            Some(credential) => match self.run_of_step(credential).await? {
+                Some(run) if !run.creator.starts_with(BY_A_RUN) => Some(run),
+                _ => {
+                    tracing::info!(repository = %id, "a run that a step's push started pushes: it starts nothing");
+                    return Ok(());
+                }
+            },
+        };
         if !self.store.read(move |reader| store::pipeline_config::of(reader, id)).await?.enabled {
             return Ok(());
         }
         for update in refs {
             let Some(event) = kind(&update.name) else { continue };
             let permit = internal_permit(&origin, id, InternalReason::PipelinePush, self.clock.now())?;
-            self.start_on_ref(&located, permit, push, &update, event).await?;
+            self.start_on_ref(&located, permit, (push, by.as_ref()), &update, event).await?;
         }
         Ok(())
+    }
+
+    /// The run of the step that was given this credential.
+    async fn run_of_step(&self, credential: CredentialId) -> Result<Option<PipelineRun>> {
+        self.store
+            .read(move |reader| match store::pipeline_step::by_credential(reader, credential)? {
+                Some(step) => store::pipeline_run::get(reader, step.pipeline),
+                None => Ok(None),
+            })
+            .await
     }
 
     /// The repository, while it is there.
@@ -183,7 +206,7 @@ impl Service {
         &self,
         located: &Located,
         permit: Permit<act::PipelineRun>,
-        push: PushId,
+        (push, by): (PushId, Option<&PipelineRun>),
         update: &RefUpdate,
         event: Event,
     ) -> Result<()> {
@@ -202,7 +225,10 @@ impl Service {
         let start = Start {
             trigger: PipelineTrigger::Push,
             creator_id: creator(origin),
-            creator: origin.actor.clone(),
+            creator: match by {
+                Some(run) => format!("{BY_A_RUN}{}", run.build_number),
+                None => origin.actor.clone(),
+            },
             reference: Some(update.name.clone()),
             commit,
             before: (!update.old.is_zero()).then(|| update.old.clone()),
@@ -218,111 +244,6 @@ impl Service {
         // The job may run again after it was cut off: what a push has started on a ref is not started twice.
         let key = format!("{push} {}", update.name);
         self.insert_runs(permit, runs, Some(key)).await.map(drop)
-    }
-
-    /// Starts what schedules are due to start.
-    pub(crate) async fn run_due_schedules(&self) -> Result<()> {
-        let now = self.clock.now();
-        let due = self.store.read(move |reader| store::pipeline_schedule::due(reader, now, 50)).await?;
-        for schedule in due {
-            self.run_schedule(schedule).await?;
-        }
-        Ok(())
-    }
-
-    /// One of them, once, on whichever process: what it starts, or why it does not, is kept with its time.
-    async fn run_schedule(&self, schedule: PipelineSchedule) -> Result<()> {
-        let Some(due_on) = schedule.next_on else { return Ok(()) };
-        let Some(located) = self.located(schedule.repository).await? else { return Ok(()) };
-        let planned = self.plan_schedule(&located, &schedule).await;
-        let runs = match planned {
-            Ok(runs) => Ok(runs),
-            Err(Error::Internal(cause)) => return Err(Error::Internal(cause)),
-            Err(error) => Err(error.to_string()),
-        };
-        let request = Caller::operator(model::RequestId::new(&self.random));
-        let permit = self.internal::<act::PipelineRun>(
-            InternalReason::PipelineSchedule,
-            &request,
-            crate::access::repository_target(&located),
-        );
-        let (service, runs) = (self.clone(), std::sync::Arc::new(runs));
-        let stored = self
-            .store
-            .write(&permit, move |writer| {
-                if !store::pipeline_schedule::take(writer, &schedule)? {
-                    return Err(Error::Conflict("taken already".to_owned()));
-                }
-                let (outcome, told) = match runs.as_ref() {
-                    Ok(runs) => {
-                        let stored = put(writer, &service, runs)?;
-                        let first = stored.first().map(|(run, _)| run.id);
-                        let nothing = || ScheduleOutcome::Failed {
-                            key: "nothing-to-run".to_owned(),
-                            message: "nothing of the configuration fits the schedule".to_owned(),
-                        };
-                        let told: Vec<Value> = stored.iter().map(|(run, steps)| shown(run, *steps)).collect();
-                        (first.map_or_else(nothing, ScheduleOutcome::Started), json!(told))
-                    }
-                    Err(why) => {
-                        let failed =
-                            ScheduleOutcome::Failed { key: "not-started".to_owned(), message: why.clone() };
-                        (failed, json!(why))
-                    }
-                };
-                let execution =
-                    ScheduleExecution { schedule: schedule.id, due_on, ran_on: writer.now(), outcome };
-                store::pipeline_schedule::mark_run(writer, &execution)?;
-                writer.note(Value::Null, json!({ "schedule": schedule.id.braced(), "pipelines": told }));
-                Ok(())
-            })
-            .await;
-        self.work.notify_waiters();
-        match stored {
-            Err(Error::Conflict(_)) => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn plan_schedule(&self, located: &Located, schedule: &PipelineSchedule) -> Result<Vec<NewRun>> {
-        let maker = match schedule.set_by {
-            Some(id) => self.store.read(move |reader| store::user::find(reader, id)).await?,
-            None => None,
-        };
-        let refused = || {
-            Error::forbidden("who made or last changed the schedule may not start pipelines here any more")
-        };
-        let maker = maker.filter(|user| user.active).ok_or_else(refused)?;
-        let nobody = Caller::anonymous(None, model::RequestId::new(&self.random));
-        let caller = Caller::user(std::sync::Arc::new(maker.clone()), None, &nobody);
-        let ground = self.ground_of(&caller, located.repository.id).await?;
-        if !self.decide(&caller, Action::PipelineRun, &ground).allowed {
-            return Err(refused());
-        }
-        let repository = self.git.open(located.repository.id)?;
-        let branch = &schedule.target.branch;
-        let name = RefName::branch(branch).map_err(|_| Error::invalid("the branch's name is none"))?;
-        let found = git::refs::find(&repository, &name).await?;
-        let gone = || Error::invalid(format!("there is no branch `{branch}`"));
-        let commit = found.ok_or_else(gone)?.commit().clone();
-        let text = self.configuration_at(located, &commit).await?;
-        let none = || Error::invalid(format!("there is no `{FILE}` on `{branch}`"));
-        let start = Start {
-            trigger: PipelineTrigger::Schedule,
-            creator_id: Some(maker.id),
-            creator: caller.label(),
-            reference: Some(name),
-            commit,
-            before: None,
-            event: Event::Schedule {
-                branch: branch.clone(),
-                custom: schedule.target.custom().map(str::to_owned),
-            },
-            variables: Vec::new(),
-            source: FILE.to_owned(),
-            text: text.ok_or_else(none)?,
-        };
-        self.plan_runs(located, &start).await
     }
 
     /// The file that says what runs, at a commit; none where there is none.
@@ -544,7 +465,11 @@ impl Service {
 }
 
 /// Puts runs into the store, numbers them, and lets them go as far as they can: each with how many steps it has.
-fn put(writer: &mut Writer<'_>, service: &Service, runs: &[NewRun]) -> Result<Vec<(PipelineRun, usize)>> {
+pub(crate) fn put(
+    writer: &mut Writer<'_>,
+    service: &Service,
+    runs: &[NewRun],
+) -> Result<Vec<(PipelineRun, usize)>> {
     let mut stored = Vec::with_capacity(runs.len());
     for new in runs {
         let mut run = new.run.clone();
@@ -581,6 +506,12 @@ fn insert_step(writer: &mut Writer<'_>, new: &NewRun, run: &PipelineRun, step: &
         deployer: run.creator_id,
     };
     store::deployment::insert(writer, &deployment).map(drop)
+}
+
+/// The credential of the step that pushed, where a step did.
+fn pushing_step(origin: &Value) -> Option<CredentialId> {
+    let (kind, id) = origin.get("credential")?.as_str()?.split_once(':')?;
+    (kind == CredentialKind::StepToken.name()).then(|| id.parse().ok())?
 }
 
 /// The person behind a push, where it was one.

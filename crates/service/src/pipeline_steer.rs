@@ -104,22 +104,20 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         self.check(caller, act::PipelineRead, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        let restricted = self
+        let is_restricted = self
             .store
             .read(move |reader| {
                 let run = named(reader, repository, name)?;
                 let row = waiting(reader, &run, step)?;
-                let Some(id) = row.environment else { return Ok(false) };
-                let environment = store::environment::find(reader, repository, id)?;
-                Ok(environment.is_some_and(|one| pipeline_advance::held_back(&one, &run)))
+                restricted(reader, &run, &row)
             })
             .await?;
-        if restricted {
+        if is_restricted {
             let permit = self.permit(caller, act::DeploymentApprove, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step).await
+            self.let_go_on(&permit, repository, name, step, true).await
         } else {
             let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step).await
+            self.let_go_on(&permit, repository, name, step, false).await
         }
     }
 
@@ -129,12 +127,18 @@ impl Service {
         repository: RepositoryId,
         name: PipelineName,
         step: StepId,
+        approved: bool,
     ) -> Result<()> {
         let service = self.clone();
         self.store
             .write(permit, move |writer| {
                 let run = named(writer, repository, name)?;
-                waiting(writer, &run, step)?;
+                let row = waiting(writer, &run, step)?;
+                // Somebody may have restricted the environment since it was decided who may start the step.
+                if !approved && restricted(writer, &run, &row)? {
+                    let message = "the environment was restricted a moment ago: ask again";
+                    return Err(Error::Conflict(message.to_owned()));
+                }
                 store::pipeline_step::set_started(writer, step)?;
                 let state = pipeline_advance::advance(writer, &service, run.id)?;
                 let mut after = steered(&run, "start", state.as_str());
@@ -158,6 +162,13 @@ fn waiting(reader: &mut store::Reader<'_>, run: &PipelineRun, step: StepId) -> R
         "paused" => Ok(row),
         _ => Err(Error::Conflict("the step waits for nobody".to_owned())),
     }
+}
+
+/// Whether the restrictions of its environment hold a step back.
+fn restricted(reader: &mut store::Reader<'_>, run: &PipelineRun, row: &StepRow) -> Result<bool> {
+    let Some(id) = row.environment else { return Ok(false) };
+    let environment = store::environment::find(reader, run.repository, id)?;
+    Ok(environment.is_some_and(|one| pipeline_advance::held_back(&one, run)))
 }
 
 /// What somebody did to a run, in the audit trail.

@@ -65,6 +65,7 @@ CREATE TABLE pipeline_step (
 ) {strict};
 CREATE INDEX pipeline_step_ready ON pipeline_step (ready_on, id) WHERE state = 'ready';
 CREATE INDEX pipeline_step_held ON pipeline_step (repository_id) WHERE holds;
+CREATE INDEX pipeline_step_credential ON pipeline_step (credential_id);
 
 -- Who runs a step, until when. It is renewed with each sign of life.
 CREATE TABLE step_lease (

@@ -38,14 +38,6 @@ CREATE TABLE environment_kept (
     repository_id {uuid} PRIMARY KEY
 ) {strict};
 
--- Which run deploys to an environment now: one at a time.
-CREATE TABLE environment_lock (
-    environment_id {uuid} PRIMARY KEY,
-    pipeline_id {uuid} NOT NULL,
-    taken_on {time} NOT NULL
-) {strict};
-CREATE INDEX environment_lock_pipeline ON environment_lock (pipeline_id);
-
 -- What went where. A step deploys once.
 CREATE TABLE deployment (
     id {uuid} PRIMARY KEY,

@@ -170,7 +170,6 @@ pub fn remove(writer: &mut Writer<'_>, repository: RepositoryId, id: Environment
 
 fn forget_what_is_of(writer: &mut Writer<'_>, id: EnvironmentId) -> Result<()> {
     crate::pipeline_variable::forget(writer, VariablePlace::Environment(id))?;
-    writer.execute("DELETE FROM environment_lock WHERE environment_id = $1", params![id])?;
     writer.execute("DELETE FROM deployment WHERE environment_id = $1", params![id]).map(drop)
 }
 
@@ -184,42 +183,13 @@ pub(crate) fn forget(writer: &mut Writer<'_>, repository: RepositoryId) -> Resul
     writer.execute("DELETE FROM environment_kept WHERE repository_id = $1", params![repository]).map(drop)
 }
 
-/// The run that deploys to an environment now.
-pub fn holder(reader: &mut Reader<'_>, environment: EnvironmentId) -> Result<Option<PipelineId>> {
-    let sql = "SELECT pipeline_id FROM environment_lock WHERE environment_id = $1";
-    reader.one(sql, params![environment])?.map(|row| row.only()).transpose()
-}
-
-/// Lets a run deploy to an environment, alone until [`release`]. Gives the other run that does already, where one does:
-/// then nothing is taken. A run that holds it takes it again; an environment without a lock is held by nobody.
-pub fn take(
-    writer: &mut Writer<'_>,
-    environment: &Environment,
-    run: PipelineId,
-) -> Result<Option<PipelineId>> {
+/// The run that deploys to an environment now, where it is one at a time: the oldest that holds it.
+pub fn holder(reader: &mut Reader<'_>, environment: &Environment) -> Result<Option<PipelineId>> {
     if !environment.lock_enabled {
         return Ok(None);
     }
-    let now = writer.now();
-    // The update changes nothing: it lets the row be answered that stands there, also when it came a moment ago.
-    let rows = writer.returning(
-        "INSERT INTO environment_lock (environment_id, pipeline_id, taken_on) VALUES ($1, $2, $3)
-         ON CONFLICT (environment_id) DO UPDATE SET environment_id = excluded.environment_id
-         RETURNING pipeline_id",
-        params![environment.id, run, now],
-    )?;
-    let held_by: PipelineId =
-        rows.first().ok_or_else(|| Error::internal("a lock that nobody holds"))?.only()?;
-    Ok((held_by != run).then_some(held_by))
-}
-
-/// Ends a run's hold on an environment; true where it had one.
-pub fn release(writer: &mut Writer<'_>, environment: EnvironmentId, run: PipelineId) -> Result<bool> {
-    let sql = "DELETE FROM environment_lock WHERE environment_id = $1 AND pipeline_id = $2";
-    Ok(writer.execute(sql, params![environment, run])? > 0)
-}
-
-/// Ends every hold of a run: it has ended.
-pub fn release_all(writer: &mut Writer<'_>, run: PipelineId) -> Result<u64> {
-    writer.execute("DELETE FROM environment_lock WHERE pipeline_id = $1", params![run])
+    let sql =
+        "SELECT pipeline_id FROM pipeline_step WHERE holds AND environment_id = $1 AND repository_id = $2
+               ORDER BY started_on LIMIT 1";
+    reader.one(sql, params![environment.id, environment.repository])?.map(|row| row.only()).transpose()
 }

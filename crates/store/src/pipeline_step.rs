@@ -135,6 +135,13 @@ pub fn get(reader: &mut Reader<'_>, id: StepId) -> Result<Option<StepRow>> {
     reader.query_one(&query)?.as_ref().map(from_row).transpose()
 }
 
+/// The step whose runner was given this credential last.
+pub fn by_credential(reader: &mut Reader<'_>, credential: CredentialId) -> Result<Option<StepRow>> {
+    let mut query = Query::new("SELECT ");
+    query.sql(COLUMNS).sql(" FROM pipeline_step s WHERE s.credential_id = ").bind(credential);
+    reader.query_one(&query)?.as_ref().map(from_row).transpose()
+}
+
 /// Adds a step.
 pub fn insert(writer: &mut Writer<'_>, step: &StepRow) -> Result<()> {
     writer
@@ -198,7 +205,8 @@ pub fn ready_for(
 /// That no other run keeps the step from its environment, and no other step from its group.
 const NOT_HELD_BACK: &str = " AND NOT EXISTS (
     SELECT 1 FROM pipeline_step o WHERE o.holds AND o.repository_id = s.repository_id AND o.id <> s.id AND (
-        (o.environment_id = s.environment_id AND o.pipeline_id <> s.pipeline_id)
+        (o.environment_id = s.environment_id AND o.pipeline_id <> s.pipeline_id AND NOT EXISTS (
+            SELECT 1 FROM environment e WHERE e.id = s.environment_id AND NOT e.lock_enabled))
         OR o.concurrency_group = s.concurrency_group))";
 
 /// A runner takes a step; none where it is not to be had any more. Gives the attempt.

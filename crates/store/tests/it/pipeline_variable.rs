@@ -151,57 +151,6 @@ both_engines! {
 }
 
 both_engines! {
-    /// Attack: two runs deploy to one environment at once. Would catch: a lock that is looked at and then taken.
-    async fn one_run_at_a_time_holds_an_environment(store) {
-        let repository = RepositoryId::new(store.random());
-        let permit = testkit::permit::<act::EnvironmentSet>(&store);
-        let place = store.read(move |reader| environment::list(reader, repository)).await.unwrap().remove(2);
-        let runs: Vec<PipelineId> = (0..8).map(|_| PipelineId::new(store.random())).collect();
-        let other = store.again().await;
-        let mut asked = Vec::new();
-        for (at, run) in runs.iter().copied().enumerate() {
-            let (store, place) = (if at % 2 == 0 { (*store).clone() } else { other.clone() }, place.clone());
-            let permit = testkit::permit::<act::EnvironmentSet>(&store);
-            asked.push(tokio::spawn(async move {
-                store.write(&permit, move |writer| environment::take(writer, &place, run)).await.unwrap()
-            }));
-        }
-        let mut held = Vec::new();
-        for (run, answer) in runs.iter().zip(asked) {
-            if answer.await.unwrap().is_none() {
-                held.push(*run);
-            }
-        }
-        assert_eq!(held.len(), 1, "{held:?}");
-        let (holder, id, again) = (held[0], place.id, place.clone());
-        // Who holds it may go on holding it; nobody else lets go of it.
-        let stranger = *runs.iter().find(|run| **run != holder).unwrap();
-        let answers = store
-            .write(&permit, move |writer| {
-                let mine = environment::take(writer, &again, holder)?;
-                let theirs = environment::take(writer, &again, stranger)?;
-                Ok((mine, theirs, environment::release(writer, id, stranger)?))
-            })
-            .await
-            .unwrap();
-        assert_eq!(answers, (None, Some(holder), false));
-        assert_eq!(store.read(move |reader| environment::holder(reader, id)).await.unwrap(), Some(holder));
-        let again = place.clone();
-        let answers = store
-            .write(&permit, move |writer| {
-                Ok((environment::release_all(writer, holder)?, environment::take(writer, &again, stranger)?))
-            })
-            .await
-            .unwrap();
-        assert_eq!(answers, (1, None));
-        // Without a lock, nobody waits.
-        let open = Environment { lock_enabled: false, ..place.clone() };
-        let free = store.write(&permit, move |writer| environment::take(writer, &open, holder)).await.unwrap();
-        assert_eq!(free, None);
-    }
-}
-
-both_engines! {
     async fn deployments_are_numbered_per_environment_and_end_once(store) {
         let repository = RepositoryId::new(store.random());
         let permit = testkit::permit::<act::EnvironmentSet>(&store);
