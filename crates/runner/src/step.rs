@@ -243,6 +243,7 @@ impl Step<'_> {
                 assignment: self.assignment,
                 log,
                 lease: &self.lease,
+                server: &self.agent.server,
                 trusted,
             };
             match checkout.run().await {
@@ -303,7 +304,7 @@ impl Step<'_> {
         }
         let doors: Vec<_> = group.doors().collect();
         let program: Vec<OsString> = vec!["/bin/sh".into(), workspace.script().join("main.sh").into()];
-        let command = self.agent.sandbox.command(workspace, limits.processes, &program, Some(&doors));
+        let command = self.agent.sandbox.command(workspace, limits.processes, &program, &doors);
         let ended = process::run(command, log, self.lease.clone()).await;
         group.remove().await;
         ended.map_err(|why| error(format!("the step cannot be started: {why}")))
