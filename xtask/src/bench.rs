@@ -15,6 +15,7 @@ mod load;
 mod machine;
 mod memory;
 mod pages;
+mod pipelines;
 mod report;
 mod rest;
 mod start;
@@ -52,6 +53,12 @@ const BENCHMARKS: &[Benchmark] = &[
     benchmark("decision", "one access decision", rest::decision),
     benchmark("audit", "audit events that are on disk before their callers are answered", audit::events),
     benchmark("identity", "identity tokens minted a second", identity::minted),
+    benchmark(
+        "pipelines",
+        "from the acknowledged push to the script's first line in the log",
+        pipelines::first_output,
+    ),
+    benchmark("queue", "1,000 steps that wait, drained by 8 runners", pipelines::drained),
     benchmark("pages", "pages of a repository with 50,000 files", pages::opened),
     benchmark("memory", "resident memory, idle and while 1 GB is pushed", memory::resident),
     benchmark("start", "from the start to the first authenticated answer", start::cold),

@@ -48,6 +48,17 @@ impl Cluster {
         &self.url
     }
 
+    /// Makes an empty database; its address without the password, and the password.
+    pub(crate) fn database(&self) -> Result<(String, String)> {
+        let name = format!("d{}", random_password()?);
+        let mut psql = process::command("psql", &["--no-psqlrc", "--quiet", "--command"]);
+        process::output(psql.arg(format!("CREATE DATABASE {name}")).arg(&self.url))?;
+        let known = self.url.strip_prefix("postgresql://postgres:").and_then(|rest| rest.split_once('@'));
+        let (password, rest) = known.ok_or("the cluster's address has no password")?;
+        let address = rest.split('/').next().unwrap_or_default();
+        Ok((format!("postgresql://postgres@{address}/{name}"), password.to_owned()))
+    }
+
     fn initialize(&self, data: &Path, secret: &Path) -> Result<()> {
         let mut initdb = self.as_owner("initdb");
         initdb

@@ -15,7 +15,7 @@
 //!
 //! Every call but the first has `Authorization: Bearer` with the runner's credential. Whatever is said of a step names
 //! the attempt, and is refused (409) unless that attempt's lease is this runner's at that moment. A runner that loses
-//! its lease kills the step at once: the server gives the step to nobody before the lease and a [`MARGIN`] are over.
+//! its lease kills the step at once: the server gives the step to nobody before the lease and a [`margin`] are over.
 
 use std::collections::BTreeMap;
 
@@ -26,14 +26,24 @@ use crate::{RunFacts, plan::PlannedStep};
 /// The version that is spoken here. A server takes its own and the one before.
 pub const VERSION: u32 = 1;
 
-/// How long a lease holds after it was last renewed, in seconds.
+/// How long a lease holds after it was last renewed, in seconds, where the server is not told otherwise.
 pub const LEASE: u32 = 30;
 
-/// How often a lease is renewed, in seconds.
-pub const HEARTBEAT: u32 = 5;
+/// The shortest lease that a server gives: a runner ends its step before the lease is over, and that takes a moment.
+pub const SHORTEST_LEASE: u32 = 6;
 
-/// How long the server waits after the end of a lease before it gives the step to another, in seconds.
-pub const MARGIN: u32 = 10;
+/// How often a lease of so many seconds is renewed, in seconds: so that several signs of life may be lost.
+#[must_use]
+pub const fn heartbeat(lease: u32) -> u32 {
+    let every = lease / 6;
+    if every == 0 { 1 } else { every }
+}
+
+/// How long the server waits after the end of a lease of so many seconds before it gives the step to another, in seconds.
+#[must_use]
+pub const fn margin(lease: u32) -> u32 {
+    lease / 3
+}
 
 /// The longest a claim waits for a step, in seconds.
 pub const LONGEST_WAIT: u32 = 30;

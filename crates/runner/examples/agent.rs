@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let mut settings = Settings::new(directory.into(), vec![program.into()]);
-    settings.heartbeat = Duration::from_millis(200);
+    settings.heartbeat = Some(Duration::from_millis(200));
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::from(2) };
     let (_end, shutdown) = tokio::sync::watch::channel(false);
     match runtime.block_on(runner::run(settings, shutdown)) {

@@ -54,7 +54,7 @@ pub async fn run(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<
     }
     let mut exposed = settings.exposed.clone();
     exposed.extend(registration.trusted().map(std::path::Path::to_owned));
-    let sandbox = Sandbox::probe(&directory, &settings.helper("sandbox"), &exposed).await;
+    let sandbox = Sandbox::probe(&settings, &directory, &exposed).await;
     for missing in &sandbox.missing {
         tracing::warn!(%missing, "isolation");
     }

@@ -5,7 +5,6 @@
 //! helpers and settings of the system do not count.
 
 use std::ffi::OsString;
-use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,9 +16,10 @@ use crate::lease::Lease;
 use crate::log::Log;
 use crate::process::{self, Ended};
 use crate::sandbox::Sandbox;
+use crate::server::Server;
 use crate::workspace::Workspace;
 
-/// How often git is tried where the network may be to blame.
+/// How often git is tried where the network may be to blame. A try during which the server was away is none.
 const TRIES: u32 = 3;
 /// How many processes git may have.
 const PROCESSES: u32 = 256;
@@ -34,6 +34,7 @@ pub(crate) struct Checkout<'a> {
     pub(crate) assignment: &'a Assignment,
     pub(crate) log: &'a Log,
     pub(crate) lease: &'a Lease,
+    pub(crate) server: &'a Server,
     /// A file of certificates that are trusted.
     pub(crate) trusted: Option<&'a std::path::Path>,
 }
@@ -56,8 +57,7 @@ impl Checkout<'_> {
         if !is_id(&source.commit) {
             return Err(Failure::Git("the commit is no id".to_owned()));
         }
-        self.git(&["init", "--quiet", "--initial-branch", "main"], 1).await?;
-        self.git(&["remote", "add", "origin", &source.url], 1).await?;
+        self.begin(&source.url).await?;
         self.fetch(source, options).await?;
         if let Some(sparse) = &options.sparse_checkout {
             let mode = if sparse.cone_mode { "--cone" } else { "--no-cone" };
@@ -75,13 +75,6 @@ impl Checkout<'_> {
             self.git(&["lfs", "install", "--local", "--skip-repo"], 1).await?;
             self.git(&["lfs", "pull", "origin"], TRIES).await?;
         }
-        for (name, value) in [
-            ("user.name", "bastide-pipelines"),
-            ("user.email", "pipelines@bastide.invalid"),
-            ("push.default", "current"),
-        ] {
-            self.git(&["config", name, value], 1).await?;
-        }
         Ok(())
     }
 
@@ -96,56 +89,61 @@ impl Checkout<'_> {
         first.extend(depth.as_deref());
         first.extend(filter.as_deref());
         first.push("origin");
-        let reference = source.reference.as_deref().and_then(mapped);
-        if options.strategy == Strategy::Clone || depth.is_none() {
-            // All of the ref; its commit may lie deeper than the depth by now, so it is asked for as well.
-            let mut whole = first.clone();
-            whole.extend(reference.as_deref());
-            self.git(&whole, TRIES).await?;
-            if self.has(&source.commit).await {
-                return Ok(());
-            }
-        }
-        first.push(&source.commit);
-        self.git(&first, TRIES).await?;
-        if let Some(reference) = source.reference.as_deref().filter(|name| name.starts_with("refs/heads/")) {
-            let name = reference.replacen("refs/heads/", "refs/remotes/origin/", 1);
-            self.git(&["update-ref", &name, &source.commit], 1).await?;
-        }
-        Ok(())
+        let reference = source.reference.as_deref();
+        // The commit may lie deeper in its ref than the depth by now, or not at all: it is asked for as well.
+        let wanted = match options.strategy == Strategy::Clone || depth.is_none() {
+            true => vec![reference.and_then(mapped), Some(source.commit.clone())],
+            false => vec![Some(match reference.and_then(|name| name.strip_prefix("refs/heads/")) {
+                Some(branch) => format!("+{}:refs/remotes/origin/{branch}", source.commit),
+                None => source.commit.clone(),
+            })],
+        };
+        first.extend(wanted.iter().flatten().map(String::as_str));
+        self.git(&first, TRIES).await
     }
 
-    async fn has(&self, commit: &str) -> bool {
-        let mut command = self.command(&["cat-file", "-e", &format!("{commit}^{{commit}}")]);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().await.is_ok_and(|status| status.success())
+    /// An empty repository that knows where it comes from. One process behind walls for all of it: each costs more than
+    /// what it does here.
+    async fn begin(&self, url: &str) -> Result<(), Failure> {
+        const BEGIN: &str = "git init --quiet --initial-branch main && git remote add origin \"$1\" && \
+             printf '[user]\\n\\tname = bastide-pipelines\\n\\temail = pipelines@bastide.invalid\\n[push]\\n\\tdefault = current\\n' >> .git/config";
+        let program = ["/bin/sh", "-c", BEGIN, "sh", url].map(OsString::from);
+        self.tried("init", || self.command(&program), 1).await
     }
 
     async fn git(&self, arguments: &[&str], tries: u32) -> Result<(), Failure> {
+        let program: Vec<OsString> = ["git"].iter().chain(arguments).map(OsString::from).collect();
+        let verb = arguments.first().copied().unwrap_or_default();
+        self.tried(verb, || self.command(&program), tries).await
+    }
+
+    async fn tried(&self, verb: &str, command: impl Fn() -> Command, tries: u32) -> Result<(), Failure> {
         let mut pause = std::time::Duration::from_millis(500);
-        for left in (0..tries).rev() {
-            let ended = process::run(self.command(arguments), self.log, self.lease.clone()).await;
+        let mut left = tries;
+        loop {
+            left -= 1;
+            let ended = process::run(command(), self.log, self.lease.clone()).await;
             match ended {
                 Ok(Ended::Exit(0)) => return Ok(()),
                 Ok(Ended::Killed(_)) => return Err(Failure::MustEnd),
+                // A server that comes back within the lease finds the step still trying.
+                Ok(Ended::Exit(_)) if tries > 1 && self.server.was_away(self.lease.attempt()).await => {
+                    left += 1;
+                }
                 Ok(Ended::Exit(_)) if left > 0 => {
                     tokio::time::sleep(pause).await;
                     pause *= 4;
                 }
                 Ok(Ended::Exit(code)) => {
-                    let verb = arguments.first().copied().unwrap_or_default();
                     return Err(Failure::Git(format!("`git {verb}` ended with status {code}")));
                 }
                 Err(error) => return Err(Failure::Git(format!("git cannot be started: {error}"))),
             }
         }
-        Ok(())
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut program: Vec<OsString> = vec!["git".into()];
-        program.extend(arguments.iter().map(OsString::from));
-        let mut command = self.sandbox.command(self.workspace, PROCESSES, &program, None);
+    fn command(&self, program: &[OsString]) -> Command {
+        let mut command = self.sandbox.command(self.workspace, PROCESSES, program, &[]);
         let source = &self.assignment.source;
         let given = STANDARD.encode(format!("x-token-auth:{}", source.token));
         let mut settings = vec![

@@ -26,6 +26,7 @@ mod script;
 mod server;
 mod settings;
 mod step;
+mod tied;
 mod variables;
 mod workspace;
 
@@ -43,6 +44,7 @@ pub fn hidden(arguments: &[OsString]) -> Option<ExitCode> {
     let (command, rest) = arguments.split_first()?;
     match command.to_str()? {
         "sandbox" => Some(enter::enter(rest.iter().cloned())),
+        "tied" => Some(tied::tied(rest.iter().cloned())),
         "forward" => Some(forward::forward(rest)),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! The log of a step: bytes go in, secrets are hidden, and what is left is sent to the server while the step runs.
 //!
-//! The first bytes go at once, later ones in pieces of at most [`LOG_CHUNK`] and at the latest 200 ms after they came.
+//! The first bytes go at once, later ones in pieces of at most [`LOG_CHUNK`] and at the latest 200 ms after they came. Where
+//! little was said lately they wait for less, so that whoever watches sees the script begin when it does.
 //! What a step prints faster than the server takes it waits in the step's own pipe, not in memory. Behind the log's
 //! limit bytes are counted and dropped, so that a step which prints without end is not held up, and holds up nobody.
 
@@ -18,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::lease::Lease;
 use crate::server::{Appended, Server};
 
-/// How long bytes may wait for others to go with them.
+/// How long bytes may wait for others to go with them: at first, and at most, where bytes keep coming.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(200);
 /// How much is read from a step at once, and how many such pieces may wait.
 const PIECE: usize = 64 * 1024;
@@ -122,7 +124,7 @@ struct Sender {
 
 impl Sender {
     async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) {
-        let mut next = Instant::now();
+        let (mut next, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             tokio::select! {
                 biased;
@@ -131,12 +133,8 @@ impl Sender {
                     Some(Piece::Secret(name, value)) => self.hide(name, value),
                     None => break,
                 },
-                () = sleep_until(next), if !self.pending.is_empty() && self.pending.len() < LOG_CHUNK => {
-                    next = Instant::now() + PAUSE;
-                    if !self.send().await {
-                        return;
-                    }
-                }
+                // What waits is sent below.
+                () = sleep_until(next), if !self.pending.is_empty() && self.pending.len() < LOG_CHUNK => {}
                 // A full piece does not wait.
                 () = std::future::ready(()), if self.pending.len() >= LOG_CHUNK => {
                     next = Instant::now() + PAUSE;
@@ -146,8 +144,10 @@ impl Sender {
                 }
             }
             // Before more is taken, what waits for its time is sent: bytes that keep coming must not put it off.
-            if !self.pending.is_empty() && Instant::now() >= next {
-                next = Instant::now() + PAUSE;
+            let now = Instant::now();
+            if !self.pending.is_empty() && now >= next {
+                pause = if now >= next + PAUSE { FIRST_PAUSE } else { (pause * 2).min(PAUSE) };
+                next = now + pause;
                 if !self.send().await {
                     return;
                 }

@@ -3,7 +3,7 @@
 //! On Linux, `bwrap` makes the walls: namespaces for processes, mounts, messages, the host's name and control groups;
 //! a tree of files that has the system read-only, the step's own folder, and nothing else; and the promise that all of
 //! it dies with the agent. Where the agent is root, the step gets a user of its own, without capabilities; otherwise a
-//! user namespace. Inside, [`crate::enter`] adds limits, Landlock and seccomp. The network is the machine's own.
+//! user namespace. Before it, [`crate::tied`] makes that promise hold from the first moment on; inside, [`crate::enter`] adds limits, Landlock and seccomp. The network is the machine's own.
 //!
 //! Where there is no `bwrap`, steps run as the agent's user with nothing in between, and their logs say so.
 
@@ -13,6 +13,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::settings::Settings;
 use crate::workspace::{Owner, Workspace};
 
 /// What of the system a step sees, where it is there. The operator may add folders.
@@ -45,6 +46,8 @@ pub(crate) struct Sandbox {
     root: bool,
     /// The agent's own folder, which no step sees.
     directory: PathBuf,
+    /// What the agent's program does before the walls, and behind them.
+    tied: Vec<OsString>,
     helper: Vec<OsString>,
     exposed: Vec<PathBuf>,
     /// What cannot be had, in sentences.
@@ -53,19 +56,20 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// Finds out what can be had.
-    pub(crate) async fn probe(directory: &Path, helper: &[OsString], exposed: &[PathBuf]) -> Self {
+    pub(crate) async fn probe(settings: &Settings, directory: &Path, exposed: &[PathBuf]) -> Self {
         let mut sandbox = Self {
             walls: cfg!(target_os = "linux"),
             root: rustix::process::geteuid().is_root(),
             directory: directory.to_owned(),
-            helper: helper.to_vec(),
+            tied: settings.helper("tied"),
+            helper: settings.helper("sandbox"),
             exposed: exposed.to_vec(),
             missing: Vec::new(),
         };
         if sandbox.walls {
             let probe = Workspace { root: directory.join("probe"), owner: sandbox.owner(0) };
             let ended = match Workspace::make(probe.root.clone(), probe.owner) {
-                Ok(_) => sandbox.command(&probe, 64, &["true".into()], None).output().await,
+                Ok(_) => sandbox.command(&probe, 64, &["true".into()], &[]).output().await,
                 Err(error) => Err(error),
             };
             probe.remove();
@@ -98,14 +102,16 @@ impl Sandbox {
         workspace: &Workspace,
         processes: u32,
         program: &[OsString],
-        doors: Option<&[PathBuf]>,
+        doors: &[PathBuf],
     ) -> Command {
+        let mut line = Line::default();
+        line.0.extend(self.tied.iter().cloned());
+        line.add([std::process::id().to_string().as_str()]);
+        line.0.extend(doors.iter().map(|door| door.into()));
+        line.add(["--"]);
         let inside = if self.walls { self.walled(workspace, processes, program) } else { program.to_vec() };
-        let mut arguments = match doors {
-            Some(doors) if !doors.is_empty() => through(doors, inside),
-            _ => inside,
-        }
-        .into_iter();
+        line.0.extend(inside);
+        let mut arguments = line.0.into_iter();
         let mut command = Command::new(arguments.next().unwrap_or_default());
         command.args(arguments).env_clear().env("PATH", PATH).env("HOME", workspace.home());
         command.stdin(Stdio::null()).kill_on_drop(true).process_group(0);
@@ -174,18 +180,6 @@ impl Sandbox {
         line.add(["setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--no-new-privs"]);
         line.add(["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"]);
     }
-}
-
-/// Enters control groups before it becomes the program. The paths are the agent's own.
-fn through(doors: &[PathBuf], program: Vec<OsString>) -> Vec<OsString> {
-    const ENTER: &str = "while [ \"$1\" != -- ]; do echo $$ > \"$1\" || echo \"Isolation: a limit does not hold\"; shift; done; \
-         shift; exec \"$@\"";
-    let mut line = Line::default();
-    line.add(["/bin/sh", "-c", ENTER, "sh"]);
-    line.0.extend(doors.iter().map(|door| door.into()));
-    line.add(["--"]);
-    line.0.extend(program);
-    line.0
 }
 
 #[derive(Default)]

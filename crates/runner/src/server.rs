@@ -31,6 +31,9 @@ const TRANSFER: Duration = Duration::from_secs(30 * 60);
 /// How long is waited before the first repetition, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often an exchange is tried again that may fail for good: for about as long as a lease lasts, within which a server
+/// may come back.
+const REPETITIONS: u32 = 8;
 
 /// Why a call gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -202,6 +205,16 @@ impl Server {
             .await
     }
 
+    /// Waits until the server answers, for a caller who gives up when the lease is lost. Tells whether it had to wait.
+    pub(crate) async fn was_away(&self, attempt: &Attempt) -> bool {
+        let (mut pause, mut away) = (FIRST_PAUSE, false);
+        while self.heartbeat(attempt).await.is_err_and(|error| error.may_pass()) {
+            away = true;
+            rest(&mut pause).await;
+        }
+        away
+    }
+
     /// Appends to a log, until it is done or the lease is lost.
     pub(crate) async fn append(
         &self,
@@ -293,17 +306,18 @@ impl Server {
     /// Keeps a file at the server.
     pub(crate) async fn keep(&self, attempt: &Attempt, place: &Place, file: PathBuf) -> Answer<Kept> {
         let mut pause = FIRST_PAUSE;
-        for last in [false, false, true] {
+        let mut left = REPETITIONS;
+        loop {
             let opened = tokio::fs::File::open(&file).await;
             let opened = opened.map_err(|error| CallError::Unreached(error.to_string()))?;
             let body = reqwest::Body::wrap_stream(ReaderStream::with_capacity(opened, 64 * 1024));
             match self.send(self.kept(Method::PUT, attempt, place).body(body)).await {
                 Ok(answer) => return json(answer).await,
-                Err(error) if last || !error.may_pass() => return Err(error),
+                Err(error) if left == 0 || !error.may_pass() => return Err(error),
                 Err(_) => rest(&mut pause).await,
             }
+            left -= 1;
         }
-        Err(CallError::Unreached("it was tried three times".to_owned()))
     }
 
     fn kept(&self, method: Method, attempt: &Attempt, place: &Place) -> RequestBuilder {
@@ -340,11 +354,11 @@ impl Server {
         request: impl Fn() -> RequestBuilder,
     ) -> Answer<reqwest::Response> {
         let mut pause = FIRST_PAUSE;
-        let mut left = if patience == Patience::Some { 4 } else { 0 };
+        let mut left = if patience == Patience::Some { REPETITIONS } else { 0 };
         loop {
             match self.send(request()).await {
                 Err(error) if error.may_pass() && (left > 0 || patience == Patience::Endless) => {
-                    left -= i32::from(patience == Patience::Some);
+                    left -= u32::from(patience == Patience::Some);
                     tracing::debug!(%error, "tried again");
                     rest(&mut pause).await;
                 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{Clock, Random};
-use pipeline::protocol::{HEARTBEAT, LOG_LIMIT};
+use pipeline::protocol::LOG_LIMIT;
 
 /// How an agent is set up. [`Settings::new`] has what holds where nothing else is said.
 #[derive(Clone)]
@@ -30,8 +30,8 @@ pub struct Settings {
     pub processes: u32,
     /// How much a log holds, in bytes.
     pub log_limit: u64,
-    /// How often a lease is renewed.
-    pub heartbeat: Duration,
+    /// How often a lease is renewed; what suits the lease where nothing is said.
+    pub heartbeat: Option<Duration>,
     /// How long a minute of a step's time is.
     pub minute: Duration,
     /// Time.
@@ -55,7 +55,7 @@ impl Settings {
             disk: 20 * 1024 * 1024 * 1024,
             processes: 4096,
             log_limit: LOG_LIMIT,
-            heartbeat: Duration::from_secs(u64::from(HEARTBEAT)),
+            heartbeat: None,
             minute: Duration::from_secs(60),
             clock: Clock::system(),
             random: Random::system(),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pipeline::protocol::{Assignment, Finish, STEP_LOG, Verdict};
+use pipeline::protocol::{Assignment, Finish, STEP_LOG, Verdict, heartbeat};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -32,7 +32,8 @@ const SHELLS: [&str; 3] = ["linux.shell", "macos", "windows"];
 /// Runs a step, and tells what came of it.
 pub(crate) async fn execute(agent: &Agent, slot: u32, assignment: Assignment) {
     let attempt = Attempt { step: assignment.step.clone(), number: assignment.attempt };
-    let every = agent.settings.heartbeat;
+    let suits = Duration::from_secs(u64::from(heartbeat(assignment.lease)));
+    let every = agent.settings.heartbeat.unwrap_or(suits);
     let (lease, _renewing) =
         Lease::begin(attempt, Instant::now(), assignment.lease, every, agent.server.clone());
     let name = format!("{}-{}", plain(&assignment.step), assignment.attempt);
@@ -242,6 +243,7 @@ impl Step<'_> {
                 assignment: self.assignment,
                 log,
                 lease: &self.lease,
+                server: &self.agent.server,
                 trusted,
             };
             match checkout.run().await {
@@ -302,7 +304,7 @@ impl Step<'_> {
         }
         let doors: Vec<_> = group.doors().collect();
         let program: Vec<OsString> = vec!["/bin/sh".into(), workspace.script().join("main.sh").into()];
-        let command = self.agent.sandbox.command(workspace, limits.processes, &program, Some(&doors));
+        let command = self.agent.sandbox.command(workspace, limits.processes, &program, &doors);
         let ended = process::run(command, log, self.lease.clone()).await;
         group.remove().await;
         ended.map_err(|why| error(format!("the step cannot be started: {why}")))

@@ -80,6 +80,7 @@ async fn main() {
         program: "/bin/true".into(),
         search_path: None,
         restore_days: 30,
+        step_lease: 30,
         count_days: 400,
         public_ledger: false,
         pipes: std::collections::BTreeMap::new(),

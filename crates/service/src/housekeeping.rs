@@ -50,6 +50,7 @@ pub(crate) mod tests {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 30,
+            step_lease: 30,
             public_ledger: false,
             pipes: std::collections::BTreeMap::new(),
             outbound: Default::default(),

@@ -48,6 +48,8 @@ impl Service {
     /// Settles what an earlier process left open, then starts what runs until [`Service::close`].
     pub async fn start_background(&self) -> Result<()> {
         self.settle_open_pushes(&self.clock, 0).await?;
+        // The data directory is this process's alone, so whoever had a job is gone; nobody waits for the end of its lease.
+        self.store.keep(store::job::release).await.map(drop)?;
         self.repeat(SEQUENCE, "the ledger could not be brought up to date", |service| async move {
             service.sequence_ledger().await
         });

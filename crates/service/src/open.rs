@@ -55,6 +55,8 @@ pub struct Settings {
     pub mail: Option<crate::MailSettings>,
     /// What pipes run, by their names: images.
     pub pipes: std::collections::BTreeMap<String, String>,
+    /// How long a runner's lease on a step holds after it was last renewed, in seconds.
+    pub step_lease: u32,
     /// How people sign in.
     pub sign_in: SignInSettings,
     /// What addresses may be reached that settings name: of identity providers, of receivers of the audit trail.

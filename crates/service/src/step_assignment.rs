@@ -8,7 +8,7 @@ use model::{Error, PipelineRun, PipelineTrigger, Result, StepId, Token, act};
 use pipeline::artifact::Download;
 use pipeline::aws::AwsRole;
 use pipeline::identity::{Entity, EnvironmentFacts, IdentityFacts, TriggerKind};
-use pipeline::protocol::{self, Artifact, Assignment, LEASE, MintedToken, Source, TokenRequest, Variable};
+use pipeline::protocol::{self, Artifact, Assignment, MintedToken, Source, TokenRequest, Variable};
 use pipeline::script::ScriptItem;
 use pipeline::{PlannedStep, RunFacts};
 use store::pipeline_step::StepRow;
@@ -93,7 +93,7 @@ impl Service {
         Ok(Assignment {
             step: row.id.to_string(),
             attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
-            lease: LEASE,
+            lease: self.settings.step_lease,
             run: run_facts,
             triggerer: run.creator_id.map(|id| id.to_string()).unwrap_or_default(),
             environment: row.environment.map(|id| id.to_string()),

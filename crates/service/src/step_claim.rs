@@ -14,7 +14,7 @@ use model::{
 };
 use pipeline::PlannedStep;
 use pipeline::protocol::{
-    Assignment, Beat, Claim, Finish, HEARTBEAT, Heartbeat, LEASE, LONGEST_WAIT, LogPosition, MARGIN, Verdict,
+    Assignment, Beat, Claim, Finish, Heartbeat, LONGEST_WAIT, LogPosition, Verdict, margin,
 };
 use policy::InternalReason;
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ impl Service {
             revoked_on: None,
         };
         let (hash, runner_id, runner_name) = (token.hash(), runner.id, runner.name.clone());
-        let until = now.plus_seconds(i64::from(LEASE));
+        let until = now.plus_seconds(i64::from(self.settings.step_lease));
         let row = self
             .store
             .write(&permit, move |writer| {
@@ -184,14 +184,14 @@ impl Service {
     /// The step still runs: keeps the lease, and tells whether it is to be stopped.
     pub async fn keep_step(&self, caller: &Caller, step: StepId, beat: &Heartbeat) -> Result<Beat> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
-        let until = self.clock.now().plus_seconds(i64::from(LEASE));
+        let until = self.clock.now().plus_seconds(i64::from(self.settings.step_lease));
         let attempt = i64::from(beat.attempt);
         let renewed = self
             .store
             .keep(move |books| store::pipeline_step::renew(books, step, attempt, runner, until))
             .await?;
         match renewed {
-            Some(stop) => Ok(Beat { lease: LEASE, stop }),
+            Some(stop) => Ok(Beat { lease: self.settings.step_lease, stop }),
             None => Err(self.not_its_step(caller, step).await?),
         }
     }
@@ -291,7 +291,7 @@ impl Service {
 
     /// Takes steps back whose runners were not heard of for too long: another runner gets them, or they fail.
     pub(crate) async fn give_up_lost_steps(&self) -> Result<()> {
-        let before = self.clock.now().plus_seconds(-i64::from(MARGIN));
+        let before = self.clock.now().plus_seconds(-i64::from(margin(self.settings.step_lease)));
         let lost =
             self.store.read(move |reader| store::pipeline_step::leases_before(reader, before, 100)).await?;
         for lease in lost {
@@ -412,5 +412,3 @@ fn bounded(outputs: BTreeMap<String, String>) -> Result<BTreeMap<String, String>
     }
     Ok(outputs)
 }
-
-const _: () = assert!(HEARTBEAT * 3 < LEASE, "two signs of life may be lost");

@@ -81,6 +81,7 @@ impl World {
             program: "/bin/true".into(),
             search_path: None,
             restore_days: 7,
+            step_lease: 30,
             sign_in: service::SignInSettings::default(),
             count_days: 400,
             public_ledger: false,

@@ -74,6 +74,16 @@ pub fn claim(
     }))
 }
 
+/// Takes every job from whoever had it, so that it can be claimed at once: for the process that has just become the only
+/// one.
+pub fn release(books: &mut Bookkeeping<'_>) -> Result<u64> {
+    books.execute(
+        Table::Job,
+        "UPDATE job SET leased_by = NULL, lease_until = NULL WHERE leased_by IS NOT NULL",
+        &[],
+    )
+}
+
 /// The job is done. It goes, unless it was asked for again while it ran.
 pub fn finish(books: &mut Bookkeeping<'_>, id: JobId) -> Result<()> {
     if books.execute(Table::Job, "DELETE FROM job WHERE id = $1 AND NOT again", params![id])? == 0 {

@@ -17,6 +17,8 @@ const PROJECT: &str = "BENCH";
 pub(super) struct Installation {
     data: PathBuf,
     program: PathBuf,
+    /// The address of a PostgreSQL database, and its password; SQLite in the directory without.
+    database: Option<(String, String)>,
     /// The header that opens REST: `Authorization: Basic …` of the administrator's API token.
     pub(super) authorization: String,
 }
@@ -24,21 +26,40 @@ pub(super) struct Installation {
 impl Installation {
     /// Makes the directory and the administrator.
     pub(super) fn new(folder: &Path, program: &Path) -> Result<Self> {
+        Self::with(folder, program, None)
+    }
+
+    /// The same with its metadata in an empty database of PostgreSQL's.
+    pub(super) fn on_postgres(folder: &Path, program: &Path, url: &str, password: &str) -> Result<Self> {
+        Self::with(folder, program, Some((url.to_owned(), password.to_owned())))
+    }
+
+    fn with(folder: &Path, program: &Path, database: Option<(String, String)>) -> Result<Self> {
         let data = tempfile::Builder::new().prefix("bastide-").tempdir_in(folder)?.keep();
         let mut init = Command::new(program);
         init.args(["admin", "init", "--username", "ann", "--email", "ann@example.com", "--json", "--data"]);
-        let said = process::output(init.arg(&data))?;
+        let said = process::output(in_database(init.arg(&data), database.as_ref()))?;
         let said: Value = serde_json::from_str(&said)?;
         let text = |field: &str| said.get(field).and_then(Value::as_str).unwrap_or_default();
         let pair = format!("{}:{}", text("email"), text("api_token"));
         let authorization = format!("Authorization: Basic {}", base64(pair.as_bytes()));
-        Ok(Self { data, program: program.to_owned(), authorization })
+        Ok(Self { data, program: program.to_owned(), database, authorization })
+    }
+
+    /// The data directory.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The server's log.
+    pub(super) fn log(&self) -> PathBuf {
+        self.data.with_extension("log")
     }
 
     /// Starts the server, and gives its port. It may not answer yet.
     pub(super) fn serve(&self) -> Result<(Running, u16)> {
         let port = process::free_port()?;
-        let log = std::fs::File::create(self.data.with_extension("log"))?;
+        let log = std::fs::File::create(self.log())?;
         let mut serve = Command::new(&self.program);
         // What is measured is the server, not its budgets.
         serve
@@ -47,7 +68,17 @@ impl Installation {
             .arg("--data")
             .arg(&self.data);
         serve.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        Ok((Running::start(&mut serve)?, port))
+        Ok((Running::start(in_database(&mut serve, self.database.as_ref()))?, port))
+    }
+}
+
+/// Tells a command which database it is about. A password is no argument: every user of a machine can read those.
+fn in_database<'a>(command: &'a mut Command, database: Option<&(String, String)>) -> &'a mut Command {
+    match database {
+        Some((url, password)) => {
+            command.env("BASTIDE_DATABASE", url).env("BASTIDE_DATABASE_PASSWORD", password)
+        }
+        None => command,
     }
 }
 

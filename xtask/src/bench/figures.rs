@@ -9,6 +9,13 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.get(middle).copied().unwrap_or(f64::NAN)
 }
 
+/// What 95 of 100 measurements do not exceed.
+pub(super) fn ninety_five(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (values.len() * 95).div_ceil(100).saturating_sub(1);
+    values.get(at).copied().unwrap_or(f64::NAN)
+}
+
 /// Measures each subject `rounds` times, in turns, so that a busy minute of the machine falls on all of them.
 pub(super) fn in_turns<S>(
     rounds: usize,
@@ -39,6 +46,13 @@ mod tests {
         assert!((median(vec![9.0, 1.0, 5.0]) - 5.0).abs() < 1e-9);
         assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.0).abs() < 1e-9);
         assert!(median(Vec::new()).is_nan());
+    }
+
+    #[test]
+    fn five_of_a_hundred_are_beyond_the_ninety_fifth() {
+        assert!((ninety_five((1..=100).rev().map(f64::from).collect()) - 95.0).abs() < 1e-9);
+        assert!((ninety_five(vec![7.0]) - 7.0).abs() < 1e-9);
+        assert!(ninety_five(Vec::new()).is_nan());
     }
 
     #[test]

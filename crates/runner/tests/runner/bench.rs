@@ -76,7 +76,7 @@ impl Bench {
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = Settings::new(self.directory(), vec![program().into()]);
         settings.once = true;
-        settings.heartbeat = Duration::from_millis(100);
+        settings.heartbeat = Some(Duration::from_millis(100));
         settings
     }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use model::{Error, Result, Secret};
+use pipeline::protocol::{LEASE, SHORTEST_LEASE};
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use service::Database;
@@ -125,6 +126,9 @@ pub struct Config {
     pub rate_limit: Option<Vec<String>>,
     /// What pipes run, by their names with or without a version: images. It has no flag.
     pub pipes: BTreeMap<String, String>,
+    /// How long a runner's lease on a step holds, in seconds, from 6 on. It has no flag: only who tries out how runners are
+    /// lost wants another than the default.
+    pub step_lease: Option<u32>,
 }
 
 /// An installation.
@@ -319,6 +323,7 @@ impl Installation {
             public_ledger: self.public_ledger,
             outbound: self.outbound.clone(),
             pipes: self.config.pipes.clone(),
+            step_lease: self.config.step_lease.unwrap_or(LEASE).max(SHORTEST_LEASE),
             aws: self.aws.clone(),
             master_key: self.master_key.clone(),
         })

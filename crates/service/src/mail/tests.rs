@@ -29,6 +29,7 @@ pub(super) async fn house(server: Option<String>) -> House {
         program: "/bin/true".into(),
         search_path: None,
         restore_days: 30,
+        step_lease: 30,
         public_ledger: false,
         pipes: std::collections::BTreeMap::new(),
         outbound: Default::default(),

@@ -34,6 +34,7 @@ impl House {
             program: "/bin/false".into(),
             search_path: std::env::var_os("PATH"),
             restore_days: 7,
+            step_lease: 30,
             sign_in,
             count_days: 400,
             public_ledger: false,

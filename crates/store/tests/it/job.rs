@@ -43,6 +43,15 @@ both_engines! {
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), 30);
     }
 
+    /// Catches a job that a killed process had, and that nobody takes on before the end of its lease.
+    async fn a_job_that_is_released_is_claimed_at_once(store) {
+        enqueue(&store, "a", 1).await;
+        assert_eq!(claim(&store).await.unwrap().attempts, 1);
+        assert_eq!(claim(&store).await, None);
+        assert_eq!(store.keep(job::release).await.unwrap(), 1);
+        assert_eq!(claim(&store).await.unwrap().attempts, 2);
+    }
+
     async fn work_that_waits_is_not_queued_twice_and_work_that_runs_is_run_once_more(store) {
         enqueue(&store, "a", 1).await;
         enqueue(&store, "a", 2).await;
