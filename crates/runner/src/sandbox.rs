@@ -134,8 +134,13 @@ impl Sandbox {
         line.add(["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
         line.mount("--bind", [&workspace.tmp(), Path::new("/tmp")]);
         line.mount("--bind", [&workspace.tmp(), Path::new("/var/tmp")]);
-        // After the folders of temporary files, which would hide what lies below them on the machine.
+        // After the folders of temporary files, which would hide what lies below them on the machine; what lies above is
+        // made first, since bwrap by itself would let nobody but the agent's user through.
         for path in &self.exposed {
+            if let Some(above) = path.parent() {
+                line.add(["--perms", "0755"]);
+                line.mount("--dir", [above]);
+            }
             line.system(path);
         }
         line.mount("--tmpfs", [&self.directory]);
