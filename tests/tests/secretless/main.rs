@@ -137,7 +137,9 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
     amazon::image(folder.path());
     let tools = amazon::packages();
     let settings = folder.path().join("bastide.toml");
-    std::fs::write(&settings, format!("[pipes]\n\"acme/deploy\" = \"{IMAGE}\"\n")).expect("a file");
+    // The pipe's version becomes the image's.
+    let (image, version) = IMAGE.split_once(':').expect("a version");
+    std::fs::write(&settings, format!("[pipes]\n\"acme/deploy\" = \"{image}\"\n")).expect("a file");
     // The authority is the scene's, which needs Amazon's address: Amazon is told of it when both are there.
     let authorities = folder.path().join("authorities.pem");
     let amazon = Amazon::start(&authorities);
@@ -171,7 +173,7 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
         &shell(WEB, "by-token"),
         &shell(SERVED, "by-server"),
         &pipe("runs-on: linux.shell", &format!("docker://{IMAGE}"), "by-pipe"),
-        &pipe(&format!("image: {IMAGE}"), "acme/deploy:1.0", "by-table"),
+        &pipe(&format!("image: {IMAGE}"), &format!("acme/deploy:{version}"), "by-table"),
         &by_hand("eu-central-1", &run("by-hand")),
     ]
     .concat();
