@@ -47,7 +47,7 @@ const TESTS: &[Need] = &[
     need("runc", "runc"),
     need("busybox", "busybox-static"),
     need("python3:ensurepip", "python3-venv"),
-    need("apache2", "apache2"),
+    need("apache2", "apache2-bin"),
     need("/usr/lib/apache2/modules/mod_auth_openidc.so", "libapache2-mod-auth-openidc"),
 ];
 

@@ -26,7 +26,7 @@ impl Apache {
     /// One of the test's own: its settings, its files and its port, and nothing of the machine's.
     pub(crate) fn start(folder: &Path, keys: &str, trusted: &Path, places: &[Place<'_>]) -> Self {
         let module = format!("{MODULES}/mod_auth_openidc.so");
-        assert!(Path::new(PROGRAM).exists(), "Debian's package apache2 is missing");
+        assert!(Path::new(PROGRAM).exists(), "Debian's package apache2-bin is missing");
         assert!(Path::new(&module).exists(), "Debian's package libapache2-mod-auth-openidc is missing");
         let root = folder.display();
         let port = free_port();

@@ -1,6 +1,7 @@
 //! Without a secret that is kept: what a step proves about itself, to strangers who were told nothing but whom to trust.
 //! PyJWT and Apache believe its token by what the issuer publishes over TLS; Amazon's own SDK, in steps and in pipes, gets at
-//! moto through a token service that asks trust policies.
+//! moto through a token service that asks trust policies. Seen to fail where that lets everybody in, or does not look at `sub`, and
+//! where PyJWT looks at no signature.
 
 #![cfg(test)]
 
@@ -154,7 +155,8 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
     let external = roles(&scene, &amazon).await;
     let _agent = scene.agent(&["--expose", tools.to_str().expect("a path")]).await;
 
-    let run = |bucket: &str| format!("AWS_ENDPOINT_URL={here} {}/bin/python cloud.py {bucket}", tools.display());
+    let run =
+        |bucket: &str| format!("AWS_ENDPOINT_URL={here} {}/bin/python cloud.py {bucket}", tools.display());
     let shell = |role: &str, bucket: &str| {
         format!(
             "    - step:\n        runs-on: linux.shell\n        aws: {{role: '{role}'}}\n        script:\n          \

@@ -125,8 +125,7 @@ async fn mint(data: &Path, base: &str, clock: Clock, workspace: &Entity) -> Stri
         runner: Uuid::from_u128(5),
     };
     let service = open(data, base, clock).await;
-    let minted =
-        service.mint_identity_token(&facts, &[AUDIENCE.to_owned()], 3_600).await.expect("a token");
+    let minted = service.mint_identity_token(&facts, &[AUDIENCE.to_owned()], 3_600).await.expect("a token");
     let operator = Caller::operator(RequestId::new(&Random::system()));
     let minted = minted.record(&service, &operator).await.expect("a record");
     let token = minted.token.expose().to_owned();
