@@ -1,20 +1,35 @@
 """Verifies an identity token as a stranger does: by what its issuer publishes, and nothing else.
 
-The token comes on standard input; the arguments are the address of the keys, the issuer and the audience that the
-verifier expects. Prints the claims as JSON, or the name of what was wrong, and ends with 1.
+The token comes on standard input; the arguments are the address of the keys, or of the document that tells it, the issuer
+and the audience that the verifier expects. Prints the claims as JSON, or the name of what was wrong, and ends with 1.
 """
 
 import json
 import sys
+import urllib.error
+import urllib.request
 
 import jwt
+
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+def published(keys: str, issuer: str) -> str:
+    """The address of the keys, looked up where it is not told."""
+    if not keys.endswith(DISCOVERY):
+        return keys
+    with urllib.request.urlopen(keys) as answer:
+        told = json.load(answer)
+    if told["issuer"] != issuer:
+        raise jwt.InvalidIssuerError
+    return told["jwks_uri"]
 
 
 def main() -> int:
     keys, issuer, audience = sys.argv[1:4]
     token = sys.stdin.read().strip()
     try:
-        key = jwt.PyJWKClient(keys).get_signing_key_from_jwt(token)
+        key = jwt.PyJWKClient(published(keys, issuer)).get_signing_key_from_jwt(token)
         claims = jwt.decode(
             token,
             key.key,
@@ -23,7 +38,7 @@ def main() -> int:
             issuer=issuer,
             options={"require": ["iss", "sub", "aud", "exp", "iat", "nbf", "jti"]},
         )
-    except jwt.exceptions.PyJWTError as error:
+    except (jwt.exceptions.PyJWTError, urllib.error.URLError) as error:
         print(type(error).__name__)
         return 1
     print(json.dumps(claims))

@@ -46,6 +46,9 @@ const TESTS: &[Need] = &[
     need("podman", "podman"),
     need("runc", "runc"),
     need("busybox", "busybox-static"),
+    need("python3:ensurepip", "python3-venv"),
+    need("apache2", "apache2-bin"),
+    need("/usr/lib/apache2/modules/mod_auth_openidc.so", "libapache2-mod-auth-openidc"),
 ];
 
 /// For `cargo xtask bench`, beside those.

@@ -133,13 +133,22 @@ impl Sandbox {
         } else {
             line.add(["--unshare-user"]);
         }
-        for path in SYSTEM.iter().map(Path::new).chain(self.exposed.iter().map(PathBuf::as_path)) {
-            line.system(path);
+        for path in SYSTEM {
+            line.system(Path::new(path));
         }
         line.add(["--proc", "/proc", "--dev", "/dev", "--size", SHARED_MEMORY, "--perms", "1777"]);
         line.add(["--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
         line.mount("--bind", [&workspace.tmp(), Path::new("/tmp")]);
         line.mount("--bind", [&workspace.tmp(), Path::new("/var/tmp")]);
+        // After the folders of temporary files, which would hide what lies below them on the machine; what lies above is
+        // made first, since bwrap by itself would let nobody but the agent's user through.
+        for path in &self.exposed {
+            if let Some(above) = path.parent() {
+                line.add(["--perms", "0755"]);
+                line.mount("--dir", [above]);
+            }
+            line.system(path);
+        }
         line.mount("--tmpfs", [&self.directory]);
         if let Some(above) = workspace.root.parent() {
             line.add(["--perms", "0755"]);

@@ -133,11 +133,20 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start_with_environment(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_for(reqwest::Client::new(), flags, environment)
+    }
+
+    /// The same for a client of the test's own, such as one that trusts the server's certificate.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start_for(client: reqwest::Client, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let own = tempfile::tempdir().expect("a temporary directory");
         let administrator = init(own.path(), &[]);
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
         let (process, url) = Process::spawn_with(own.path(), &[], &flags, environment);
-        let (data, client) = (own.path().to_owned(), reqwest::Client::new());
+        let data = own.path().to_owned();
         Self { process, data, _own: Some(own), arguments: Vec::new(), flags, client, url, administrator }
     }
 

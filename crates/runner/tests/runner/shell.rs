@@ -254,3 +254,29 @@ async fn a_token_is_minted_when_it_is_asked_for() {
         went.log
     );
 }
+
+/// Would catch: what the operator shows steps that is hidden by a folder of the step's own, or lies below one that its user
+/// does not get through.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exposed_is_seen_wherever_it_lies() {
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let shown = folder.path().join("above/shown");
+    std::fs::create_dir_all(&shown).unwrap();
+    std::fs::write(shown.join("tool"), "a tool").unwrap();
+    std::fs::write(folder.path().join("certificates"), "a certificate").unwrap();
+    std::fs::write(folder.path().join("above/hidden"), "a secret").unwrap();
+    let mut settings = bench.settings();
+    settings.exposed = vec![shown.clone(), folder.path().join("certificates")];
+    let at = folder.path().display();
+    let script = [
+        format!("cat {at}/above/shown/tool {at}/certificates; echo"),
+        format!("ls {at}/above"),
+        format!("touch {at}/above/shown/more && echo written || true"),
+    ];
+    let script: Vec<&str> = script.iter().map(String::as_str).collect();
+    let went = bench.run_with(bench.shell(&script, ""), settings).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert!(went.log.contains("\na toola certificate\n"), "{}", went.log);
+    assert!(!went.log.contains("hidden") && !went.log.contains("\nwritten"), "{}", went.log);
+}
