@@ -387,3 +387,72 @@ async fn runs_are_started_stopped_and_go_on_by_hand() {
         assert_eq!(answer.status().as_u16(), status, "{person}");
     }
 }
+
+const DEPLOYS: &str = "pipelines:\n  default:\n    - step: {name: Ship, runs-on: linux.shell, deployment: Production, script: [ship]}\n";
+
+/// Would catch: two runs that deploy to one environment at once, a lock that goes on when it was switched off, one that
+/// is not told.
+#[tokio::test]
+async fn one_run_at_a_time_deploys_to_an_environment_that_is_locked() {
+    const ENVIRONMENTS: &str = "/2.0/repositories/acme/one/environments";
+    let scene = Scene::new().await;
+    let agent = scene.agent("one").await;
+    for text in [DEPLOYS.to_owned(), format!("{DEPLOYS}# again\n"), format!("{DEPLOYS}# and again\n")] {
+        scene.push(&text);
+    }
+    scene.run_number(3).await;
+    let production = async || {
+        let found = scene.send("repoadmin", "GET", ENVIRONMENTS, Value::Null).await.expect(200);
+        let all = found["values"].as_array().expect("a list").clone();
+        all.into_iter().find(|one| one["name"] == "Production").expect("it is there from the start")
+    };
+    assert_eq!(production().await["lock"]["name"], "OPEN");
+    let first = scene.claim(&agent, SHELL, 5).await.expect("the first run's step");
+    assert!(scene.claim(&agent, SHELL, 0).await.is_none(), "another run deploys");
+    assert_eq!(production().await["lock"]["name"], "LOCKED");
+    let passed = json!({ "verdict": "passed" });
+    assert_eq!(scene.finish(&agent, &first, passed.clone(), json!({})).await.status, 204);
+    let second = scene.claim(&agent, SHELL, 5).await.expect("the second run's step");
+
+    let path = format!("{ENVIRONMENTS}/{}/changes", encoded(&production().await["uuid"]));
+    let body = json!({ "change": { "name": "Production", "environment_lock_enabled": false } });
+    let changed = scene.send("repoadmin", "POST", &path, body).await;
+    assert!(changed.status.is_success(), "{}: {}", changed.status, changed.text);
+    let third = scene.claim(&agent, SHELL, 5).await.expect("nothing is locked any more");
+    for job in [second, third] {
+        assert_eq!(scene.finish(&agent, &job, passed.clone(), json!({})).await.status, 204);
+    }
+}
+
+/// Attack: a pipeline that pushes on each run. Would catch: one that never ends.
+#[tokio::test]
+async fn what_a_step_pushes_starts_pipelines_once() {
+    let scene = Scene::new().await;
+    let agent = scene.agent("one").await;
+    scene.push(TWO_STEPS);
+    let mut seen = Vec::new();
+    for number in 1..=2 {
+        let run = scene.run_number(number).await;
+        let job = scene.claim(&agent, SHELL, 5).await.expect("a step");
+        let token = Secret::new(job["source"]["token"].as_str().expect("a token").to_owned());
+        let git = GitClient::new().with_credential(&scene.world.server.url, "x-token-auth", &token);
+        let name = format!("clone{number}");
+        let _ = git.run(git.home(), ["clone", &scene.address, &name]).expect_success();
+        let copy = git.home().join(&name);
+        let _ = git.commit(&copy, "VERSION", &format!("{number}\n"));
+        let _ = git.run(&copy, ["push", &scene.address, "HEAD:main"]).expect_success();
+        // Its second step is not run: what waits for it would be taken for the next run's first.
+        let failed = json!({ "verdict": "failed", "exit_code": 1 });
+        assert_eq!(scene.finish(&agent, &job, failed, json!({})).await.status, 204);
+        seen.push(run["target"]["commit"]["hash"].clone());
+    }
+    // Who pushes next starts the third, on top of what the second run pushed.
+    let _ = scene.git.run(&scene.work, ["pull", "-q", &scene.address, "main"]).expect_success();
+    let mine = scene.push(&format!("{TWO_STEPS}# by hand\n"));
+    let third = scene.run_number(3).await;
+    assert_eq!(
+        (&third["build_number"], &third["target"]["commit"]["hash"]),
+        (&json!(3), &json!(mine)),
+        "{seen:?}"
+    );
+}
