@@ -439,7 +439,7 @@ async fn what_a_step_pushes_starts_pipelines_once() {
         let name = format!("clone{number}");
         let _ = git.run(git.home(), ["clone", &scene.address, &name]).expect_success();
         let copy = git.home().join(&name);
-        let _ = git.commit(&copy, "VERSION", &format!("{number}\n"));
+        let _ = git.commit(&copy, "VERSION", format!("{number}\n"));
         let _ = git.run(&copy, ["push", &scene.address, "HEAD:main"]).expect_success();
         // Its second step is not run: what waits for it would be taken for the next run's first.
         let failed = json!({ "verdict": "failed", "exit_code": 1 });

@@ -73,14 +73,15 @@ impl Claim {
             Self::Implies { by, one, other, on, given } => {
                 let mut asked = HashSet::new();
                 for kind in rules.kinds() {
-                    if kind.resource == *on
+                    let meant = kind.resource == *on
                         && by.contains(&kind.principal)
                         && rules.belongs(kind.action, one)?
-                        && asked.insert(kind.alike)
-                    {
-                        if let Some(found) = implies(rules, solver, kind, *other, given).await? {
-                            return Ok(Some(found));
-                        }
+                        && asked.insert(kind.alike);
+                    if !meant {
+                        continue;
+                    }
+                    if let Some(found) = implies(rules, solver, kind, *other, given).await? {
+                        return Ok(Some(found));
                     }
                 }
                 about_something(asked.len())

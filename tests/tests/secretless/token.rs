@@ -96,6 +96,7 @@ async fn open(data: &Path, base: &str, clock: Clock) -> Service {
         count_days: 400,
         public_ledger: false,
         pipes: std::collections::BTreeMap::new(),
+        step_lease: 30,
         audit_days: None,
         mail: None,
         sign_in: service::SignInSettings::default(),
