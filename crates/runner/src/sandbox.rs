@@ -3,7 +3,8 @@
 //! On Linux, `bwrap` makes the walls: namespaces for processes, mounts, messages, the host's name and control groups;
 //! a tree of files that has the system read-only, the step's own folder, and nothing else; and the promise that all of
 //! it dies with the agent. Where the agent is root, the step gets a user of its own, without capabilities; otherwise a
-//! user namespace. Before it, [`crate::tied`] makes that promise hold from the first moment on; inside, [`crate::enter`] adds limits, Landlock and seccomp. The network is the machine's own.
+//! user namespace. Before it, [`crate::tied`] makes that promise hold from the first moment on; inside, [`crate::enter`]
+//! adds limits, Landlock and seccomp. The network is the machine's own.
 //!
 //! Where there is no `bwrap`, steps run as the agent's user with nothing in between, and their logs say so.
 

@@ -1,8 +1,9 @@
 //! Work in the background: what is done again and again, and what is queued.
 //!
-//! Everything here is leased in the database, so that any number of processes may run it: the ledger's sequencer,
-//! flushing counts, mail, settling pushes left open, maintenance of repositories, sweeping what was deleted, rotating keys, and removing
-//! what is not kept for ever.
+//! Everything here is leased in the database, so that nothing is done twice at once: the ledger's sequencer, flushing
+//! counts, mail, settling pushes left open, maintenance of repositories, sweeping what was deleted, rotating keys, and
+//! removing what is not kept for ever. A process that starts takes queued work from the one before, which is gone: the data
+//! directory has one at a time.
 
 use std::time::Duration;
 
