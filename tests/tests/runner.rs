@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::server::program;
+use testkit::server::{program, register_runner};
 use testkit::{Answer, GitClient, Login, World};
 
 const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
@@ -68,14 +68,7 @@ impl Scene {
         let made = self.send("repoadmin", "POST", RUNNERS, json!({ "name": "builder" })).await.expect(200);
         let code = made["registration"]["code"].as_str().expect("a code");
         let directory = self.folder.path().join("runner");
-        let mut register = Command::new(program())
-            .args(["runner", "register", "--url", &self.world.server.url, "--directory"])
-            .arg(&directory)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the command runs");
-        register.stdin.take().expect("an input").write_all(code.as_bytes()).expect("it reads the code");
-        assert!(register.wait().expect("it ends").success());
+        register_runner(&self.world.server.url, &directory, code, &[]);
         let agent = Command::new(program())
             .args(["runner", "run", "--log", "warn", "--directory"])
             .arg(&directory)

@@ -10,16 +10,16 @@
 #![cfg(test)]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::server::program;
+use testkit::server::{program, register_runner};
 use testkit::{GitClient, Login, Server, World};
 
 const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
@@ -136,14 +136,7 @@ impl Agent {
         let made = world.server.send("POST", RUNNERS, &login, &json!({ "name": name })).await.expect(200);
         let code = made["registration"]["code"].as_str().expect("a code");
         let directory = folder.join(name);
-        let mut register = Command::new(program())
-            .args(["runner", "register", "--url", &world.server.url, "--directory"])
-            .arg(&directory)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the command runs");
-        register.stdin.take().expect("an input").write_all(code.as_bytes()).expect("it reads the code");
-        assert!(register.wait().expect("it ends").success());
+        register_runner(&world.server.url, &directory, code, &[]);
         Self { name: name.to_owned(), directory, process: None }
     }
 

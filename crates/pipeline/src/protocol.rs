@@ -32,6 +32,9 @@ pub const LEASE: u32 = 30;
 /// The shortest lease that a server gives: a runner ends its step before the lease is over, and that takes a moment.
 pub const SHORTEST_LEASE: u32 = 6;
 
+/// The longest, in seconds: so long a step stands still at most when its runner is gone.
+pub const LONGEST_LEASE: u32 = 3600;
+
 /// How often a lease of so many seconds is renewed, in seconds: so that several signs of life may be lost.
 #[must_use]
 pub const fn heartbeat(lease: u32) -> u32 {

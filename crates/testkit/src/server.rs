@@ -1,6 +1,7 @@
 //! A real `bastide` process on a free port of loopback, with a data directory of its own.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
@@ -31,6 +32,17 @@ pub fn program() -> PathBuf {
     let program = folder.join("bastide");
     assert!(program.exists(), "`{}` is missing: build it with `cargo build -p server`", program.display());
     program
+}
+
+/// Registers a runner with the command, which reads the one-time code from its input.
+pub fn register_runner(url: &str, directory: &Path, code: &str, flags: &[&OsStr]) {
+    let mut register = Command::new(program());
+    register.args(["runner", "register", "--url", url, "--directory"]).arg(directory).args(flags);
+    let mut register = register.stdin(Stdio::piped()).spawn().expect("the command runs");
+    let mut input = register.stdin.take().expect("an input");
+    input.write_all(code.as_bytes()).expect("it reads the code");
+    drop(input);
+    assert!(register.wait().expect("it ends").success(), "the runner is registered");
 }
 
 /// Runs a command of the program to its end, with no master key from this process's environment.

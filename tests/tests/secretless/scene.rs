@@ -1,13 +1,12 @@
 //! A server behind a certificate of a throwaway authority, with a runner that trusts that authority.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::server::program;
+use testkit::server::{program, register_runner};
 use testkit::{GitClient, Login, Server, World};
 
 const FILE: &str = "bitbucket-pipelines.yml";
@@ -108,16 +107,7 @@ impl Scene {
         let made = self.send("POST", runners, json!({ "name": "builder" })).await.expect(200);
         let code = made["registration"]["code"].as_str().expect("a code");
         let directory = self.folder.path().join("runner");
-        let mut register = Command::new(program())
-            .args(["runner", "register", "--url", &self.base, "--trust"])
-            .arg(&self.trusted)
-            .arg("--directory")
-            .arg(&directory)
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the command runs");
-        register.stdin.take().expect("an input").write_all(code.as_bytes()).expect("it reads the code");
-        assert!(register.wait().expect("it ends").success());
+        register_runner(&self.base, &directory, code, &["--trust".as_ref(), self.trusted.as_ref()]);
         let mut agent = Command::new(program());
         agent.args(["runner", "run", "--log", "warn", "--directory"]).arg(&directory).args(flags);
         Running(agent.spawn().expect("the runner starts"))

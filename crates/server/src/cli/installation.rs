@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use model::{Error, Result, Secret};
-use pipeline::protocol::{LEASE, SHORTEST_LEASE};
+use pipeline::protocol::{LEASE, LONGEST_LEASE, SHORTEST_LEASE};
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use service::Database;
@@ -126,7 +126,7 @@ pub struct Config {
     pub rate_limit: Option<Vec<String>>,
     /// What pipes run, by their names with or without a version: images. It has no flag.
     pub pipes: BTreeMap<String, String>,
-    /// How long a runner's lease on a step holds, in seconds, from 6 on. It has no flag: only who tries out how runners are
+    /// How long a runner's lease on a step holds, in seconds, from 6 to 3,600. It has no flag: only who tries out how runners are
     /// lost wants another than the default.
     pub step_lease: Option<u32>,
 }
@@ -304,11 +304,16 @@ impl Installation {
     /// What the service is opened with.
     ///
     /// # Errors
-    /// When this program cannot be found again, which the hooks need.
+    /// When this program cannot be found again, which the hooks need, or a lease is too short or too long.
     pub fn settings(&self, base_url: String) -> Result<service::Settings> {
         let database = self.database.clone().map(|(url, password)| Database::Postgres { url, password });
         let program = std::env::current_exe()
             .map_err(|error| Error::Internal(format!("this program cannot be found again: {error}")))?;
+        let step_lease = self.config.step_lease.unwrap_or(LEASE);
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&step_lease) {
+            let allowed = format!("from {SHORTEST_LEASE} to {LONGEST_LEASE} seconds, not {step_lease}");
+            return Err(Error::invalid_field("step-lease", allowed));
+        }
         Ok(service::Settings {
             data: self.data.clone(),
             database,
@@ -323,7 +328,7 @@ impl Installation {
             public_ledger: self.public_ledger,
             outbound: self.outbound.clone(),
             pipes: self.config.pipes.clone(),
-            step_lease: self.config.step_lease.unwrap_or(LEASE).max(SHORTEST_LEASE),
+            step_lease,
             aws: self.aws.clone(),
             master_key: self.master_key.clone(),
         })
