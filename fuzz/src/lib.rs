@@ -12,6 +12,7 @@
 )]
 
 pub mod git;
+pub mod keyring;
 pub mod ledger;
 pub mod model;
 pub mod mutation;
@@ -55,6 +56,7 @@ pub const TARGETS: &[Target] = &[
         &["0 0 12 * * ? *", "0 0/15 8-17 ? * MON-FRI 2030", "0 0 0 L * ? *", "0 0 0 ? * 6#3 *"],
     ),
     target("audit_event", model::audit_event, model::AUDIT_EVENTS),
+    target("ssh_key", keyring::ssh_key, keyring::SSH_KEYS),
     target("ledger_note", ledger::note, ledger::NOTES),
     target("ledger_checkpoint", ledger::checkpoint, ledger::CHECKPOINTS),
     target("ledger_entry", ledger::entry, ledger::ENTRIES),
@@ -73,8 +75,11 @@ pub const TARGETS: &[Target] = &[
     ),
     target("patch", pages::patch, pages::PATCHES),
     target("pipeline_file", pipeline::file, pipeline::FILES),
+    target("pipeline_form", pipeline::form, pipeline::FILES),
+    target("pipeline_rules", pipeline::rules, pipeline::RULES),
     target("pipeline_mask", pipeline::mask, pipeline::OUTPUTS),
     target("sarif", pipeline::sarif, pipeline::SARIF),
+    target("test_report", pipeline::test_report, pipeline::TEST_REPORTS),
     target("own_rule", policy::own_rule, policy::RULES),
     target("export_line", service::export_line, service::EXPORT_LINES),
     target("query", wire::query, wire::QUERIES),

@@ -19,7 +19,7 @@ pub const PATCHES: &[&str] = &[
 
 /// A patch is read within its bounds, whether or not its end was; no line that is shown ends another.
 pub fn patch(data: &[u8]) {
-    const LIMITS: Limits = Limits { lines: 20, lines_of_file: 7 };
+    const LIMITS: Limits = Limits { lines: 20, lines_of_file: 7, characters: 500 };
     for whole in [true, false] {
         let patch = read(data, LIMITS, whole);
         assert!(patch.cut || whole);

@@ -1,7 +1,7 @@
 //! Targets over `pipeline`: a configuration that anyone who can push may write, what a step prints, and what a scanner
 //! found.
 
-use pipeline::{Colour, Event, Masker, check};
+use pipeline::{Colour, DynamicRules, Event, Masker, check, form as forms};
 
 /// Configurations with most of the keys.
 pub const FILES: &[&str] = &[
@@ -35,6 +35,28 @@ pub fn file(data: &[u8]) {
         for step in plan.pipelines.iter().flat_map(|pipeline| &pipeline.steps) {
             assert!(step.script.is_empty() == step.child.is_some(), "a step that does nothing");
         }
+    }
+}
+
+/// Rules over what runs.
+pub const RULES: &[&str] = &[
+    "require:\n  steps:\n    - first: {name: a, image: b, script: [c]}\n  images: ['a/**']\n  labels: [linux]\n",
+    "forbid: {images: [evil], labels: ['*.shell'], pipes: [a/*]}",
+];
+
+/// A configuration as JSON is written as YAML that is the same JSON again.
+pub fn form(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(form) = forms::of_text(text) else { return };
+    let Ok(written) = forms::to_yaml(&form) else { return };
+    assert_eq!(forms::of_text(&written), Some(form), "{written}");
+}
+
+/// Rules are read, or refused with a reason.
+pub fn rules(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Err(why) = DynamicRules::parse(text) {
+        assert!(!why.is_empty(), "refused without a reason");
     }
 }
 
@@ -72,6 +94,9 @@ pub const SARIF: &[&str] = &[
 pub fn sarif(data: &[u8]) {
     let Ok(reports) = pipeline::sarif::read(data) else { return };
     assert!(!reports.is_empty(), "a file that says nothing");
+    if let Ok(same) = pipeline::sarif::change_texts(data, str::to_owned) {
+        assert_eq!(pipeline::sarif::read(&same).ok().as_ref(), Some(&reports), "another file");
+    }
     for report in reports {
         let open = report.findings.iter().filter(|one| one.result.as_str() == "FAILED").count();
         let open = u64::try_from(open).unwrap_or(u64::MAX);
@@ -84,4 +109,21 @@ pub fn sarif(data: &[u8]) {
             }
         }
     }
+}
+
+/// Files of test tools with most of what is read.
+pub const TEST_REPORTS: &[&str] = &[
+    r#"<?xml version="1.0"?><testsuites><testsuite name="a" tests="3"><properties><property name="b" value="c"/></properties><testcase classname="C" name="one &amp; &#x41;" time="1,000.25"/><testcase name="two"><failure message="m&#10;n" type="T">at <![CDATA[<x>]]>&lt;</failure><system-out>o</system-out></testcase><testcase name="three"><skipped/></testcase></testsuite></testsuites>"#,
+    r#"<testsuite><testsuite name="inner"><testcase name="x" time="0.5"><error type="E"/><error/><system-err>e</system-err></testcase></testsuite></testsuite>"#,
+];
+
+/// What is told keeps to its bounds, whatever is put in the place of secrets, and comes back from JSON as it was.
+pub fn test_report(data: &[u8]) {
+    let mut reader = pipeline::test_report::TestReader::default();
+    let read = reader.read(data, &mut |text| text.replace('a', "$LONGER")).is_ok();
+    let Some(report) = reader.finish() else { return };
+    assert!(read && report.is_bounded(), "a report out of bounds");
+    let text = serde_json::to_vec(&report).expect("a report is JSON");
+    assert!(text.len() <= pipeline::test_report::LARGEST_REPORT, "a report that is too large");
+    assert_eq!(serde_json::from_slice::<pipeline::test_report::TestReport>(&text).ok(), Some(report));
 }

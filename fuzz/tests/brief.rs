@@ -43,6 +43,7 @@ targets! {
     branch_glob
     cron
     audit_event
+    ssh_key
     ledger_note
     ledger_checkpoint
     ledger_entry
@@ -50,8 +51,11 @@ targets! {
     ls_refs
     patch
     pipeline_file
+    pipeline_form
+    pipeline_rules
     pipeline_mask
     sarif
+    test_report
     own_rule
     export_line
     query

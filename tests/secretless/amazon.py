@@ -2,7 +2,7 @@
 
 Requests must be signed by a key that is known: a user's, or one of a session that was given here. What the account holds is
 told by `PUT /-/account`: `users` (access key to `secret` and `arn`), `providers` (issuer to client ids), `roles` (ARN to trust
-policy). `GET /-/log` has what was asked of the token service, and what came of it. The argument is a file of certificates by
+policy), `lifetimes` (ARN to seconds: shorter sessions than Amazon gives). `GET /-/log` has what was asked of the token service, and what came of it. The argument is a file of certificates by
 which issuers are trusted; the first line of the output is the port. Ends with its input.
 """
 
@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import threading
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import jwt
 from moto.server import ThreadedMotoServer
 
-ACCOUNT = {"users": {}, "providers": {}, "roles": {}}
+ACCOUNT = {"users": {}, "providers": {}, "roles": {}, "lifetimes": {}}
 SESSIONS = {}
 LOG = []
 TAGS = "https://aws.amazon.com/tags"
@@ -179,6 +180,9 @@ class Amazon(BaseHTTPRequestHandler):
         action = fields.get("Action")
         if action not in ("AssumeRole", "AssumeRoleWithWebIdentity"):
             key = self.signer(body)
+            target = self.headers.get("x-amz-target", "")
+            if target:
+                LOG.append({"action": target.rpartition(".")[2], "session": key in SESSIONS, "result": "given"})
             if action == "GetCallerIdentity" and key in ACCOUNT["users"]:
                 arn = f"<Arn>{ACCOUNT['users'][key]['arn']}</Arn>"
                 answer = f"<R><GetCallerIdentityResult>{arn}</GetCallerIdentityResult></R>"
@@ -195,6 +199,10 @@ class Amazon(BaseHTTPRequestHandler):
             told["result"] = str(refused)
             raise
         status, answer, kind = self.sent_on(body)
+        if status == 200 and fields["RoleArn"] in ACCOUNT["lifetimes"]:
+            ends = time.gmtime(time.time() + ACCOUNT["lifetimes"][fields["RoleArn"]])
+            ending = time.strftime("<Expiration>%Y-%m-%dT%H:%M:%SZ</Expiration>", ends)
+            answer = re.sub(b"<Expiration>[^<]+</Expiration>", ending.encode(), answer)
         if status == 200:
             key, secret, token = (
                 text_of(name, answer) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")

@@ -11,7 +11,8 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::{Value, json};
-use testkit::{Server, World};
+use testkit::world::PASSWORD;
+use testkit::{Browser, Server, World, form, forms};
 
 const ROLES: &str = "/api/workspaces/acme/aws-roles";
 const PLAN: &str = "/api/workspaces/acme/aws-role-plan";
@@ -138,6 +139,41 @@ async fn a_role_is_saved_only_where_the_external_id_opens_it() {
     let role = arn("bastide-deploy");
     let printed = world.server.command(&["aws", "setup", "--workspace", "acme", "--role", &role]);
     assert!(printed.expect_success().contains("sts:ExternalId"));
+}
+
+/// Would catch: a page that saves a role that anybody could have, or that does not say what is wrong with it; a grant that cannot be
+/// taken away while Amazon is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_what_is_wrong_with_a_role() {
+    const PAGE: &str = "/acme/workspace/settings/aws-roles";
+    let (world, sts) = scene().await;
+    let browser = Browser::signed_in(&world.server, "owner", PASSWORD).await;
+    let typed =
+        form(&browser.page(PAGE).await, PAGE).with("arn", &arn("by-page")).with("mode", "assume-role");
+    let planned = browser.submit(typed.with("repository", "one").with("ref", "main")).await;
+    assert!(planned.text.contains("arn:aws:iam::999999999999:user/bastide"), "{}", planned.text);
+    let id = planned.text.split_once("id=\"external-id\">").unwrap().1.split('<').next().unwrap().to_owned();
+    let save = form(&planned.text, PAGE);
+    let refused = browser.submit(save.clone()).await;
+    assert!(refused.text.contains("was not given with the right external id"), "{}", refused.text);
+    let _ = sts.roles.lock().unwrap().insert(arn("by-page"), None);
+    let open = browser.submit(form(&refused.text, PAGE)).await;
+    assert_eq!(open.status.as_u16(), 400, "{}", open.text);
+    assert!(open.text.contains("was given without an external id"), "{}", open.text);
+    let _ = sts.roles.lock().unwrap().insert(arn("by-page"), Some(id));
+    let saved = browser.submit(form(&open.text, PAGE)).await;
+    assert_eq!(saved.status.as_u16(), 303, "{}", saved.text);
+    let one = saved.header("location").to_owned();
+    // The role trusts nobody any more: nobody is added to it, and whoever is there can be taken away.
+    sts.roles.lock().unwrap().clear();
+    let shown = browser.page(&one).await;
+    let grant = form(&shown, &format!("{one}/grants")).with("repository", "*");
+    let refused = browser.submit(grant).await;
+    assert_eq!(refused.status.as_u16(), 400, "{}", refused.text);
+    assert!(refused.text.contains("was not given with the right external id"), "{}", refused.text);
+    let gone = forms(&shown).into_iter().find(|form| form.action.ends_with("/grants/remove")).unwrap();
+    assert_eq!(browser.submit(gone).await.header("location"), one);
+    assert!(browser.page(&one).await.contains("Nobody yet."));
 }
 
 /// Would catch: somebody who names roles without administering the workspace; grants of other workspaces' repositories; a

@@ -326,6 +326,62 @@ async fn a_file_that_cannot_be_read_is_a_run_that_says_why() {
     assert_eq!(newest["build_number"], 2, "{newest}");
 }
 
+/// Would catch: an environment for administrators that takes whoever may push, or that keeps administrators waiting for
+/// themselves.
+#[tokio::test]
+async fn what_an_administrator_starts_waits_for_no_administrator() {
+    let scene = Scene::new().await;
+    let agent = scene.agent("one").await;
+    scene.push(
+        "pipelines:\n  custom:\n    release:\n      \
+         - step: {name: Publish, deployment: production, runs-on: linux.shell, script: [make]}\n    later:\n      \
+         - step: {name: Build, runs-on: linux.shell, script: [make]}\n      \
+         - step: {name: Publish, deployment: production, trigger: manual, runs-on: linux.shell, script: [make]}\n",
+    );
+    let path = "/2.0/repositories/acme/one/environments";
+    let found = scene.send("reader", "GET", path, Value::Null).await.expect(200);
+    let environments = found["values"].as_array().expect("environments");
+    let production =
+        environments.iter().find(|one| one["name"] == "Production").expect("it is there from the start");
+    let changes = format!("{path}/{}/changes", encoded(&production["uuid"]));
+    let only = json!({ "change": { "restrictions": {
+        "admin_only": true, "type": "deployment_restrictions_configuration",
+    } } });
+    assert_eq!(scene.send("repoadmin", "POST", &changes, only).await.status, 202);
+    let start = json!({
+        "target": { "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": "main",
+                    "selector": { "type": "custom", "pattern": "release" } },
+    });
+    let held = scene.send("writer", "POST", PIPELINES, start.clone()).await.expect(201);
+    assert_eq!(scene.run(&held["uuid"]).await["state"]["stage"]["name"], "PAUSED");
+    assert!(scene.claim(&agent, SHELL, 0).await.is_none());
+    let run = scene.send("repoadmin", "POST", PIPELINES, start).await.expect(201);
+    let job = scene.claim(&agent, SHELL, 5).await.expect("the step is ready");
+    let step = job["step"].as_str().expect("an id");
+    assert_eq!(scene.steps(&run).await[0]["uuid"], format!("{{{step}}}"));
+
+    // What a writer runs again is the writer's, and what waits in an administrator's run waits for one.
+    let failed = json!({ "verdict": "failed", "exit_code": 1 });
+    assert_eq!(scene.finish(&agent, &job, failed, json!({})).await.status, 204);
+    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", encoded(&run["uuid"]));
+    let _ = scene.send("writer", "POST", &again, Value::Null).await.expect(200);
+    assert_eq!(scene.run(&run["uuid"]).await["state"]["stage"]["name"], "PAUSED");
+    let later = json!({
+        "target": { "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": "main",
+                    "selector": { "type": "custom", "pattern": "later" } },
+    });
+    let run = scene.send("repoadmin", "POST", PIPELINES, later).await.expect(201);
+    let job = scene.claim(&agent, SHELL, 5).await.expect("the first step is ready");
+    assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
+    let go = format!(
+        "/api/repositories/acme/one/pipelines/{}/steps/{}/start",
+        encoded(&run["uuid"]),
+        encoded(&scene.steps(&run).await[1]["uuid"])
+    );
+    assert_eq!(scene.send("writer", "POST", &go, Value::Null).await.status, 403);
+    let _ = scene.send("repoadmin", "POST", &go, Value::Null).await.expect(200);
+}
+
 #[tokio::test]
 async fn runs_are_started_stopped_and_go_on_by_hand() {
     let scene = Scene::new().await;

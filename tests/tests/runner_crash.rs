@@ -232,12 +232,21 @@ fn logs(data: &Path) -> BTreeMap<(String, i64), Vec<u8>> {
     for step in entries(&data.join("pipelines/logs")) {
         for attempt in entries(&step.path()) {
             let name = |entry: &std::fs::DirEntry| entry.file_name().into_string().expect("a name");
-            if let Ok(log) = std::fs::read(attempt.path().join("step.log")) {
+            let plain = attempt.path().join("step.log");
+            // It is compressed some seconds after the attempt, maybe while it is looked for here.
+            let log = std::fs::read(&plain).ok().or_else(|| unpacked(&attempt.path().join("step.log.gz")));
+            if let Some(log) = log {
                 logs.insert((name(&step), name(&attempt).parse().expect("a number")), log);
             }
         }
     }
     logs
+}
+
+/// A log that was compressed, by a program that knows nothing of Bastide.
+fn unpacked(log: &Path) -> Option<Vec<u8>> {
+    let read = Command::new("gzip").arg("-dc").arg(log).output().expect("gzip runs");
+    read.status.success().then_some(read.stdout)
 }
 
 /// The name that a script has printed, and the numbers behind it, in the order of the log. The last line may be cut off.

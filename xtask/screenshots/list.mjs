@@ -213,8 +213,11 @@ export const pages = {
       await press(tab, "#lint");
     },
   },
+  "pipeline-run-approval": { path: "/acme/website/pipelines/2", who: "cyd" },
   "pipeline-configuration": { path: "/acme/website/pipelines/1/configuration", who: "bea" },
   "pipeline-settings": { path: "/acme/payroll/settings/pipelines", who: "bea" },
+  "dynamic-pipelines": { path: "/acme/payroll/settings/dynamic-pipelines", who: "bea" },
+  "workspace-dynamic-pipelines": { path: "/annex/workspace/settings/dynamic-pipelines", who: "bea" },
   "pipeline-variables": { path: "/acme/payroll/settings/pipeline-variables", who: "bea" },
   "pipeline-variables-wrong": {
     path: "/acme/payroll/settings/pipeline-variables",
@@ -251,6 +254,18 @@ export const pages = {
     path: "/acme/payroll/settings/openid-connect",
     who: "bea",
     act: (tab) => tab.$$eval("details.policy", (all) => all.forEach((one) => { one.open = one === all[0] || one === all.at(-1); })),
+  },
+  "aws-roles": { path: "/acme/workspace/settings/aws-roles", who: "bea" },
+  "aws-roles-none": { path: "/annex/workspace/settings/aws-roles", who: "bea" },
+  "aws-role-one": { path: (world) => `/acme/workspace/settings/aws-roles/{${world.awsRole}}`, who: "bea" },
+  "aws-role-new": {
+    path: "/acme/workspace/settings/aws-roles",
+    who: "bea",
+    act: async (tab) => {
+      await tab.type("#arn", "arn:aws:iam::123456789012:role/bastide-backup");
+      await tab.type("#repository", "payroll");
+      await press(tab, "main button.primary");
+    },
   },
   "identity-tokens": { path: "/acme/workspace/settings/identity-tokens", who: "bea" },
   "workspace-tokens": { path: "/acme/workspace/settings/tokens", who: "bea" },

@@ -146,11 +146,29 @@ async function automated(site, as, owner) {
   const restrictions = { admin_only: true, branch_restrictions: [{ pattern: "main" }, { pattern: "release/*" }] };
   await made(`${repository}/environments`, { name: "Production EU", environment_type: { name: "Production" }, restrictions });
   await made(`${repository}/deployments_config/environments/${encodeURIComponent(production)}/variables`, { key: "HOST", value: "payroll.example.com" });
+  await call(site, as, "PUT", `${repository}/pipelines_config/ssh/key_pair`, {});
+  const host = { key_type: "ssh-ed25519", key: "AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl" };
+  await made(`${repository}/pipelines_config/ssh/known_hosts`, { hostname: "deploy.example.com", public_key: host });
+  await call(site, as, "PUT", "/api/repositories/acme/payroll/dynamic-pipelines", { address: "https://ci.example.com/pipelines", rules: RULES });
   const target = { ref_type: "branch", ref_name: "main", selector: { type: "branches" } };
   await made(`${repository}/pipelines_config/schedules`, { cron_pattern: "0 30 2 * * ? *", target });
   await made(`${repository}/pipelines_config/schedules`, { cron_pattern: "0 0 6 ? * MON *", target: { ...target, selector: { type: "custom", pattern: "audit" } }, enabled: false });
   await call(site, owner, "POST", "/api/workspaces/acme/identity-tokens/keys", {});
+  const role = (name, grants) => ({ arn: `arn:aws:iam::123456789012:role/${name}`, mode: "web-identity", region: "eu-central-1", grants });
+  await call(site, owner, "POST", "/api/workspaces/acme/aws-roles", role("bastide-reports", []));
+  const deploys = role("bastide-deploy", [{ repository: "payroll", ref: "main", protected_only: true, environment: "Production EU" }, { repository: "website", ref: "release/*" }]);
+  const named = await call(site, owner, "POST", "/api/workspaces/acme/aws-roles", deploys);
+  return named.uuid.replace(/[{}]/g, "");
 }
+
+const RULES = `require:
+  steps:
+    - first:
+        name: Secret scan
+        image: registry.example.com/acme/scan:2
+        script: [scan .]
+  images: ["registry.example.com/**", postgres]
+`;
 
 const PIPELINE = `image: registry.example.com/acme/build:4
 definitions:
@@ -172,6 +190,9 @@ pipelines:
         trigger: manual
         oidc: true
         script: [./deploy.sh]
+  branches:
+    release/*:
+      - step: {name: Ship, deployment: Staging, script: [./deploy.sh staging]}
 `;
 
 // A run under way: one step has passed, one has failed, one runs; by a runner that speaks the protocol and does nothing.
@@ -181,6 +202,7 @@ async function running(site, as) {
   const program = { version: "1.0.0", os: "linux", arch: "x86_64", containers: "podman 5.4.2" };
   const registered = await call(site, "", "POST", "/api/runner/register", { protocol: 1, code: registration.code, program });
   const runner = `Bearer ${registered.credential}`;
+  await call(site, as, "PUT", "/api/repositories/acme/website/dynamic-pipelines", { rules: RULES });
   const body = new URLSearchParams({ "bitbucket-pipelines.yml": PIPELINE, message: "Build, scan and deploy the site", branch: "main" });
   const sent = await fetch(`${site}${place}/src`, { method: "POST", headers: { authorization: as }, body });
   if (!sent.ok) throw new Error(`a pipeline: ${sent.status} ${await sent.text()}`);
@@ -191,13 +213,35 @@ async function running(site, as) {
     if (!answer.ok) throw new Error(`a log: ${answer.status} ${await answer.text()}`);
   };
   const finish = (job, verdict) => call(site, runner, "POST", `/api/runner/steps/${job.step}/finish`, { attempt: job.attempt, verdict });
+  const secrets = await claim();
+  await print(secrets, "+ scan .\n0 secrets in 214 files\n");
+  await finish(secrets, { verdict: "passed" });
   const test = await claim();
   await print(test, `Runner: build-3\nImage: registry.example.com/acme/build:4\nCloning acme/website\nCache node: 48 MiB\n+ npm ci\nadded 412 packages in 6s\n+ npm test\n\u001b[32m  ✓ adds VAT\u001b[0m\n\u001b[32m  ✓ rounds to cents\u001b[0m\n\u001b[33m  - sends a receipt (skipped)\u001b[0m\n\u001b[1m412 passed\u001b[0m, 1 skipped\n`);
   await finish(test, { verdict: "passed" });
   const [lint, scan] = [await claim(), await claim()];
   await print(lint, "+ npm run lint\nsrc/order.ts:3:14  \u001b[31merror\u001b[0m  'total' is never reassigned. Use 'const' instead  \u001b[2mprefer-const\u001b[0m\n\n\u001b[31m1 problem (1 error, 0 warnings)\u001b[0m\n");
+  const ended = (name, status, duration, more) => ({ suite: "rules", class_name: "src/order.ts", name, status, duration, ...more });
+  const cases = [
+    ended("prefer-const", "failed", 41_000, { reason: "'total' is never reassigned", output: "src/order.ts:3:14\n  let total = sum(lines);\n      ^^^^^" }),
+    ended("no-unused-vars", "passed", 3_000),
+    ended("max-lines", "skipped", 0),
+  ];
+  const report = { totals: { passed: 410, failed: 1, errors: 0, skipped: 1, duration: 5_900_000 }, cases };
+  await call(site, runner, "PUT", `/api/runner/steps/${lint.step}/test-report?attempt=${lint.attempt}`, report);
   await finish(lint, { verdict: "failed", exit_code: 1 });
   await print(scan, "+ npm audit\nReading 412 packages\n");
+
+  // Another run, that waits for two approvals.
+  const environments = await call(site, as, "GET", `${place}/environments`);
+  const staging = encodeURIComponent(environments.values.find((one) => one.name === "Staging").uuid);
+  const restrictions = { restrictions: { required_approvals: 2 } };
+  await call(site, as, "POST", `${place}/environments/${staging}/changes`, restrictions);
+  await call(site, as, "PUT", `${place}/permissions-config/users/cyd`, { permission: "admin" });
+  const release = new URLSearchParams({ "NEWS.md": "Orders have a summary.\n", message: "Prepare the release", branch: "release/1" });
+  const pushed = await fetch(`${site}${place}/src`, { method: "POST", headers: { authorization: as }, body: release });
+  if (!pushed.ok) throw new Error(`a release: ${pushed.status} ${await pushed.text()}`);
+  await finish(await claim(), { verdict: "passed" });
 }
 
 // What builds and scanners say of a commit.
@@ -270,12 +314,12 @@ export async function build(site, administrator) {
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", token);
   const ci = { name: "Nightly mirror", scopes: ["repository:write", "pullrequest"] };
   await call(site, owner, "POST", "/api/repositories/acme/payroll/access-tokens", ci);
-  await automated(site, bea, owner);
+  const awsRole = await automated(site, bea, owner);
   await watched(site, owner, root);
   await breakGlass(site, as);
   const commits = await call(site, bea, "GET", "/2.0/repositories/acme/website/commits");
   await told(site, bea, commits.values[0].hash);
   await running(site, bea);
   const provider = await identityProvider(site, owner);
-  return { commit: commits.values[0].hash, provider };
+  return { commit: commits.values[0].hash, provider, awsRole };
 }

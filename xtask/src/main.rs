@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask test`, `tidy`, `prove`, `fuzz` and `bench`.
+//! Developer commands: `cargo xtask test`, `tidy`, `prove`, `portable`, `fuzz` and `bench`.
 //!
 //! What is here: what must hold before a change lands, run in the one right order, and measurements beside known
 //! baselines. What is not: anything that the program itself needs; it is built and run without this crate.
@@ -11,6 +11,7 @@
 mod bench;
 mod fuzz;
 mod packages;
+mod portable;
 mod postgres;
 mod process;
 mod prove;
@@ -34,6 +35,7 @@ Commands:
   test [--fast]      everything that must hold before a change lands; --fast leaves out PostgreSQL and the proofs
   tidy               layers, code map, migrations, sizes, words and documents
   prove              the invariants of the access model, by the solver
+  portable           whether the runner compiles for macOS and Windows, where it is not tested
   fuzz [TARGET]      the fuzz targets on stable Rust; --rounds N inputs each (200000)
   screenshots [NAME] pictures of every page, light and dark, at two widths, and what axe-core says of them
   bench [NAME…]      measurements beside known baselines; --list names them; writes docs/benchmarks.md
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run(rest),
         "prove" => prove::run(rest),
+        "portable" => portable::run(rest),
         "fuzz" => fuzz::run(rest),
         "screenshots" => screenshots::run(rest),
         "bench" => bench::run(rest),

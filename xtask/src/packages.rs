@@ -54,6 +54,13 @@ const TESTS: &[Need] = &[
 /// For `cargo xtask bench`, beside those.
 const BENCHMARKS: &[Need] = &[need("nginx", "nginx-light"), need("fcgiwrap", "fcgiwrap"), need("wrk", "wrk")];
 
+/// For `cargo xtask portable`.
+const PORTABLE: &[Need] = &[
+    need("/usr/bin/rustc", "rustc-web"),
+    need("/usr/lib/rustlib/src/rust/library/Cargo.lock", "rust-web-src"),
+    need("x86_64-w64-mingw32-dlltool", "binutils-mingw-w64-x86-64"),
+];
+
 /// For `cargo xtask screenshots`.
 const PICTURES: &[Need] = &[
     need("git", "git"),
@@ -71,6 +78,11 @@ pub(crate) fn for_screenshots() -> Result<()> {
 /// Sees to it that all programs for the tests are there.
 pub(crate) fn for_tests() -> Result<()> {
     see_to(TESTS)
+}
+
+/// Sees to it that all that compiles for other systems is there.
+pub(crate) fn for_portable() -> Result<()> {
+    see_to(PORTABLE)
 }
 
 /// Sees to it that all programs for the benchmarks are there.

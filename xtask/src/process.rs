@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -43,25 +44,66 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     Err(format!("`{}`: {}\n{}", described(command), done.status, said.trim_end()).into())
 }
 
-/// Runs a command, passes each line of its standard output on to ours, and shows it to `each` too.
+/// For how long a command that is watched may say nothing: longer than all takes that compiles in silence.
+const SILENCE: Duration = Duration::from_secs(25 * 60);
+
+/// Runs a command, passes each line of its standard output on to ours, and shows it to `each` too. One that says nothing for
+/// [`SILENCE`] is ended: a test that hangs must not keep all others from being told of.
 pub(crate) fn watched(command: &mut Command, mut each: impl FnMut(&str)) -> Result<()> {
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| format!("cannot start `{}`: {e}", described(command)))?;
+    let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
-        let mut reader = BufReader::new(stdout);
-        let mut line = Vec::new();
-        // By bytes: a test may print what is not UTF-8.
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-            println!("{text}");
-            each(&text);
-            line.clear();
+        std::thread::spawn(move || {
+            let mut reader = BufReader::new(stdout);
+            let mut line = Vec::new();
+            // By bytes: a test may print what is not UTF-8.
+            while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+                if sender.send(text).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+    }
+    loop {
+        match lines.recv_timeout(SILENCE) {
+            Ok(text) => {
+                println!("{text}");
+                each(&text);
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                end_all(child.id());
+                let _ = child.wait();
+                let minutes = SILENCE.as_secs() / 60;
+                return Err(format!("`{}` said nothing for {minutes} minutes", described(command)).into());
+            }
         }
     }
     let status = child.wait()?;
     if status.success() { Ok(()) } else { Err(format!("`{}`: {status}", described(command)).into()) }
+}
+
+/// Kills a process and all that it has begun.
+fn end_all(pid: u32) {
+    let begun = children(pid);
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    begun.into_iter().for_each(end_all);
+}
+
+/// The processes that all threads of one have begun.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    texts
+        .flat_map(|text| text.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Where a program lies, if it is on the path or among the system's own.
@@ -116,11 +158,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         // Its children too: fcgiwrap, for one, leaves them behind.
-        let pid = self.child.id();
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        ask_to_end(&pid.to_string());
-        children.split_whitespace().for_each(ask_to_end);
+        let begun = children(self.child.id());
+        ask_to_end(self.child.id());
+        begun.into_iter().for_each(ask_to_end);
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(10) {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -133,8 +173,8 @@ impl Drop for Running {
     }
 }
 
-fn ask_to_end(pid: &str) {
-    if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
+fn ask_to_end(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
 }
@@ -183,6 +223,32 @@ mod tests {
         // The child is somebody else's to bury; once it has ended, its command line is empty.
         while std::fs::read(&child).is_ok_and(|line| !line.is_empty()) {
             std::thread::yield_now();
+        }
+    }
+
+    /// Catches what a command has begun and what goes on when it was ended.
+    #[test]
+    fn a_command_is_ended_with_all_that_it_has_begun() {
+        let mut command = Command::new("sh");
+        let mut child = command.args(["-c", "sleep 600 & sleep 600 & wait"]).spawn().expect("a shell");
+        let start = Instant::now();
+        let begun = loop {
+            let begun = children(child.id());
+            if begun.len() == 2 || start.elapsed() > Duration::from_secs(20) {
+                break begun;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(begun.len(), 2);
+        end_all(child.id());
+        assert!(!child.wait().expect("it ends").success());
+        let gone = |pid: &u32| {
+            let told = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            told.is_empty() || told.contains(") Z ")
+        };
+        while !begun.iter().all(gone) {
+            assert!(start.elapsed() < Duration::from_secs(20), "{begun:?} go on");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

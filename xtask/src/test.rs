@@ -72,6 +72,8 @@ fn clippy() -> Command {
 
 /// `cargo test` over the workspace; the proofs and the fuzz targets are tests among the others.
 fn tests(fast: bool, count: &mut TestCount) -> Result<()> {
+    // Apart, because it says nothing for long where it is watched.
+    process::run(&mut process::command("cargo", &["test", "--workspace", "--no-run"]))?;
     let mut command = process::command("cargo", &["test", "--workspace", "--no-fail-fast"]);
     // The journeys are made in a real browser.
     command.env("BASTIDE_NODE", screenshots::driver()?).env("BASTIDE_CHROMIUM", screenshots::browser()?);

@@ -16,6 +16,7 @@ pub mod ring;
 pub mod sealed;
 pub mod secret_bytes;
 pub mod signing_key;
+pub mod ssh_key;
 pub mod token_key;
 
 pub use authenticator::Authenticator;
@@ -25,6 +26,7 @@ pub use master_key::MasterKey;
 pub use ring::{KeyState, Keyring, WrappedKey};
 pub use secret_bytes::SecretBytes;
 pub use signing_key::SigningKey;
+pub use ssh_key::{LONGEST_SSH_KEY, SshKeyError, SshPrivateKey, SshPublicKey};
 pub use token_key::{TokenAlgorithm, TokenKey};
 
 #[cfg(test)]
@@ -50,6 +52,7 @@ mod tests {
         <Keyring as AmbiguousIfShown<_>>::is_not_shown();
         <SigningKey as AmbiguousIfShown<_>>::is_not_shown();
         <TokenKey as AmbiguousIfShown<_>>::is_not_shown();
+        <SshPrivateKey as AmbiguousIfShown<_>>::is_not_shown();
         <Authenticator as AmbiguousIfShown<_>>::is_not_shown();
         <SecretBytes as AmbiguousIfShown<_>>::is_not_shown();
     }

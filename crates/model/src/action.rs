@@ -232,6 +232,8 @@ actions! {
     PipelineSteer = "pipeline.steer" on [Repository] Write;
     /// Change how a repository's pipelines run: on or off, the build number, keys for SSH.
     PipelineConfigure = "pipeline.configure" on [Repository] Write;
+    /// Fetch what pipelines keep in caches: whoever may change what lies in them, since tools leave passwords there.
+    PipelineCacheRead = "pipeline-cache.read" on [Repository] Read;
     /// Remove what pipelines keep in caches.
     PipelineCacheRemove = "pipeline-cache.remove" on [Repository] Write;
     /// Make or change a schedule.
@@ -244,11 +246,15 @@ actions! {
     PipelineVariableSet = "pipeline-variable.set" on [Workspace, Repository] Write;
     /// Remove a variable of pipelines.
     PipelineVariableRemove = "pipeline-variable.remove" on [Workspace, Repository] Write;
+    /// See who has the last word about what pipelines do: the provider of dynamic pipelines, and its rules.
+    DynamicPipelineRead = "dynamic-pipeline.read" on [Workspace, Repository] Read;
+    /// Change who has the last word about what pipelines do.
+    DynamicPipelineSet = "dynamic-pipeline.set" on [Workspace, Repository] Write;
     /// Make or change a deployment environment.
     EnvironmentSet = "environment.set" on [Repository] Write;
     /// Remove a deployment environment.
     EnvironmentRemove = "environment.remove" on [Repository] Write;
-    /// Let a deployment go on that its environment's restrictions hold back.
+    /// Approve a deployment: let one go on that its environment holds back, by its restrictions or until it is approved.
     DeploymentApprove = "deployment.approve" on [Repository] Write;
     /// See runners.
     RunnerRead = "runner.read" on [Workspace, Repository] Read;
@@ -257,7 +263,7 @@ actions! {
     /// Remove a runner.
     RunnerRemove = "runner.remove" on [Workspace, Repository] Write;
     /// Exchange a one-time code for a runner's credential, or a runner's credential for a new one.
-    RunnerRegister = "runner.register" on [Workspace, Repository] Write;
+    RunnerRegister = "runner.register" on [Instance, Workspace, Repository] Write;
     /// Take a step of a pipeline to run it. By runners.
     StepClaim = "step.claim" on [Repository] Write;
     /// Tell how a step ended, whose token ends with it. By runners.
@@ -276,6 +282,10 @@ actions! {
     AwsRoleRemove = "aws-role.remove" on [Workspace] Write;
     /// Take on a role at Amazon for a step. By runners.
     AwsRoleAssume = "aws-role.assume" on [Repository] SensitiveRead;
+    /// See which key of its own the server has at Amazon; never its secret.
+    AwsKeyRead = "aws-key.read" on [Instance] Read;
+    /// Give the server a key of its own at Amazon, have it rotated, or take it away.
+    AwsKeyUpdate = "aws-key.update" on [Instance] Write;
     /// Tell the status of a build of a commit.
     CommitStatusSet = "commit-status.set" on [Repository] Write;
     /// Make or change a report on a commit, or its annotations.

@@ -13,8 +13,8 @@ pub const LONGEST_SESSION: u32 = 43_200;
 pub const LONGEST_CHAINED_SESSION: u32 = 3600;
 /// The longest text of an ARN that is taken.
 const LONGEST_ARN: usize = 640;
-/// The longest name of a role, and the longest path in front of it.
-const LONGEST_ROLE_NAME: usize = 64;
+/// The longest name of a role or user, and the longest path in front of it.
+const LONGEST_NAME: usize = 64;
 const LONGEST_PATH: usize = 512;
 
 /// The text is not the ARN of a role.
@@ -69,38 +69,124 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
 }
 
+/// The partition, the account and the name in the ARN of something of IAM's: `kind` is `role` or `user`.
+fn of_iam(text: &str, kind: &str) -> Option<(String, AwsAccount, String)> {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else { return None };
+    let rest = resource.strip_prefix(kind)?.strip_prefix('/')?;
+    let (path, name) = rest.rsplit_once('/').unwrap_or(("", rest));
+    let partition_fits = partition.starts_with("aws")
+        && partition.len() <= 20
+        && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let path_fits = path.len() <= LONGEST_PATH
+        && (path.is_empty() || path.split('/').all(is_name))
+        && (path.is_empty() != rest.contains('/'));
+    let fits = text.len() <= LONGEST_ARN && partition_fits && path_fits;
+    if !fits || !is_name(name) || name.len() > LONGEST_NAME {
+        return None;
+    }
+    Some(((*partition).to_owned(), account.parse().ok()?, name.to_owned()))
+}
+
 impl FromStr for RoleArn {
     type Err = BadRoleArn;
 
     fn from_str(text: &str) -> Result<Self, BadRoleArn> {
-        let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
-            return Err(BadRoleArn);
-        };
-        let rest = resource.strip_prefix("role/").ok_or(BadRoleArn)?;
-        let (path, name) = rest.rsplit_once('/').unwrap_or(("", rest));
-        let partition_fits = partition.starts_with("aws")
-            && partition.len() <= 20
-            && partition.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        let path_fits = path.len() <= LONGEST_PATH
-            && (path.is_empty() || path.split('/').all(is_name))
-            && (path.is_empty() != rest.contains('/'));
-        let fits = text.len() <= LONGEST_ARN && partition_fits && path_fits;
-        if !fits || !is_name(name) || name.len() > LONGEST_ROLE_NAME {
-            return Err(BadRoleArn);
-        }
-        Ok(Self {
-            text: text.to_owned(),
-            partition: (*partition).to_owned(),
-            account: account.parse().map_err(|_| BadRoleArn)?,
-            name: name.to_owned(),
-        })
+        let (partition, account, name) = of_iam(text, "role").ok_or(BadRoleArn)?;
+        Ok(Self { text: text.to_owned(), partition, account, name })
     }
 }
 
 impl fmt::Display for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+/// The text is not the ARN of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("use the ARN of a user, such as `arn:aws:iam::123456789012:user/name`")]
+pub struct BadUserArn;
+
+/// The ARN of a user of IAM's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserArn {
+    text: String,
+    partition: String,
+    name: String,
+}
+
+impl UserArn {
+    /// The ARN as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `aws`, `aws-cn`, `aws-us-gov`.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        &self.partition
+    }
+
+    /// The user's name, without its path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for UserArn {
+    type Err = BadUserArn;
+
+    fn from_str(text: &str) -> Result<Self, BadUserArn> {
+        let (partition, _, name) = of_iam(text, "user").ok_or(BadUserArn)?;
+        Ok(Self { text: text.to_owned(), partition, name })
+    }
+}
+
+/// The text is not the id of an access key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadAwsKeyId {
+    /// It is no id at all.
+    #[error("use the id of an access key of an IAM user, such as `AKIAIOSFODNN7EXAMPLE`")]
+    Unreadable,
+    /// It is a session's.
+    #[error(
+        "this is the key of a session, which ends by itself: give the access key of an IAM user (`AKIA…`)"
+    )]
+    Temporary,
+}
+
+/// The id of an access key that does not end by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsKeyId(String);
+
+impl AwsKeyId {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AwsKeyId {
+    type Err = BadAwsKeyId;
+
+    fn from_str(text: &str) -> Result<Self, BadAwsKeyId> {
+        // The source for the bounds is Amazon's reference of IAM.
+        let fits = (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        match fits {
+            false => Err(BadAwsKeyId::Unreadable),
+            true if text.starts_with("ASIA") => Err(BadAwsKeyId::Temporary),
+            true => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for AwsKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -348,6 +434,32 @@ mod tests {
         assert!(tags.matches("refs/tags/v1") && !tags.matches("refs/heads/v1"));
         for bad in ["", "refs/*", "refs/pull-requests/*", "a..b", "refs/heads/", "ref s"] {
             assert!(bad.parse::<RefPattern>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_a_user_and_nobody_else() {
+        let user: UserArn = "arn:aws-us-gov:iam::123456789012:user/teams/bastide".parse().unwrap();
+        assert_eq!((user.partition(), user.name()), ("aws-us-gov", "bastide"));
+        for bad in [
+            "arn:aws:iam::123456789012:root",
+            "arn:aws:iam::123456789012:role/bastide",
+            "arn:aws:sts::123456789012:assumed-role/bastide/x",
+            "arn:aws:sts::123456789012:federated-user/bastide",
+            "arn:aws:iam::123456789012:username/bastide",
+            "arn:aws:iam::1:user/bastide",
+            "",
+        ] {
+            assert_eq!(bad.parse::<UserArn>(), Err(BadUserArn), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_session_is_told_from_one_that_stays() {
+        assert!("AKIAIOSFODNN7EXAMPLE".parse::<AwsKeyId>().is_ok());
+        assert_eq!("ASIAIOSFODNN7EXAMPLE".parse::<AwsKeyId>(), Err(BadAwsKeyId::Temporary));
+        for bad in ["", "AKIA", "AKIAIOSFODNN7 EXAMPLE", "AKIAIOSFODNN7/EXAMPLE", &"A".repeat(129)] {
+            assert_eq!(bad.parse::<AwsKeyId>(), Err(BadAwsKeyId::Unreadable), "{bad}");
         }
     }
 

@@ -85,6 +85,8 @@ pub struct Environment {
     pub admin_only: bool,
     /// From which branches it is deployed to; from all where there are none.
     pub branches: Vec<Glob>,
+    /// How many people approve a deployment to it before it begins.
+    pub required_approvals: i64,
     /// Whether one run at a time deploys to it.
     pub lock_enabled: bool,
     /// When it was made.
@@ -119,6 +121,7 @@ impl Environment {
             hidden: false,
             admin_only: false,
             branches: Vec::new(),
+            required_approvals: 0,
             lock_enabled: true,
             created_on,
             updated_on: created_on,

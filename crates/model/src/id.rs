@@ -128,6 +128,10 @@ ids! {
     ScheduleId;
     /// What a cache of pipelines keeps.
     CacheId;
+    /// A test case that a step reported.
+    TestCaseId;
+    /// A host that steps may connect to over SSH.
+    KnownHostId;
     /// A report on a commit.
     ReportId;
     /// An annotation of a report.

@@ -19,6 +19,7 @@ pub mod commit_status;
 pub mod credential;
 pub mod cron;
 pub mod deployment;
+pub mod dynamic_pipeline;
 pub mod environment;
 pub mod error;
 pub mod git_ref;
@@ -52,7 +53,9 @@ pub use address_range::{AddressRange, BadAddressRange};
 pub use alert::{Alert, AlertFilter, AlertPattern};
 pub use audit_event::{AuditEvent, Outcome};
 pub use audit_sink::{AuditSink, AuditSinkKind, AuditSinkState};
-pub use aws_role::{AwsAccount, AwsGrant, AwsMode, AwsRegion, AwsRole, RefPattern, RoleArn};
+pub use aws_role::{
+    AwsAccount, AwsGrant, AwsKeyId, AwsMode, AwsRegion, AwsRole, RefPattern, RoleArn, UserArn,
+};
 pub use branch_restriction::{BranchMatch, BranchRestriction, RestrictionKind};
 pub use branching_model::{BranchType, BranchingModel, NamedBranch, PrefixedType};
 pub use break_glass::BreakGlass;
@@ -62,6 +65,7 @@ pub use commit_status::{BuildState, CommitStatus};
 pub use credential::{Credential, Holder};
 pub use cron::CronPattern;
 pub use deployment::{Deployment, DeploymentResult, DeploymentState};
+pub use dynamic_pipeline::{DynamicPipeline, DynamicPlace};
 pub use environment::{Environment, EnvironmentType};
 pub use error::{Error, FieldErrors, Result};
 pub use git_ref::{ObjectId, RefName};
@@ -71,9 +75,9 @@ pub use group::Group;
 pub use guardrail::{AllowedRange, EntryKind, GuardrailKind, GuardrailMode, Guardrails, OwnRule};
 pub use id::{
     AlertId, AnnotationId, AuditSinkId, AwsRoleId, BreakGlassId, CacheId, CommitStatusId, CredentialId,
-    DeploymentId, EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId,
-    RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SessionId, StepId, UserId, VariableId,
-    WorkspaceId,
+    DeploymentId, EnvironmentId, EventId, GroupId, JobId, KnownHostId, PipelineId, ProjectId, PushId,
+    ReportId, RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SessionId, StepId, TestCaseId,
+    UserId, VariableId, WorkspaceId,
 };
 pub use identity_provider::{GroupMapping, Identity, IdentityProvider};
 pub use name::{DisplayName, Email, GroupSlug, ProjectKey, RepositorySlug, Username, WorkspaceSlug};

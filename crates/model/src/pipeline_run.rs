@@ -113,6 +113,8 @@ pub struct PipelineRun {
     pub commit: String,
     /// Whether the ref was protected when it was started.
     pub protected: bool,
+    /// Whether the person behind it administered the repository when it was started.
+    pub by_administrator: bool,
     /// Where in the file it was chosen from: `default`, `branches`, `tags`, `custom`.
     pub selector: String,
     /// The pattern that fitted, or the name of the custom pipeline.

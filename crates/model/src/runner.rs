@@ -7,10 +7,10 @@ use crate::{DisplayName, Resource, RunnerId, Timestamp, WorkspaceId};
 pub struct Runner {
     /// Its id.
     pub id: RunnerId,
-    /// The workspace or repository whose steps it takes.
+    /// The workspace or repository whose steps it takes, or the instance: then it takes those of all.
     pub bound_to: Resource,
     /// The workspace that this is or lies in.
-    pub workspace: WorkspaceId,
+    pub workspace: Option<WorkspaceId>,
     /// The name that its maker gave it.
     pub name: DisplayName,
     /// The labels that its maker gave it, sorted; those that follow from what it can do are not among them.

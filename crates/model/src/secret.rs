@@ -170,6 +170,8 @@ pub enum SecretKind {
     RunnerCode,
     /// The key that signs what a receiver of the audit trail is sent. It opens nothing here.
     AuditSink,
+    /// The key that signs what a provider of dynamic pipelines is asked. It opens nothing here.
+    DynamicPipeline,
 }
 
 impl SecretKind {
@@ -182,6 +184,7 @@ impl SecretKind {
         Self::Runner,
         Self::RunnerCode,
         Self::AuditSink,
+        Self::DynamicPipeline,
     ];
 
     /// The three letters in the secret.
@@ -195,6 +198,7 @@ impl SecretKind {
             Self::Runner => "run",
             Self::RunnerCode => "rcd",
             Self::AuditSink => "snk",
+            Self::DynamicPipeline => "dyn",
         }
     }
 }

@@ -10,13 +10,17 @@ pub struct Limits {
     pub lines: usize,
     /// Lines of one file.
     pub lines_of_file: usize,
+    /// Characters of one line.
+    pub characters: usize,
 }
 
 impl Limits {
     /// Of a page with every file of a commit.
-    pub const COMMIT: Self = Self { lines: 1_500, lines_of_file: 400 };
+    pub const COMMIT: Self = Self { lines: 1_500, lines_of_file: 400, characters: LONGEST_LINE };
     /// Of a page with one file.
-    pub const FILE: Self = Self { lines: 10_000, lines_of_file: 10_000 };
+    pub const FILE: Self = Self { lines: 10_000, lines_of_file: 10_000, characters: LONGEST_LINE };
+    /// Of a text that tells what was changed, whose lines are shown to their ends.
+    pub const WHOLE: Self = Self { characters: usize::MAX, ..Self::FILE };
 }
 
 /// The longest line that is shown whole, in characters.
@@ -118,6 +122,14 @@ pub fn read(patch: &[u8], limits: Limits, whole: bool) -> Patch {
     reader.patch
 }
 
+/// The lines of a patch of one text, without git's own head; and whether more follow.
+#[must_use]
+pub fn lines_of(patch: &str, limits: Limits) -> (Vec<Line>, bool) {
+    let whole = format!("diff --git a/text b/text\n{patch}");
+    let file = read(whole.as_bytes(), limits, true).files.pop().unwrap_or_default();
+    (file.lines, file.cut)
+}
+
 impl Reader {
     /// Takes a line; false once nothing more is shown.
     fn line(&mut self, line: &[u8]) -> bool {
@@ -172,7 +184,7 @@ impl Reader {
     fn content(&mut self, line: &[u8]) {
         let (mark, text) = line.split_first().unwrap_or((&b' ', &[]));
         let text = String::from_utf8_lossy(text);
-        let (text, _) = shortened(text.strip_suffix('\r').unwrap_or(&text), LONGEST_LINE);
+        let (text, _) = shortened(text.strip_suffix('\r').unwrap_or(&text), self.limits.characters);
         let (old, new) = self.at;
         let line = match mark {
             b'+' => {
@@ -196,7 +208,7 @@ impl Reader {
     }
 
     fn push(&mut self, line: Line) {
-        let Limits { lines, lines_of_file } = self.limits;
+        let Limits { lines, lines_of_file, .. } = self.limits;
         let Some(file) = self.patch.files.last_mut() else { return };
         if self.shown >= lines || file.lines.len() >= lines_of_file {
             file.cut = true;
@@ -305,16 +317,36 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_cut_and_said_so() {
-        let short = patch(Limits { lines: 3, lines_of_file: 2 });
+        let short = patch(Limits { lines: 3, lines_of_file: 2, ..Limits::FILE });
         assert!(short.files.first().is_some_and(|file| file.cut && file.lines.len() == 2));
         assert!(read(PATCH.get(..200).unwrap(), Limits::COMMIT, false).cut);
-        assert!(patch(Limits { lines: 1, lines_of_file: 9 }).cut);
+        assert!(patch(Limits { lines: 1, lines_of_file: 9, ..Limits::FILE }).cut);
+    }
+
+    /// Would catch: what a text loses, taken for the head of its patch.
+    #[test]
+    fn a_patch_of_one_text_has_its_lines_alone() {
+        let patch = "--- f.yml\n+++ final\n@@ -1,2 +1,2 @@\n a\n--- b\n+++ c\n";
+        let (lines, cut) = lines_of(patch, Limits::FILE);
+        let expected = [
+            Line::Hunk("@@ -1,2 +1,2 @@".to_owned()),
+            Line::Same(1, 1, "a".to_owned()),
+            Line::Removed(2, "-- b".to_owned()),
+            Line::Added(2, "++ c".to_owned()),
+        ];
+        assert_eq!((lines.as_slice(), cut), (&expected[..], false));
+        assert!(lines_of(patch, Limits { lines: 2, lines_of_file: 2, ..Limits::FILE }).1);
+        assert_eq!(lines_of("", Limits::FILE), (Vec::new(), false));
+        // What is changed at the end of a long line is seen.
+        let long = format!("@@ -1 +1 @@\n-{0}a\n+{0}b\n", "x".repeat(LONGEST_LINE));
+        let (lines, _) = lines_of(&long, Limits::WHOLE);
+        assert!(matches!(&lines[2], Line::Added(_, text) if text.ends_with("xb")), "{lines:?}");
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(lines in proptest::collection::vec("(diff --git |@@ -|@@ -1,9 \\+1,9 @@|\\+\\+\\+ |--- |[-+ \\\\]).{0,20}", 0..30), whole: bool) {
-            let patch = read(lines.join("\n").as_bytes(), Limits { lines: 10, lines_of_file: 5 }, whole);
+            let patch = read(lines.join("\n").as_bytes(), Limits { lines: 10, lines_of_file: 5, ..Limits::FILE }, whole);
             prop_assert!(patch.files.iter().map(|file| file.lines.len()).sum::<usize>() <= 10);
         }
 

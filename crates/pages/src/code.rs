@@ -73,7 +73,7 @@ pub fn is_binary(bytes: &[u8]) -> bool {
 /// A line, made visible and short: characters that turn the direction of writing would make code look like other code.
 pub(crate) fn shortened(line: &str, longest: usize) -> (String, bool) {
     let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}');
-    let mut shown = String::with_capacity(line.len().min(longest * 4));
+    let mut shown = String::with_capacity(line.len().min(longest.saturating_mul(4)));
     for (at, c) in line.chars().enumerate() {
         if at == longest {
             shown.push('…');

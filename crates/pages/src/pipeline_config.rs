@@ -4,6 +4,8 @@ use askama::Template;
 
 use crate::form::Field;
 use crate::frame::Frame;
+use crate::pipeline_cache::CachesPart;
+use crate::pipeline_ssh::SshPart;
 
 /// How a repository's pipelines run.
 #[derive(Clone, Debug, Template)]
@@ -29,15 +31,24 @@ pub struct PipelineConfigPage {
     pub raise: String,
     /// Proves that the form was made for this session.
     pub raise_token: String,
+    /// How steps connect over SSH.
+    pub ssh: SshPart,
+    /// What caches keep.
+    pub caches: CachesPart,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::Moment;
+    use crate::pipeline_cache::CacheRow;
+    use crate::pipeline_run::Button;
+    use crate::pipeline_ssh::KnownHostRow;
 
     #[test]
     fn what_is_shown_is_text_and_the_button_says_what_it_does() {
         let markup = "<script>alert(1)</script>\"'><img/src=x>";
+        let button = || Button { href: markup.to_owned(), token: markup.to_owned() };
         let said = |enabled| {
             let page = PipelineConfigPage {
                 frame: Frame::default(),
@@ -50,6 +61,30 @@ mod tests {
                 next: Field::line("next", "Number").value(markup),
                 raise: markup.to_owned(),
                 raise_token: markup.to_owned(),
+                ssh: SshPart {
+                    public_key: if enabled { markup.to_owned() } else { String::new() },
+                    generate: button(),
+                    remove: button(),
+                    set: button(),
+                    key_fields: vec![Field::line("a", "A").value(markup).error(markup.to_owned())],
+                    hosts: vec![KnownHostRow {
+                        hostname: markup.to_owned(),
+                        key_type: markup.to_owned(),
+                        fingerprint: markup.to_owned(),
+                        remove: button(),
+                    }],
+                    add: button(),
+                    host_fields: Vec::new(),
+                },
+                caches: CachesPart {
+                    rows: vec![CacheRow {
+                        name: markup.to_owned(),
+                        key: markup.to_owned(),
+                        size: String::new(),
+                        time: Moment::default(),
+                        remove: button(),
+                    }],
+                },
             };
             crate::html(&page).unwrap()
         };

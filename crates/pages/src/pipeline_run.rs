@@ -2,9 +2,11 @@
 
 use askama::Template;
 
+use crate::change::Line;
 use crate::frame::{Frame, Pages};
 use crate::log::LogLine;
 use crate::measure::Moment;
+use crate::test_report::TestReportView;
 
 /// Where something stands, in a word and a look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,12 @@ pub struct PipelinesPage {
     pub start: Option<Button>,
     /// The branch that is offered first.
     pub branch: String,
+    /// The custom pipeline that was named; empty where none was.
+    pub custom: String,
+    /// The custom pipelines of the branch's file, by name.
+    pub names: Vec<String>,
+    /// Whether providers may make others.
+    pub providers: bool,
     /// What is wrong with what was sent.
     pub error: String,
     /// Other parts of the list.
@@ -90,8 +98,12 @@ pub struct StepRow {
     pub took: String,
     /// What it waits for, in a sentence; empty where it waits for nothing.
     pub waits: String,
-    /// What starts it; none where it waits for nobody, or the viewer may not.
+    /// What starts or approves it; none where it waits for nobody, or the viewer may not.
     pub start: Option<Button>,
+    /// Whether that is an approval, of which its environment may ask for more.
+    pub approves: bool,
+    /// Why the viewer, who may approve others, does not approve this one, in a sentence; empty where nothing is to be said.
+    pub not_approved: &'static str,
     /// Whether its log is shown.
     pub here: bool,
 }
@@ -169,6 +181,8 @@ pub struct PipelinePage {
     pub variables: Vec<(String, String)>,
     /// The log of one of them.
     pub log: Option<LogView>,
+    /// What its test tools reported.
+    pub tests: Option<TestReportView>,
     /// What stops it; none where it cannot be.
     pub stop: Option<Button>,
     /// What runs what failed again; none where nothing can be.
@@ -179,13 +193,22 @@ pub struct PipelinePage {
     pub waits: bool,
 }
 
-/// A line of what changed, or of a text.
+/// A line of a text.
 #[derive(Clone, Debug)]
 pub struct TextLine {
     /// From 1.
     pub number: usize,
     /// The line.
     pub text: String,
+}
+
+/// What is different between two texts.
+#[derive(Clone, Debug)]
+pub struct PatchView {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// Whether there are more.
+    pub cut: bool,
 }
 
 /// What a run was planned from.
@@ -198,16 +221,19 @@ pub struct PipelineConfigurationPage {
     pub run: PipelineRow,
     /// Where it came from, in a sentence.
     pub source: String,
+    /// Who changed it after that, in their order.
+    pub changed_by: Vec<String>,
     /// The text.
     pub lines: Vec<TextLine>,
     /// What is different from the file in the repository, as a patch; none where it is the same or there is no file.
-    pub changes: Option<String>,
+    pub changes: Option<PatchView>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::log::LogReader;
+    use crate::test_report::FailedCase;
 
     #[test]
     fn what_commands_print_stands_below_them() {
@@ -220,6 +246,84 @@ mod tests {
         assert_eq!(told, [(None, 1), (Some("+ make"), 1), (Some("+ make test"), 0)]);
     }
 
+    fn row(text: &str) -> PipelineRow {
+        PipelineRow {
+            href: text.to_owned(),
+            number: 1,
+            standing: Standing { word: "Passed", look: "open" },
+            what: text.to_owned(),
+            on: text.to_owned(),
+            subject: text.to_owned(),
+            commit: "abc".to_owned(),
+            commit_href: text.to_owned(),
+            who: text.to_owned(),
+            trigger: "Push",
+            time: Moment::default(),
+            took: String::new(),
+        }
+    }
+
+    /// Would catch: lines that came and went and are told apart by colour alone, or by nothing; and a line that is markup.
+    #[test]
+    fn what_came_and_what_went_have_a_sign_and_a_look() {
+        let markup = "<script>alert(1)</script>\"'><img/src=x>";
+        let patch = format!("--- f\n+++ final\n@@ -1,2 +1,2 @@\n same\n-old{markup}\n+new\n");
+        let (lines, _) = crate::change::lines_of(&patch, crate::change::Limits::WHOLE);
+        let page = PipelineConfigurationPage {
+            frame: Frame::default(),
+            run: row(markup),
+            source: markup.to_owned(),
+            changed_by: vec![markup.to_owned()],
+            lines: vec![TextLine { number: 1, text: markup.to_owned() }],
+            changes: Some(PatchView { lines, cut: true }),
+        };
+        let html = crate::html(&page).unwrap();
+        assert!(!html.contains("<script>alert") && !html.contains("<img/src"), "{html}");
+        for told in [
+            "<tr class=\"hunk\"><td>@@ -1,2 +1,2 @@",
+            "<tr><td> same",
+            "<tr class=\"r\"><td>-old",
+            "<tr class=\"a\"><td>+new",
+            "More is different",
+        ] {
+            assert!(html.contains(told), "{told}: {html}");
+        }
+    }
+
+    /// Would catch: a form that knows only what the file has, where a provider makes more; and a name that is markup.
+    #[test]
+    fn a_custom_pipeline_is_suggested_or_typed() {
+        let markup = "<script>alert(1)</script>\"'><img/src=x>";
+        let page = |providers: bool, names: Vec<String>| {
+            let page = PipelinesPage {
+                frame: Frame::default(),
+                on: markup.to_owned(),
+                runs: vec![row(markup)],
+                state: String::new(),
+                filters: Vec::new(),
+                start: Some(Button { href: markup.to_owned(), token: markup.to_owned() }),
+                branch: "main".to_owned(),
+                custom: markup.to_owned(),
+                names,
+                providers,
+                error: markup.to_owned(),
+                pages: Pages::default(),
+            };
+            crate::html(&page).unwrap()
+        };
+        let (both, neither) =
+            (page(true, vec!["nightly".to_owned(), markup.to_owned()]), page(false, Vec::new()));
+        for html in [&both, &neither] {
+            assert!(!html.contains("<script>alert") && !html.contains("<img/src"), "{html}");
+        }
+        assert!(
+            both.contains("<option value=\"nightly\">") && both.contains("of the file on main"),
+            "{both}"
+        );
+        assert!(both.contains("only when a run starts") && !neither.contains("only when a run starts"));
+        assert!(!neither.contains("datalist"), "{neither}");
+    }
+
     /// The attack: a log, a branch and a step's name that are markup.
     #[test]
     fn what_a_pipeline_says_is_text() {
@@ -227,20 +331,7 @@ mod tests {
         let button = || Button { href: markup.to_owned(), token: markup.to_owned() };
         let mut reader = LogReader::default();
         let lines = reader.push(format!("+ {markup}\n{markup}\n").as_bytes());
-        let run = PipelineRow {
-            href: markup.to_owned(),
-            number: 1,
-            standing: Standing { word: "Passed", look: "open" },
-            what: markup.to_owned(),
-            on: markup.to_owned(),
-            subject: markup.to_owned(),
-            commit: "abc".to_owned(),
-            commit_href: markup.to_owned(),
-            who: markup.to_owned(),
-            trigger: "Push",
-            time: Moment::default(),
-            took: String::new(),
-        };
+        let run = row(markup);
         let step = StepRow {
             href: markup.to_owned(),
             name: markup.to_owned(),
@@ -248,6 +339,8 @@ mod tests {
             took: String::new(),
             waits: markup.to_owned(),
             start: Some(button()),
+            approves: true,
+            not_approved: "",
             here: true,
         };
         let page = PipelinePage {
@@ -263,6 +356,16 @@ mod tests {
                 sections: sections(lines),
                 ..LogView::default()
             }),
+            tests: Some(TestReportView {
+                failed: vec![FailedCase {
+                    of: markup.to_owned(),
+                    name: markup.to_owned(),
+                    standing: Standing::default(),
+                    reason: markup.to_owned(),
+                    output: markup.to_owned(),
+                }],
+                ..TestReportView::default()
+            }),
             stop: Some(button()),
             rerun: Some(button()),
             configuration: markup.to_owned(),
@@ -270,6 +373,6 @@ mod tests {
         };
         let html = crate::html(&page).unwrap();
         assert!(!html.contains("<script>alert") && !html.contains("<img/src"), "{html}");
-        assert!(html.matches("alert(1)").count() >= 12, "{html}");
+        assert!(html.matches("alert(1)").count() >= 16, "{html}");
     }
 }

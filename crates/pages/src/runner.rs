@@ -35,6 +35,17 @@ pub struct RunnerRow {
     pub remove_token: String,
 }
 
+/// The runner of the installation, which takes steps of this place too.
+#[derive(Clone, Debug)]
+pub struct OwnRunner {
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Its state in a word.
+    pub state: &'static str,
+    /// How the word looks.
+    pub look: &'static str,
+}
+
 /// The runners of a workspace or a repository.
 #[derive(Clone, Debug, Template)]
 #[template(path = "runners.html")]
@@ -47,6 +58,8 @@ pub struct RunnersPage {
     pub error: String,
     /// The runners, by their names.
     pub runners: Vec<RunnerRow>,
+    /// The installation's own, where it has one.
+    pub own: Option<OwnRunner>,
     /// The form that adds one.
     pub fields: Vec<Field>,
     /// Where it goes.
@@ -105,6 +118,7 @@ mod tests {
             on: text(),
             error: text(),
             runners: vec![row],
+            own: Some(OwnRunner { labels: vec![text()], state: "Online", look: "open" }),
             fields: Vec::new(),
             action: text(),
             form_token: text(),

@@ -105,7 +105,17 @@ fn read_download(reader: &mut Reader, node: &Node) -> Option<Download> {
 
 fn read_upload(reader: &mut Reader, node: &Node) -> Option<Upload> {
     let mut fields = reader.map(node, "an artifact of `upload` is a map with `name` and `paths`")?;
-    let name = fields.take("name").and_then(|node| reader.filled(node, "the name of an artifact is a text"));
+    let name = fields.take("name").and_then(|node| {
+        let name = reader.filled(node, "the name of an artifact is a text")?;
+        if name.value.starts_with("bastide:") {
+            let message = format!(
+                "no artifact is named {}: what begins with `bastide:` is not for files",
+                quoted(&name.value)
+            );
+            reader.push(error_at(node, Code::WrongValue, message));
+        }
+        Some(name)
+    });
     let paths = fields.take("paths").map(|node| read_paths(reader, node, "`paths` is a list of patterns"));
     let kinds = [
         ("shared", UploadKind::Shared),

@@ -249,25 +249,41 @@ fn cli(role: &RoleArn, longest: u32, policy: &str, issuer: Option<&str>) -> Stri
     text
 }
 
-/// What the server's own identity needs: to take on roles whose names begin with a prefix, in any account that trusts it.
+/// What the server's own identity needs: to take on roles whose names begin with a prefix, in any account that trusts it; and,
+/// where it is a `user`, to replace that user's key and nobody else's.
 #[must_use]
-pub fn server_policy(partition: &str, prefix: &str) -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
+pub fn server_policy(partition: &str, prefix: &str, user: Option<&str>) -> Value {
+    let mut statements = vec![json!({
+        "Effect": "Allow",
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Resource": format!("arn:{partition}:iam::*:role/{prefix}*"),
+    })];
+    statements.extend(user.map(|user| {
+        json!({
             "Effect": "Allow",
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-            "Resource": format!("arn:{partition}:iam::*:role/{prefix}*"),
-        }],
-    })
+            "Action": ["iam:CreateAccessKey", "iam:DeleteAccessKey"],
+            "Resource": user,
+        })
+    }));
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+/// Whoever asks, where a policy names users: with the path of the server's user, where it is known, and in any account where it
+/// is not made yet.
+fn itself(principal: Option<&str>, partition: &str) -> String {
+    let known = principal.filter(|arn| arn.contains(":user/")).and_then(|arn| arn.rsplit_once('/'));
+    let before =
+        known.map_or_else(|| format!("arn:{partition}:iam::*:user"), |(before, _)| before.to_owned());
+    format!("{before}/${{aws:username}}")
 }
 
 /// The server's own identity: the policy for the one that it has, or a user with it where it has none.
 #[must_use]
 pub fn server_setup(principal: Option<&str>, partition: &str, prefix: &str) -> RoleSetup {
-    let policy = server_policy(partition, prefix);
-    let trust_policy = pretty(&policy);
     let of_role = principal.and_then(|arn| arn.split_once(":role/")).map(|(_, path)| last(path));
+    let own = of_role.is_none().then(|| itself(principal, partition));
+    let policy = server_policy(partition, prefix, own.as_deref());
+    let trust_policy = pretty(&policy);
     let of_user = principal.and_then(|arn| arn.split_once(":user/")).map(|(_, path)| last(path));
     let user = of_user.unwrap_or("bastide");
     let make_user = principal.is_none();
@@ -325,7 +341,7 @@ pub fn server_setup(principal: Option<&str>, partition: &str, prefix: &str) -> R
                 false => String::new(),
             };
             let key = match make_user {
-                true => format!("aws iam create-access-key --user-name {}\n", word(user)),
+                true => format!("{}\n", first_key(user)),
                 false => String::new(),
             };
             format!(
@@ -336,15 +352,27 @@ pub fn server_setup(principal: Option<&str>, partition: &str, prefix: &str) -> R
             )
         }
     };
-    let warnings = match make_user {
-        true => vec![
+    let warnings = match (make_user, of_role) {
+        (true, _) => vec![
+            format!(
+                "once the user is there, give the server its first key, which it replaces by itself from then on: {}",
+                first_key(user)
+            ),
             "where the server runs on a machine at Amazon, give the machine a role with this policy instead of a user \
              with a key"
                 .to_owned(),
         ],
-        false => Vec::new(),
+        (false, None) => vec![
+            "the server replaces a key by itself that was given to it with `bastide aws key set`, and no other".to_owned(),
+        ],
+        (false, Some(_)) => Vec::new(),
     };
     RoleSetup { trust_policy, terraform, cloudformation: pretty(&cloudformation), cli, warnings }
+}
+
+/// How the server gets the first key of its user, which then stands in no file.
+fn first_key(user: &str) -> String {
+    format!("aws iam create-access-key --user-name {} --output json | bastide aws key set", word(user))
 }
 
 fn last(path: &str) -> &str {
@@ -440,12 +468,35 @@ mod tests {
         let has = server_setup(Some(&arn), "aws", "bastide-");
         assert!(has.cli.contains("put-role-policy --role-name 'server'") && !has.cli.contains("access-key"));
         assert!(has.trust_policy.contains("arn:aws:iam::*:role/bastide-*"));
+        assert!(!has.trust_policy.contains("AccessKey") && has.warnings.is_empty());
         let user = server_setup(Some("arn:aws:iam::1:user/x"), "aws", "bastide-");
         assert!(user.cli.contains("put-user-policy --user-name 'x'") && !user.cli.contains("create-user"));
         let none = server_setup(None, "aws", "bastide-");
         assert!(none.cli.contains("create-access-key") && none.terraform.contains("\"aws_iam_user\""));
         for found in [has, user, none] {
             assert!(parsed(&found.cloudformation)["Resources"]["Server"].is_object());
+        }
+    }
+
+    /// Attack: a server whose policy lets it make keys of other users. Would catch, too, a policy that does not let it replace
+    /// its own, and a first key that nobody is told how to give to the server.
+    #[test]
+    fn a_user_may_replace_its_own_key_and_nobody_elses() {
+        for (principal, resource) in [
+            (None, "arn:aws:iam::*:user/${aws:username}"),
+            (Some("arn:aws:iam::1:user/x"), "arn:aws:iam::1:user/${aws:username}"),
+            (Some("arn:aws:iam::1:user/teams/x"), "arn:aws:iam::1:user/teams/${aws:username}"),
+        ] {
+            let found = server_setup(principal, "aws", "bastide-");
+            let statement = &parsed(&found.trust_policy)["Statement"][1];
+            assert_eq!(statement["Action"], json!(["iam:CreateAccessKey", "iam:DeleteAccessKey"]));
+            assert_eq!(statement["Resource"], resource);
+            // Terraform would put a variable of its own there.
+            let escaped = resource.replace("${", "$${");
+            assert!(found.terraform.contains(&escaped), "{}", found.terraform);
+            assert!(found.cli.contains(resource) && found.cloudformation.contains(resource));
+            assert!(found.warnings.iter().any(|line| line.contains("bastide aws key set")));
+            assert_eq!(found.cli.contains("| bastide aws key set"), principal.is_none(), "{}", found.cli);
         }
     }
 }

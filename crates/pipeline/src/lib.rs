@@ -4,6 +4,7 @@
 //! its place, what was found, what was expected, and what to do. [`Configuration::plan`] tells what an [`Event`] starts:
 //! a [`Plan`] has everything that a scheduler and a runner need, with nothing left to look up.
 //! [`protocol`] is what server and runner say to each other. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
+//! [`form`] is a file as JSON and back, and [`dynamic_pipeline`] holds rules against a plan.
 //! [`identity`] tells what a step's identity token says, with a subject that [`subject`] makes, and [`trust`] how others come to trust it.
 //! [`protocol`] is what server and runner say to each other. [`sarif`] reads what scanners found. [`environment`] names the variables that each step finds, and [`mask`] hides secrets in what it prints.
 //!
@@ -29,10 +30,12 @@ pub mod condition;
 pub mod configuration;
 pub mod deployment;
 pub mod diagnostic;
+pub mod dynamic_pipeline;
 mod encoding;
 pub mod environment;
 pub mod event;
 pub mod expression;
+pub mod form;
 pub mod glob;
 pub mod identity;
 pub mod image;
@@ -58,12 +61,14 @@ pub mod step;
 pub mod subject;
 mod suggest;
 mod syntax;
+pub mod test_report;
 pub mod trigger;
 pub mod trust;
 pub mod variable;
 
 pub use check::{Checked, check};
 pub use configuration::Configuration;
+pub use dynamic_pipeline::DynamicRules;
 pub use environment::{Reference, RunFacts, StepFacts, default_variables};
 pub use event::Event;
 pub use identity::{IdentityError, IdentityFacts};

@@ -18,7 +18,7 @@ use crate::{
     image::Image,
     item::Item,
     oidc::{self, IdentityToken},
-    runtime::{Runtime, Size},
+    runtime::{Architecture, Runtime, Size},
     script::ScriptItem,
     select::{self, Selected},
     selector::Body,
@@ -31,6 +31,11 @@ use crate::{
 
 /// How long a step may take where nothing else is said, in minutes.
 pub const MAX_TIME: u32 = 120;
+/// The label that a step needs which names none: whatever runs containers.
+const CONTAINERS: &str = "linux";
+const CONTAINERS_ON_ARM: &str = "linux.arm64";
+/// The labels that tell what a runner runs steps on.
+const KINDS: [&str; 5] = [CONTAINERS, CONTAINERS_ON_ARM, "linux.shell", "macos", "windows"];
 
 /// What an event starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,6 +195,9 @@ pub struct PlannedStep {
     /// Its place among the steps that run at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel: Option<ParallelPlace>,
+    /// Whether rules have put it there: nothing in a file says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
 }
 
 /// A place in a parallel group.
@@ -257,6 +265,20 @@ pub enum PlanError {
     /// Values of its variables are missing or not allowed: a sentence for each.
     #[error("{}", .0.join("; "))]
     Values(Vec<String>),
+}
+
+impl PlannedStep {
+    /// The labels that its runner must have; where it does not name what it runs on, that of whatever runs containers too:
+    /// it runs in an image then.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let mut labels = self.runs_on.clone();
+        if !labels.iter().any(|label| KINDS.contains(&label.as_str())) {
+            let arm = self.runtime.as_ref().is_some_and(|one| one.arch == Architecture::Arm);
+            labels.push(if arm { CONTAINERS_ON_ARM } else { CONTAINERS }.to_owned());
+        }
+        labels
+    }
 }
 
 impl PlannedPipeline {
@@ -375,6 +397,7 @@ impl Configuration {
             concurrency_group: step.concurrency_group.clone(),
             output_variables: step.output_variables.clone(),
             parallel: None,
+            required: false,
         }
     }
 }
@@ -413,5 +436,28 @@ fn nothing(event: &Event) -> String {
         }
         // A custom pipeline that is not there is an error, not a plan without pipelines.
         Event::Custom { name, .. } => format!("there is no custom pipeline `{name}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(step: &str) -> Vec<String> {
+        let text = format!("pipelines: {{default: [step: {{{step}, script: [a]}}]}}");
+        let event = Event::Branch { branch: "main".to_owned() };
+        let plan = crate::check("f.yml", &text).configuration.unwrap().plan(&event).unwrap();
+        plan.pipelines[0].steps[0].labels()
+    }
+
+    /// Catches a step in an image that is taken by a runner which has none.
+    #[test]
+    fn a_step_that_does_not_name_what_it_runs_on_runs_in_an_image() {
+        assert_eq!(labels("size: 1x"), ["linux"]);
+        assert_eq!(labels("runs-on: self.hosted"), ["self.hosted", "linux"]);
+        assert_eq!(labels("runs-on: [self.hosted, gpu]"), ["self.hosted", "gpu", "linux"]);
+        for kind in ["linux", "linux.arm64", "linux.shell", "macos", "windows"] {
+            assert_eq!(labels(&format!("runs-on: [self.hosted, {kind}]")), ["self.hosted", kind]);
+        }
     }
 }

@@ -10,8 +10,12 @@
 //! | `POST /api/runner/steps/{step}/logs/{log}?attempt=N&offset=N` | append bytes to a log |
 //! | `POST /api/runner/steps/{step}/finish` | [`Finish`]: how it ended |
 //! | `POST /api/runner/steps/{step}/tokens` | [`TokenRequest`]: an identity token for the step |
+//! | `POST /api/runner/steps/{step}/aws` | [`AwsRequest`]: [`AwsAccess`] anew, to the role that the step names |
+//! | `POST /api/runner/steps/{step}/registry` | [`RegistryRequest`]: a [`RegistryLogin`] for an image in Amazon's registry |
 //! | `GET`, `PUT /api/runner/steps/{step}/caches/{cache}?attempt=N&key=K` | a cache, as a tar, compressed with gzip |
 //! | `GET`, `PUT /api/runner/steps/{step}/artifacts/{artifact}?attempt=N` | an artifact, likewise |
+//! | `PUT /api/runner/steps/{step}/test-report?attempt=N` | what test tools reported: a [`TestReport`](crate::test_report::TestReport) |
+//! | `PUT /api/runner/steps/{step}/sarif?attempt=N&report=R` | a SARIF file among the step's artifacts: [`SarifReports`] |
 //!
 //! Every call but the first has `Authorization: Bearer` with the runner's credential. Whatever is said of a step names
 //! the attempt, and is refused (409) unless that attempt's lease is this runner's at that moment. A runner that loses
@@ -21,7 +25,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunFacts, plan::PlannedStep};
+use crate::{RunFacts, image::RegistryAccess, plan::PlannedStep};
 
 /// The version that is spoken here. A server takes its own and the one before.
 pub const VERSION: u32 = 1;
@@ -56,6 +60,9 @@ pub const LOG_CHUNK: usize = 256 * 1024;
 
 /// The most that a log holds, in bytes; what comes after is counted and left out.
 pub const LOG_LIMIT: u64 = 100 * 1024 * 1024;
+
+/// What pipes leave to the pipes of later steps, among the artifacts. No artifact of a file has such a name.
+pub const PIPE_STORAGE: &str = "bastide:pipe-storage";
 
 /// The log of the step's own commands. Services have logs by their names.
 pub const STEP_LOG: &str = "step";
@@ -138,6 +145,9 @@ pub struct Assignment {
     /// Credentials at Amazon, or how the step gets at them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<AwsAccess>,
+    /// How it connects over SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshAccess>,
     /// Artifacts of earlier steps that it begins with, in this order.
     pub artifacts: Vec<Artifact>,
     /// What each pipe that it names runs, by the name.
@@ -194,6 +204,9 @@ pub enum AwsAccess {
         session_name: String,
         /// The token.
         token: String,
+        /// For how long the token lives from now, in seconds.
+        #[serde(default)]
+        lives: u32,
         /// How long credentials live, in seconds.
         duration: u32,
         /// The region.
@@ -214,6 +227,17 @@ pub enum AwsAccess {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         region: Option<String>,
     },
+}
+
+/// How a step connects over SSH.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshAccess {
+    /// The file of the private key, in OpenSSH's form. Secret, as the tokens here are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<String>,
+    /// Lines of `known_hosts`.
+    #[serde(default)]
+    pub known_hosts: Vec<String>,
 }
 
 /// An artifact of an earlier step.
@@ -299,6 +323,33 @@ pub struct TokenRequest {
     pub audiences: Vec<String>,
 }
 
+/// Asks for the way to Amazon anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsRequest {
+    /// Which attempt.
+    pub attempt: u32,
+}
+
+/// Asks how an image is fetched from Amazon's registry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryRequest {
+    /// Which attempt.
+    pub attempt: u32,
+    /// The registry: `123456789012.dkr.ecr.eu-central-1.amazonaws.com`.
+    pub registry: String,
+    /// How the plan says that it is asked, with variables put in.
+    pub access: RegistryAccess,
+}
+
+/// How it is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryLogin {
+    /// The name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
 /// An identity token that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MintedToken {
@@ -306,6 +357,22 @@ pub struct MintedToken {
     pub token: String,
     /// When it ends, in seconds since 1970.
     pub expires: i64,
+}
+
+/// What became of a SARIF file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SarifReports {
+    /// A report for each tool.
+    pub reports: Vec<SarifReport>,
+}
+
+/// A report that was made of a SARIF file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SarifReport {
+    /// What it is called.
+    pub name: String,
+    /// How many findings it shows.
+    pub annotations: u64,
 }
 
 /// An artifact or a cache that was kept.

@@ -9,10 +9,12 @@
 mod document;
 mod place;
 mod tally;
+mod texts;
 
 use model::report::{AnnotationResult, AnnotationType, Severity};
 
 use document::{Heads, Results};
+pub use texts::change_texts;
 
 /// The largest file, in bytes.
 pub const LONGEST: usize = 10 << 20;
@@ -103,6 +105,21 @@ pub fn read(bytes: &[u8]) -> Result<Vec<ToolReport>, SarifError> {
     serde::de::DeserializeSeed::deserialize(Results(&mut tally), &mut json)
         .map_err(|error| malformed(&error))?;
     Ok(tally.reports())
+}
+
+/// A tool's name, or a file's, for the middle of a report's.
+#[must_use]
+pub fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.chars().take(100) {
+        match c {
+            c if c.is_alphanumeric() => slug.extend(c.to_lowercase()),
+            _ if slug.ends_with('-') || slug.is_empty() => {}
+            _ => slug.push('-'),
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() { "tool".to_owned() } else { slug.to_owned() }
 }
 
 /// The error may repeat what stands in the file.

@@ -66,6 +66,27 @@ pub fn image_of(pipe: &str, table: &BTreeMap<String, String>) -> String {
     }
 }
 
+/// What is wrong with a table of [`image_of`], in a sentence: a name without a version takes on each pipe's version, so its
+/// image has none of its own.
+///
+/// # Errors
+/// With the first entry that is none.
+pub fn check_images(table: &BTreeMap<String, String>) -> Result<(), String> {
+    for (name, image) in table {
+        let versioned =
+            |text: &str| text.contains('@') || text.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        let problem = if image.is_empty() || image.starts_with('-') || image.contains(char::is_whitespace) {
+            "is no image"
+        } else if !versioned(name) && versioned(image) {
+            "has a tag or digest, where the pipe is named without a version, whose tag is the pipe's: leave one of them out"
+        } else {
+            continue;
+        };
+        return Err(format!("`{}` of the pipe `{}` {problem}", image.escape_debug(), name.escape_debug()));
+    }
+    Ok(())
+}
+
 /// Reads `script` or `after-script`.
 pub(crate) fn read(reader: &mut Reader, node: &Node, key: &str) -> Vec<ScriptItem> {
     let what = format!("`{key}` is a list of commands");
@@ -157,4 +178,31 @@ fn read_variables(reader: &mut Reader, node: &Node) -> BTreeMap<String, PipeValu
         variables.extend(value.map(|value| (entry.key.clone(), value)));
     }
     variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, image: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(name.to_owned(), image.to_owned())])
+    }
+
+    #[test]
+    fn a_pipe_without_a_version_gives_its_image_one() {
+        for (name, image) in [
+            ("acme/deploy", "images.example.com:5000/deploy"),
+            ("acme/deploy:1.0.0", "images.example.com/deploy:7"),
+            ("acme/deploy:1.0.0", "deploy"),
+            ("acme/deploy:1.0.0", "deploy@sha256:0"),
+        ] {
+            assert_eq!(check_images(&table(name, image)), Ok(()), "{name} {image}");
+        }
+        assert_eq!(image_of("acme/deploy:2.1.0", &table("acme/deploy", "h:5000/d")), "h:5000/d:2.1.0");
+        for (name, image) in
+            [("acme/deploy", "deploy:1"), ("acme/deploy", "deploy@sha256:0"), ("a/b:1", ""), ("a/b:1", "--x")]
+        {
+            assert!(check_images(&table(name, image)).is_err(), "{name} {image}");
+        }
+    }
 }

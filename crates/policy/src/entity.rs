@@ -25,6 +25,7 @@ pub(crate) struct Types {
     repository_token: EntityTypeName,
     project_token: EntityTypeName,
     workspace_token: EntityTypeName,
+    instance_runner: EntityTypeName,
     workspace_runner: EntityTypeName,
     repository_runner: EntityTypeName,
     instance: EntityUid,
@@ -83,6 +84,7 @@ impl Types {
             repository_token: named(PrincipalKind::RepositoryAccessToken.as_str())?,
             project_token: named(PrincipalKind::ProjectAccessToken.as_str())?,
             workspace_token: named(PrincipalKind::WorkspaceAccessToken.as_str())?,
+            instance_runner: named(PrincipalKind::InstanceRunner.as_str())?,
             workspace_runner: named(PrincipalKind::WorkspaceRunner.as_str())?,
             repository_runner: named(PrincipalKind::RepositoryRunner.as_str())?,
             instance: single("Instance", "instance")?,
@@ -142,6 +144,10 @@ impl Types {
                 bound(uid(kind, id.uuid()), attribute, bound_to)
             }
             PrincipalFacts::Runner { id, bound_to } => match *bound_to {
+                Resource::Instance => {
+                    let uid = uid(&self.instance_runner, id.uuid());
+                    Ok(Seen { entities: vec![entity(uid.clone(), [], HashSet::new())?], uid })
+                }
                 Resource::Workspace(workspace) => {
                     bound(uid(&self.workspace_runner, id.uuid()), "workspace", self.workspace(workspace))
                 }

@@ -40,7 +40,7 @@ pub enum PrincipalFacts {
     Runner {
         /// The runner's id.
         id: RunnerId,
-        /// The workspace or repository that it is registered for.
+        /// The workspace or repository that it is registered for, or the instance.
         bound_to: Resource,
     },
 }
@@ -56,6 +56,8 @@ pub enum PrincipalKind {
     ProjectAccessToken,
     /// An access token bound to a workspace.
     WorkspaceAccessToken,
+    /// The runner of the installation itself.
+    InstanceRunner,
     /// A runner that is registered for a workspace.
     WorkspaceRunner,
     /// A runner that is registered for a repository.
@@ -73,6 +75,7 @@ impl PrincipalKind {
         Self::RepositoryAccessToken,
         Self::ProjectAccessToken,
         Self::WorkspaceAccessToken,
+        Self::InstanceRunner,
         Self::WorkspaceRunner,
         Self::RepositoryRunner,
         Self::Operator,
@@ -87,6 +90,7 @@ impl PrincipalKind {
             Self::RepositoryAccessToken => "RepositoryAccessToken",
             Self::ProjectAccessToken => "ProjectAccessToken",
             Self::WorkspaceAccessToken => "WorkspaceAccessToken",
+            Self::InstanceRunner => "InstanceRunner",
             Self::WorkspaceRunner => "WorkspaceRunner",
             Self::RepositoryRunner => "RepositoryRunner",
             Self::Operator => "Operator",
@@ -101,6 +105,7 @@ impl PrincipalKind {
             Self::ProjectAccessToken => Some(CredentialKind::ProjectAccessToken),
             Self::WorkspaceAccessToken => Some(CredentialKind::WorkspaceAccessToken),
             Self::User
+            | Self::InstanceRunner
             | Self::WorkspaceRunner
             | Self::RepositoryRunner
             | Self::Operator
@@ -137,7 +142,8 @@ impl PrincipalFacts {
             Self::Runner { bound_to, .. } => match bound_to.kind() {
                 ResourceKind::Repository => Some(PrincipalKind::RepositoryRunner),
                 ResourceKind::Workspace => Some(PrincipalKind::WorkspaceRunner),
-                ResourceKind::Instance | ResourceKind::User | ResourceKind::Project => None,
+                ResourceKind::Instance => Some(PrincipalKind::InstanceRunner),
+                ResourceKind::User | ResourceKind::Project => None,
             },
         }
     }

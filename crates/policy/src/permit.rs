@@ -171,12 +171,18 @@ internal_reasons! {
     /// A runner lost its step.
     StepLost = "internal-step-lost":
         "A runner was not heard of for too long, and its step is given to another one, or fails.";
+    /// The installation's own runner begins or ends with the server.
+    OwnRunner = "internal-own-runner":
+        "The server was started with a runner of its own, which got a new credential, or without it, and the one it had is of no use.";
     /// A runner's code or credential is exchanged.
     RunnerRegistered = "internal-runner-registered":
         "Somebody presented a runner's one-time code, or its credential, and got the credential that it is exchanged for.";
     /// A key that signs identity tokens.
     IdentityTokenKey = "internal-identity-token-key":
         "A workspace's identity tokens need another key to sign them, or one that signs no more is removed.";
+    /// The server's own key at Amazon.
+    AwsKey = "internal-aws-key":
+        "The server's own key at Amazon is old enough to be replaced, or what is left of replacing it is brought to its end.";
     /// The demonstration.
     Demo = "internal-demo": "A demonstration instance is filled with what it shows.";
     /// A leaked credential.

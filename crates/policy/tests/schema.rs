@@ -83,6 +83,7 @@ fn only_people_touch_who_may_do_what() {
             "identity-provider.",
             "audit-sink.",
             "alert.",
+            "aws-key.",
         ]
         .iter()
         .any(|start| name.starts_with(start));

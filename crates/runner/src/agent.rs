@@ -38,7 +38,7 @@ pub(crate) struct Agent {
 ///
 /// # Errors
 /// When no runner is registered in the folder, another agent works in it, or the server knows the runner no more.
-pub async fn run(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<()> {
+pub async fn run(mut settings: Settings, shutdown: watch::Receiver<bool>) -> Result<()> {
     let registration = Registration::open(&settings.directory).await?;
     let server = registration.server()?;
     let directory = registration.directory().to_owned();
@@ -52,11 +52,25 @@ pub async fn run(settings: Settings, shutdown: watch::Receiver<bool>) -> Result<
         let owner = crate::workspace::Owner::default();
         crate::workspace::Workspace { root: entry.path(), owner }.remove();
     }
+    for path in &settings.hidden {
+        if let Err(error) = path.canonicalize() {
+            return Err(Error::invalid(format!("--hide: `{}` cannot be hidden: {error}", path.display())));
+        }
+    }
     let mut exposed = settings.exposed.clone();
     exposed.extend(registration.trusted().map(std::path::Path::to_owned));
     let sandbox = Sandbox::probe(&settings, &directory, &exposed).await;
     for missing in &sandbox.missing {
         tracing::warn!(%missing, "isolation");
+    }
+    if settings.sandboxed && !sandbox.missing.is_empty() && settings.shell {
+        settings.shell = false;
+        tracing::warn!("no step without an image is taken here, since there is no sandbox for it");
+    }
+    if !settings.shell && engine.is_none() {
+        let message =
+            "no kind of step can be run here: there are no containers, and no other steps are taken";
+        return Err(Error::invalid(message));
     }
     let agent = Arc::new(Agent {
         labels: labels(&settings, engine.as_ref()),
@@ -112,7 +126,8 @@ fn labels(settings: &Settings, engine: Option<&Engine>) -> Vec<String> {
                 }
             }
         }
-        other => labels.push(other.to_owned()),
+        other if settings.shell => labels.push(other.to_owned()),
+        _ => {}
     }
     labels
 }

@@ -52,6 +52,12 @@ pub(crate) fn list(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The name of a path below a folder as files of pipelines write it, on every system; nothing where it is no text.
+pub(crate) fn name(path: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.iter().map(|part| part.to_str()).collect();
+    parts.map(|parts| parts.join("/"))
+}
+
 /// Unpacks an archive into a folder, of at most so many bytes.
 pub(crate) fn unpack(from: &Path, root: &Path, limit: u64, owner: Owner) -> io::Result<()> {
     let root = root.canonicalize()?;

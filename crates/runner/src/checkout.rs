@@ -102,11 +102,23 @@ impl Checkout<'_> {
         self.git(&first, TRIES).await
     }
 
-    /// An empty repository that knows where it comes from. One process behind walls for all of it: each costs more than
-    /// what it does here.
+    /// An empty repository that knows where it comes from.
     async fn begin(&self, url: &str) -> Result<(), Failure> {
         const BEGIN: &str = "git init --quiet --initial-branch main && git remote add origin \"$1\" && \
              printf '[user]\\n\\tname = bastide-pipelines\\n\\temail = pipelines@bastide.invalid\\n[push]\\n\\tdefault = current\\n' >> .git/config";
+        if cfg!(windows) {
+            self.git(&["init", "--quiet", "--initial-branch", "main"], 1).await?;
+            self.git(&["remote", "add", "origin", url], 1).await?;
+            for (name, value) in [
+                ("user.name", "bastide-pipelines"),
+                ("user.email", "pipelines@bastide.invalid"),
+                ("push.default", "current"),
+            ] {
+                self.git(&["config", name, value], 1).await?;
+            }
+            return Ok(());
+        }
+        // One process behind walls for all of it: each costs more than what it does here.
         let program = ["/bin/sh", "-c", BEGIN, "sh", url].map(OsString::from);
         self.tried("init", || self.command(&program), 1).await
     }
@@ -122,7 +134,7 @@ impl Checkout<'_> {
         let mut left = tries;
         loop {
             left -= 1;
-            let ended = process::run(command(), self.log, self.lease.clone()).await;
+            let ended = process::run(command(), self.log, self.lease.clone(), process::Rest::Ends).await;
             match ended {
                 Ok(Ended::Exit(0)) => return Ok(()),
                 Ok(Ended::Killed(_)) => return Err(Failure::MustEnd),

@@ -10,31 +10,43 @@
 mod engine;
 mod fifo;
 mod pipe;
+mod service;
 
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use model::Secret;
 use pipeline::image::{Image, RegistryAccess};
 use pipeline::protocol::Assignment;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
+use tokio::net::UnixListener;
 
 pub(crate) use engine::Engine;
+use engine::Privileges;
 use fifo::Fifo;
+pub(crate) use service::{HOST as DOCKER_HOST, daemon};
 
 use crate::agent::Agent;
+use crate::aws::Aws;
 use crate::lease::Lease;
 use crate::limits::Limits;
-use crate::log::{Log, Sending};
-use crate::process::{self, Ended, Running};
-use crate::script::Inside;
+use crate::local::{self, Local};
+use crate::log::Log;
+use crate::process::{self, Ended, Rest, Running};
+use crate::script::{self, Inside};
+use crate::ssh;
+use crate::system::PATH;
 use crate::variables::Environment;
 use crate::workspace::{Owner, Workspace};
 
 /// Where a step finds its things in every image.
 const AGENT: &str = "/opt/atlassian/pipelines/agent";
 /// The socket on which the agent answers, below what is kept from the step.
-pub(crate) const SOCKET: &str = "agent.sock";
+const SOCKET: &str = "agent.sock";
 /// The home of the user that images run as, where they name no other.
 const HOME: &str = "/root";
 
@@ -46,7 +58,13 @@ pub(crate) fn owner(image: &Image) -> Owner {
 /// Where things are in every image.
 pub(crate) fn inside() -> Inside {
     let below = |name: &str| format!("{AGENT}/{name}");
-    Inside { build: below("build"), tmp: below("tmp"), control: below("control"), script: below("script") }
+    Inside {
+        build: below("build"),
+        tmp: below("tmp"),
+        control: below("control"),
+        script: below("script"),
+        ssh: below("ssh"),
+    }
 }
 
 /// Where the content of a cache lies on the machine.
@@ -71,6 +89,12 @@ fn mounted(path: &str) -> Option<String> {
     plain.then_some(whole)
 }
 
+/// Answers what a step in an image asks its agent: on a socket that a port inside leads to.
+pub(crate) fn answer(local: Arc<Local>, workspace: &Workspace) -> io::Result<(u16, local::Answering)> {
+    let listener = UnixListener::bind(workspace.kept().join(SOCKET))?;
+    Ok((local::PORT, local.on_socket(listener)))
+}
+
 /// A step in its image.
 pub(crate) struct Container<'a> {
     pub(crate) engine: Option<&'a Engine>,
@@ -82,12 +106,11 @@ pub(crate) struct Container<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) log: &'a Log,
     pub(crate) lease: &'a Lease,
-}
-
-/// A service that runs beside a step.
-struct Beside {
-    running: tokio::task::JoinHandle<()>,
-    sending: Sending,
+    pub(crate) aws: Option<&'a Arc<Aws>>,
+    /// The image of the step's Docker daemon, where it has one.
+    pub(crate) daemon: Option<Image>,
+    /// By which address containers of the step's Docker daemon reach it, when that is known.
+    pub(crate) address: Arc<OnceLock<String>>,
 }
 
 impl Container<'_> {
@@ -109,28 +132,40 @@ impl Container<'_> {
         let _alive = self.fifo("alive")?;
         let start = self.fifo("start")?;
         let ready = self.fifo("ready")?;
+        self.take_program(engine).await?;
         let _pipes = self.answer_pipes()?;
         self.create(engine, limits).await?;
         let command = engine.command(["start", "--attach", &self.own()]);
         let mut running = process::start(command, self.log).map_err(|error| error.to_string())?;
         let mut forwarding = None;
-        let beside = match self.ready(&mut running, ready).await {
+        let mut beside = Vec::new();
+        let begun = match self.ready(&mut running, ready).await {
             true => {
                 forwarding = self.forward(engine).await;
-                self.services(engine).await?
+                self.services(engine, &mut beside).await
             }
-            false => Vec::new(),
+            false => Ok(()),
         };
-        start.write(b"go\n").await.map_err(|error| error.to_string())?;
-        let ended = running.end(self.lease.clone()).await.map_err(|error| error.to_string());
+        let begun = begun.and_then(|()| script::begun(self.workspace).map_err(|error| error.to_string()));
+        let begun = match begun {
+            Ok(()) => start.write(b"go\n").await.map_err(|error| error.to_string()),
+            Err(why) => Err(why),
+        };
+        if begun.is_err() {
+            // It waits for a word that does not come.
+            engine.remove(self.name).await;
+        }
+        let ended = running.end(self.lease.clone(), Rest::Stays).await.map_err(|error| error.to_string());
         drop(forwarding);
         engine.remove(self.name).await;
         for service in beside {
-            service.running.abort();
-            let _ = service.running.await;
-            service.sending.end().await;
+            service.end().await;
         }
-        ended
+        match (begun, self.lease.must_end()) {
+            (Ok(()), _) => ended,
+            (Err(_), Some(ending)) => Ok(Ended::Killed(ending)),
+            (Err(why), None) => Err(why),
+        }
     }
 
     fn fifo(&self, name: &str) -> Result<Fifo, String> {
@@ -150,20 +185,8 @@ impl Container<'_> {
     /// Brings the agent's socket to a port in the step's network: by the agent's own program, which enters that network
     /// and nothing else of the container.
     async fn forward(&self, engine: &Engine) -> Option<tokio::process::Child> {
-        let helper = self.agent.settings.helper("forward");
-        let (program, rest) = helper.split_first()?;
-        let asked = engine.command(["inspect", "--format", "{{.State.Pid}}", &self.own()]).output().await;
-        let number = asked.ok().and_then(|told| String::from_utf8(told.stdout).ok())?;
-        let number = number.trim().parse::<u32>().ok()?.to_string();
-        let mut command = tokio::process::Command::new("nsenter");
-        command.args(["--target", &number, "--net"]);
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--user", "--preserve-credentials"]);
-        }
-        command.arg("--").arg(program).args(rest);
-        command.arg(self.workspace.kept().join(SOCKET)).arg(crate::local::PORT.to_string());
-        command.env_clear().env("PATH", crate::sandbox::PATH).kill_on_drop(true);
-        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut command = self.entered(engine, "forward").await?;
+        command.arg(self.workspace.kept().join(SOCKET)).arg(local::PORT.to_string());
         let mut child = command.spawn().ok()?;
         let mut byte = [0];
         let waiting = child.stdout.as_mut()?.read(&mut byte);
@@ -176,12 +199,30 @@ impl Container<'_> {
         }
     }
 
+    /// One of the hidden commands of the agent's own program, in the step's network. Its input and output are pipes.
+    async fn entered(&self, engine: &Engine, helper: &str) -> Option<tokio::process::Command> {
+        let helper = self.agent.settings.helper(helper);
+        let (program, rest) = helper.split_first()?;
+        let asked = engine.command(["inspect", "--format", "{{.State.Pid}}", &self.own()]).output().await;
+        let number = asked.ok().and_then(|told| String::from_utf8(told.stdout).ok())?;
+        let number = number.trim().parse::<u32>().ok()?.to_string();
+        let mut command = tokio::process::Command::new("nsenter");
+        command.args(["--target", &number, "--net"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.arg("--").arg(program).args(rest);
+        command.env_clear().env("PATH", PATH).kill_on_drop(true);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        Some(command)
+    }
+
     async fn create(&self, engine: &Engine, limits: Limits) -> Result<(), String> {
         let plan = &self.assignment.plan;
         let services: u32 = plan.services.iter().map(|service| service.memory).sum();
         let memory = (limits.memory / 1024 / 1024).saturating_sub(u64::from(services)).max(256);
         let mut command = engine.command(["create", "--name", &self.own()]);
-        engine.labelled(&mut command, self.name);
+        engine.labelled(&mut command, self.name, Privileges::None);
         engine.limited(&mut command, memory, Some(limits));
         command.args(["--add-host", "host.docker.internal:127.0.0.1", "--workdir", &self.inside.build]);
         for (from, to, mode) in [
@@ -189,22 +230,26 @@ impl Container<'_> {
             (self.workspace.tmp(), &self.inside.tmp, "rw"),
             (self.workspace.control(), &self.inside.control, "rw"),
             (self.workspace.script(), &self.inside.script, "ro"),
+            (self.workspace.ssh(), &self.inside.ssh, "ro"),
         ] {
             command.arg("--volume").arg(format!("{}:{to}:{mode}", from.display()));
+        }
+        if self.program().exists() {
+            command.arg("--volume").arg(format!("{}:{}:ro", self.program().display(), service::PROGRAM));
         }
         for cache in &plan.caches {
             let Some(path) = cache.path.as_deref().filter(|path| path.starts_with(['/', '~'])) else {
                 continue;
             };
             if let (Some(from), Some(to)) = (self::cache(self.workspace, path), mounted(path)) {
-                std::fs::create_dir_all(&from).map_err(|error| error.to_string())?;
+                fs::create_dir_all(&from).map_err(|error| error.to_string())?;
                 command.arg("--volume").arg(format!("{}:{to}", from.display()));
             }
         }
         if let Some(user) = plan.image.run_as_user {
             command.arg("--user").arg(user.to_string());
         }
-        let access = self.access(engine, &plan.image)?;
+        let access = self.access(engine, &plan.image).await?;
         access.apply(&mut command);
         command.args(["--entrypoint", "/bin/sh"]).arg(self.image(&plan.image.name)?);
         command.arg(format!("{}/main.sh", self.inside.script));
@@ -215,13 +260,15 @@ impl Container<'_> {
             let user = String::from_utf8_lossy(&told.stdout).trim().to_owned();
             if !matches!(user.as_str(), "" | "0" | "root" | "0:0" | "root:root") {
                 // The image's own user has no name here; the folder above lets nobody else in.
-                self.workspace.open_to_all().map_err(|error| error.to_string())?;
+                open_to_all(self.workspace)
+                    .and_then(|()| ssh::copied(self.workspace, self.inside))
+                    .map_err(|error| error.to_string())?;
             }
         }
         Ok(())
     }
 
-    /// Makes a container; what the engine says goes into the log, and into the verdict where it fails.
+    /// Makes a container; gives the last of what the engine says where that fails.
     async fn made(&self, mut command: tokio::process::Command) -> Result<(), String> {
         let made = tokio::select! {
             made = command.output() => made.map_err(|error| error.to_string())?,
@@ -236,50 +283,6 @@ impl Container<'_> {
 
     async fn ending(&self) -> crate::lease::Ending {
         self.lease.clone().ending().await
-    }
-
-    /// Starts the services. Each has a log by its name.
-    async fn services(&self, engine: &Engine) -> Result<Vec<Beside>, String> {
-        let mut beside = Vec::new();
-        for (at, service) in self.assignment.plan.services.iter().enumerate() {
-            let Some(image) = service.image.as_ref().filter(|_| !service.docker) else {
-                let told = "there is no Docker daemon for steps on this runner; pipes work without one";
-                self.log.line(&format!("Service {}: {told}", service.name)).await;
-                continue;
-            };
-            let name = format!("{}-service-{at}", self.own());
-            let mut command = engine.command(["create", "--name", &name]);
-            engine.labelled(&mut command, self.name);
-            engine.limited(&mut command, u64::from(service.memory), None);
-            command.arg("--network").arg(format!("container:{}", self.own()));
-            let variables =
-                service.variables.iter().map(|(name, value)| (name.clone(), self.expanded(value)));
-            let file = self.workspace.kept().join(format!("service-{at}"));
-            let text = environment_text(variables.collect(), &mut command);
-            write_private(&file, &text).map_err(|error| error.to_string())?;
-            command.arg("--env-file").arg(&file);
-            if let Some(user) = image.run_as_user {
-                command.arg("--user").arg(user.to_string());
-            }
-            self.access(engine, image)?.apply(&mut command);
-            command.arg(self.image(&image.name)?);
-            let made = self.made(command).await;
-            let _ = std::fs::remove_file(file);
-            made.map_err(|error| format!("the service {} cannot be started: {error}", service.name))?;
-            let secrets = &self.environment.secrets;
-            let limit = self.agent.settings.log_limit;
-            let server = self.agent.server.clone();
-            let (log, sending) = Log::begin(&service.name, secrets, limit, server, self.lease.clone())
-                .map_err(|error| error.to_string())?;
-            let command = engine.command(["start", "--attach", &name]);
-            let lease = self.lease.clone();
-            let running = tokio::spawn(async move {
-                // How a service ends is its own affair; its log tells.
-                let _ = process::run(command, &log, lease).await;
-            });
-            beside.push(Beside { running, sending });
-        }
-        Ok(beside)
     }
 
     /// A text of the file with the step's variables in it: `$NAME` and `${NAME}`.
@@ -297,22 +300,59 @@ impl Container<'_> {
     }
 
     /// How the registry of an image is asked.
-    fn access(&self, engine: &Engine, image: &Image) -> Result<engine::Access, String> {
-        match &image.access {
-            None => Ok(engine::Access::none()),
+    async fn access(&self, engine: &Engine, image: &Image) -> Result<engine::Access, String> {
+        let name = self.image(&image.name)?;
+        let asked = match &image.access {
+            None => return Ok(engine::Access::none()),
             Some(RegistryAccess::Password { username, password }) => {
-                let (user, password) = (self.expanded(username), Secret::new(self.expanded(password)));
-                let folder = self.workspace.kept();
-                engine
-                    .access(&folder, &self.image(&image.name)?, &user, &password)
-                    .map_err(|error| error.to_string())
+                let password = Secret::new(self.expanded(password));
+                return self.shown_to(engine, &name, &self.expanded(username), &password);
             }
-            Some(RegistryAccess::AwsKeys { .. } | RegistryAccess::AwsRole { .. }) => Err(
-                "images of Amazon's registry cannot be fetched with `aws` yet; use `username` and `password`"
-                    .to_owned(),
-            ),
+            Some(RegistryAccess::AwsKeys { access_key, secret_key }) => RegistryAccess::AwsKeys {
+                access_key: self.expanded(access_key),
+                secret_key: self.expanded(secret_key),
+            },
+            Some(RegistryAccess::AwsRole { oidc_role }) => {
+                RegistryAccess::AwsRole { oidc_role: self.expanded(oidc_role) }
+            }
+        };
+        let registry = name.split('/').next().unwrap_or_default().to_owned();
+        let login = self.agent.server.registry(self.lease.attempt(), registry, asked).await;
+        let login = login.map_err(|error| format!("the image `{name}` cannot be fetched: {error}"))?;
+        self.log.hide("REGISTRY_PASSWORD", &login.password, None).await;
+        self.shown_to(engine, &name, &login.username, &Secret::new(login.password))
+    }
+
+    /// A name and a password for the registry of an image, in a file that is the agent's alone.
+    fn shown_to(
+        &self,
+        engine: &Engine,
+        image: &str,
+        user: &str,
+        password: &Secret,
+    ) -> Result<engine::Access, String> {
+        engine.access(&self.workspace.kept(), image, user, password).map_err(|error| error.to_string())
+    }
+}
+
+/// Lets every user of the machine who gets into a step's folder read and write all that is the step's.
+fn open_to_all(workspace: &Workspace) -> io::Result<()> {
+    let mut paths =
+        vec![workspace.build(), workspace.tmp(), workspace.control(), workspace.script(), workspace.ssh()];
+    while let Some(path) = paths.pop() {
+        let found = fs::symlink_metadata(&path)?;
+        if found.is_symlink() {
+            continue;
+        }
+        let run = if found.is_dir() || found.mode() & 0o100 != 0 { 0o777 } else { 0o666 };
+        fs::set_permissions(&path, Permissions::from_mode(run))?;
+        if found.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                paths.push(entry?.path());
+            }
         }
     }
+    Ok(())
 }
 
 /// A file for a container's environment. What has several lines cannot stand in one: that is handed over by name.
@@ -329,8 +369,8 @@ fn environment_text(variables: Vec<(String, String)>, command: &mut tokio::proce
 }
 
 /// Writes a file that the agent alone can read.
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    let _ = std::fs::remove_file(file);
+fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    let _ = fs::remove_file(file);
     Workspace { root: PathBuf::new(), owner: Owner::default() }.write(file, text)
 }
 
@@ -364,7 +404,7 @@ fn expand(text: &str, value: impl Fn(&str) -> Option<String>) -> String {
             let end = after.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
             after.split_at(end.unwrap_or(after.len()))
         });
-        if crate::script::can_be_set(name) {
+        if script::can_be_set(name) {
             expanded.push_str(&value(name).unwrap_or_default());
             rest = left;
         } else {

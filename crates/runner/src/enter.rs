@@ -37,10 +37,7 @@ fn shut(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String
     limit(Resource::Fsize, FILE_SIZE);
     limit(Resource::Nofile, OPEN_FILES);
     limit(Resource::Core, 0);
-    #[cfg(target_os = "linux")]
-    linux::shut(&writable)?;
-    #[cfg(not(target_os = "linux"))]
-    drop(writable);
+    kernel::shut(&writable)?;
     let mut command = Command::new(program);
     command.args(arguments);
     Ok(command)
@@ -54,8 +51,7 @@ fn limit(resource: Resource, value: u64) {
     let _ = setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
+mod kernel {
     use std::collections::BTreeMap;
     use std::ffi::OsString;
     use std::io::{self, Write};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use pipeline::artifact::CaptureOn;
 use pipeline::cache::Cache;
 use pipeline::glob::Glob;
-use pipeline::protocol::Assignment;
+use pipeline::protocol::{Assignment, PIPE_STORAGE};
 use sha2::{Digest, Sha256};
 
 use crate::archive;
@@ -39,6 +39,12 @@ pub(crate) struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
+    /// The clone, where it is still the folder that it was made as.
+    pub(crate) fn build(&self) -> Option<PathBuf> {
+        let (root, build) = (&self.workspace.root, self.workspace.build());
+        without_links(root, build.strip_prefix(root).ok()?).filter(|build| build.is_dir())
+    }
+
     /// Brings the artifacts of earlier steps into the clone.
     ///
     /// # Errors
@@ -53,17 +59,24 @@ impl Keeper<'_> {
             if fetched.map_err(|error| told(&error))?.is_none() {
                 return Err(told(&"it is gone"));
             }
-            let (from, to) = (file.clone(), self.workspace.build());
-            let (owner, sum) = (self.workspace.owner, artifact.sha256.clone());
+            let storage = artifact.name == PIPE_STORAGE;
+            let (from, sum, workspace) = (file.clone(), artifact.sha256.clone(), self.workspace.clone());
+            let to = if storage { workspace.pipe_storage() } else { workspace.build() };
             let unpacked = away(move || {
+                make_folders(&workspace, &to)?;
                 if !sum.is_empty() && hash(&from)? != sum.to_ascii_lowercase() {
                     return Err(io::Error::other("its content is not what it was"));
                 }
-                archive::unpack(&from, &to, UNPACKED, owner)
+                archive::unpack(&from, &to, UNPACKED, workspace.owner)
             });
             unpacked.await.map_err(|error| told(&error))?;
             let _ = std::fs::remove_file(&file);
-            self.log.line(&format!("Artifact {}: {} bytes", artifact.name, artifact.size)).await;
+            let title = if storage {
+                "What pipes have kept".to_owned()
+            } else {
+                format!("Artifact {}", artifact.name)
+            };
+            self.log.line(&format!("{title}: {} bytes", artifact.size)).await;
         }
         Ok(())
     }
@@ -77,7 +90,9 @@ impl Keeper<'_> {
         let mut kept = Vec::new();
         for cache in caches {
             let Some(path) = cache.path.as_deref() else {
-                self.log.line(&format!("Cache {}: images are kept by the machine itself", cache.name)).await;
+                let told = "images of steps are kept by the machine itself, and those of a step's own Docker daemon \
+                            end with the step";
+                self.log.line(&format!("Cache {}: {told}", cache.name)).await;
                 continue;
             };
             let Some(folder) = place_of(path) else {
@@ -148,21 +163,26 @@ impl Keeper<'_> {
         }
     }
 
-    /// Keeps the artifacts of a step that passed or failed.
-    pub(crate) async fn keep_artifacts(&self, assignment: &Assignment, passed: bool) {
+    /// Keeps the artifacts of a step that passed or failed. Gives what was kept, named from the clone.
+    pub(crate) async fn keep_artifacts(&self, assignment: &Assignment, passed: bool) -> Vec<PathBuf> {
+        let mut kept = Vec::new();
         let artifacts = &assignment.plan.artifacts;
         if artifacts.paths.is_empty() && artifacts.upload.is_empty() {
-            return;
+            return kept;
         }
-        let build = self.workspace.build();
+        let Some(build) = self.build() else {
+            self.log.line("The artifacts cannot be looked for: the clone is gone").await;
+            return kept;
+        };
         let all = match away(move || archive::list(&build)).await {
             Ok(all) => all,
             Err(error) => {
-                return self.log.line(&format!("The artifacts cannot be looked for: {error}")).await;
+                self.log.line(&format!("The artifacts cannot be looked for: {error}")).await;
+                return kept;
             }
         };
         if passed && !artifacts.paths.is_empty() {
-            self.keep_artifact("artifacts", chosen(&all, &artifacts.paths, &[], None)).await;
+            kept.extend(self.keep_artifact("artifacts", chosen(&all, &artifacts.paths, &[], None)).await);
         }
         for upload in &artifacts.upload {
             let wanted = match upload.capture_on {
@@ -172,22 +192,44 @@ impl Keeper<'_> {
             };
             if wanted {
                 let paths = chosen(&all, &upload.paths, &upload.ignore_paths, upload.depth);
-                self.keep_artifact(&upload.name, paths).await;
+                kept.extend(self.keep_artifact(&upload.name, paths).await);
             }
         }
+        kept
     }
 
-    async fn keep_artifact(&self, name: &str, paths: Vec<PathBuf>) {
-        let count = paths.len();
-        let told = if count == 0 {
-            "no file fits".to_owned()
-        } else {
-            match self.keep(self.workspace.build(), paths, &Place::artifact(name)).await {
-                Ok(size) => format!("{count} files, {size} bytes are kept"),
+    /// Keeps what pipes have put into their folders, for the pipes of later steps.
+    pub(crate) async fn keep_pipe_storage(&self) {
+        let (root, folder) = (self.workspace.root.clone(), self.workspace.pipe_storage());
+        let below = folder.strip_prefix(&root).ok().map(Path::to_owned);
+        // Where it is a link by now, it may lead anywhere.
+        let folder = below.and_then(|below| without_links(&root, &below)).filter(|folder| folder.is_dir());
+        let Some(folder) = folder else { return };
+        let looked = folder.clone();
+        let told = match away(move || Ok((archive::list(&looked)?, looked))).await {
+            Ok((paths, folder)) if paths.iter().all(|path| folder.join(path).is_dir()) => return,
+            Ok((paths, folder)) => match self.keep(folder, paths, &Place::artifact(PIPE_STORAGE)).await {
+                Ok(size) => format!("{size} bytes"),
                 Err(error) => format!("it cannot be kept: {error}"),
+            },
+            Err(error) => format!("it cannot be looked for: {error}"),
+        };
+        self.log.line(&format!("What pipes keep for later steps: {told}")).await;
+    }
+
+    /// Gives what was kept: the paths, or nothing.
+    async fn keep_artifact(&self, name: &str, paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        let count = paths.len();
+        let (told, kept) = if count == 0 {
+            ("no file fits".to_owned(), Vec::new())
+        } else {
+            match self.keep(self.workspace.build(), paths.clone(), &Place::artifact(name)).await {
+                Ok(size) => (format!("{count} files, {size} bytes are kept"), paths),
+                Err(error) => (format!("it cannot be kept: {error}"), Vec::new()),
             }
         };
         self.log.line(&format!("Artifact {name}: {told}")).await;
+        kept
     }
 
     async fn keep(&self, root: PathBuf, paths: Vec<PathBuf>, place: &Place) -> Result<u64, String> {
@@ -212,13 +254,18 @@ impl Keeper<'_> {
 }
 
 /// The files that fit: below the clone, each once. A folder that fits brings all that lies in it.
-fn chosen(all: &[PathBuf], patterns: &[String], ignored: &[String], depth: Option<u32>) -> Vec<PathBuf> {
+pub(crate) fn chosen(
+    all: &[PathBuf],
+    patterns: &[String],
+    ignored: &[String],
+    depth: Option<u32>,
+) -> Vec<PathBuf> {
     let (patterns, ignored) = (globs(patterns), globs(ignored));
     let fits = |globs: &[Glob], path: &Path| {
         path.ancestors()
-            .filter_map(Path::to_str)
+            .filter_map(archive::name)
             .filter(|name| !name.is_empty())
-            .any(|name| globs.iter().any(|glob| glob.matches(name)))
+            .any(|name| globs.iter().any(|glob| glob.matches(&name)))
     };
     let deep = |path: &Path| u32::try_from(path.components().count()).unwrap_or(u32::MAX);
     let files =
@@ -240,7 +287,7 @@ fn key(build: &Path, patterns: &[String]) -> io::Result<String> {
     let globs = globs(patterns);
     let mut sum = Sha256::new();
     for path in archive::list(build)? {
-        let name = path.to_string_lossy();
+        let name = archive::name(&path).unwrap_or_else(|| path.to_string_lossy().into_owned());
         let whole = build.join(&path);
         let is_file = std::fs::symlink_metadata(&whole)?.is_file();
         if is_file && !path.starts_with(".git") && globs.iter().any(|glob| glob.matches(&name)) {

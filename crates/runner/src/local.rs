@@ -19,16 +19,18 @@ use hyper_util::rt::TokioIo;
 use model::{Random, Secret};
 use pipeline::protocol::Assignment;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::aws::{self, Aws};
 use crate::lease::Lease;
-use crate::log::Log;
+use crate::log::{Log, TOKEN_LIVES};
 use crate::server::{CallError, Server};
 
 /// Where tokens are asked for.
 pub(crate) const TOKENS: &str = "/bastide/oidc/token";
 /// The port that steps in images know.
+#[cfg(target_os = "linux")]
 pub(crate) const PORT: u16 = 29418;
 /// The longest body that is passed on, in bytes.
 const LONGEST: usize = 256 * 1024 * 1024;
@@ -44,6 +46,7 @@ pub(crate) struct Local {
     repository: String,
     git: String,
     token: Secret,
+    aws: Option<Arc<Aws>>,
 }
 
 /// Answers until it is dropped.
@@ -62,6 +65,7 @@ impl Local {
         log: Log,
         secret: &str,
         proxy: bool,
+        aws: Option<Arc<Aws>>,
     ) -> Arc<Self> {
         let run = &assignment.run;
         let git = reqwest::Url::parse(&assignment.source.url);
@@ -75,6 +79,7 @@ impl Local {
             repository: format!("/2.0/repositories/{}/{}", run.workspace, run.repository),
             git: git.unwrap_or_default(),
             token: Secret::new(assignment.source.token.clone()),
+            aws,
         })
     }
 
@@ -92,7 +97,8 @@ impl Local {
     }
 
     /// Answers on a socket.
-    pub(crate) fn on_socket(self: Arc<Self>, listener: UnixListener) -> Answering {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn on_socket(self: Arc<Self>, listener: tokio::net::UnixListener) -> Answering {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut connections = JoinSet::new();
@@ -118,6 +124,9 @@ impl Local {
         if request.uri().path() == TOKENS {
             return self.mint(&request).await;
         }
+        if let Some(aws) = self.aws.as_ref().filter(|_| request.uri().path() == aws::CREDENTIALS) {
+            return self.credentials(aws, &request).await;
+        }
         if !self.proxy {
             return told(StatusCode::NOT_FOUND, "there is nothing here but tokens");
         }
@@ -141,10 +150,26 @@ impl Local {
         match self.server.token(self.lease.attempt(), audiences).await {
             Ok(minted) => {
                 // It is hidden before the step can print it.
-                self.log.hide("BASTIDE_OIDC_TOKEN", &minted.token).await;
+                self.log.hide("BASTIDE_OIDC_TOKEN", &minted.token, Some(TOKEN_LIVES)).await;
                 let body = serde_json::json!({ "value": minted.token, "expires": minted.expires });
                 answered(StatusCode::OK, body.to_string())
             }
+            Err(CallError::Refused { status, message }) => {
+                told(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &message)
+            }
+            Err(error) => told(StatusCode::BAD_GATEWAY, &error.to_string()),
+        }
+    }
+
+    /// What Amazon's tools ask a container's provider.
+    async fn credentials(&self, aws: &Arc<Aws>, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let shown = request.headers().get(hyper::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        if Secret::new(shown.unwrap_or_default().to_owned()).hash() != aws.secret().hash() {
+            let message = "show AWS_CONTAINER_AUTHORIZATION_TOKEN in the header Authorization";
+            return told(StatusCode::UNAUTHORIZED, message);
+        }
+        match aws.session_kept(&self.log).await {
+            Ok(session) => answered(StatusCode::OK, session.shape().to_string()),
             Err(CallError::Refused { status, message }) => {
                 told(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &message)
             }

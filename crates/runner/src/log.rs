@@ -6,6 +6,7 @@
 //! limit bytes are counted and dropped, so that a step which prints without end is not held up, and holds up nobody.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,18 +23,26 @@ use crate::server::{Appended, Server};
 /// How long bytes may wait for others to go with them: at first, and at most, where bytes keep coming.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(200);
+/// For how much longer than it lives a secret is hidden: clocks differ.
+const MARGIN: Duration = Duration::from_secs(600);
+/// How long an identity token lives at most.
+pub(crate) const TOKEN_LIVES: Duration = Duration::from_secs(3_600);
 /// How much is read from a step at once, and how many such pieces may wait.
 const PIECE: usize = 64 * 1024;
 const WAITING: usize = 8;
 
 /// Where lines of a log are written to. Clones write to the same log.
 #[derive(Clone)]
-pub(crate) struct Log(mpsc::Sender<Piece>);
+pub(crate) struct Log {
+    pieces: mpsc::Sender<Piece>,
+    /// All that is hidden in it, for what is told elsewhere.
+    secrets: Arc<Mutex<Vec<Hidden>>>,
+}
 
 enum Piece {
     Bytes(Bytes),
     /// More secrets, found while the step runs.
-    Secret(String, String),
+    Secret(Hidden),
 }
 
 /// Sends a log; ends when every [`Log`] of it is dropped and all is sent.
@@ -59,13 +68,19 @@ impl Log {
         server: Server,
         lease: Lease,
     ) -> Result<(Self, Sending), pipeline::mask::MaskError> {
-        let masker = masker(secrets)?;
+        let to_the_end = |(name, value): &(String, String)| Hidden {
+            name: name.clone(),
+            value: value.clone(),
+            until: None,
+        };
+        let secrets: Vec<Hidden> = secrets.iter().map(to_the_end).collect();
+        let masker = masker(&secrets)?;
         let (sender, pieces) = mpsc::channel(WAITING);
         let sender_task = Sender {
             name: name.to_owned(),
             server,
             lease,
-            secrets: secrets.to_vec(),
+            secrets: secrets.clone(),
             masker,
             limit,
             taken: 0,
@@ -73,7 +88,8 @@ impl Log {
             pending: Vec::new(),
             offset: 0,
         };
-        Ok((Self(sender), Sending(tokio::spawn(sender_task.run(pieces)))))
+        let log = Self { pieces: sender, secrets: Arc::new(Mutex::new(secrets)) };
+        Ok((log, Sending(tokio::spawn(sender_task.run(pieces)))))
     }
 
     /// Appends a line.
@@ -84,12 +100,23 @@ impl Log {
     /// Appends bytes; waits while the server is slower.
     pub(crate) async fn bytes(&self, bytes: Bytes) {
         // Whoever sends has ended only where the lease is lost: nobody reads on then.
-        let _ = self.0.send(Piece::Bytes(bytes)).await;
+        let _ = self.pieces.send(Piece::Bytes(bytes)).await;
     }
 
-    /// Hides another secret from here on.
-    pub(crate) async fn hide(&self, name: &str, value: &str) {
-        let _ = self.0.send(Piece::Secret(name.to_owned(), value.to_owned())).await;
+    /// Hides another secret from here on: to the end, or for as long as it opens something.
+    pub(crate) async fn hide(&self, name: &str, value: &str, lives: Option<Duration>) {
+        let until = lives.and_then(|lives| Instant::now().checked_add(lives.saturating_add(MARGIN)));
+        let secret = Hidden { name: name.to_owned(), value: value.to_owned(), until };
+        note(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner), secret.clone());
+        let _ = self.pieces.send(Piece::Secret(secret)).await;
+    }
+
+    /// A text with all hidden that is hidden in the log.
+    ///
+    /// # Errors
+    /// When the secrets cannot be hidden: then nothing may be shown.
+    pub(crate) fn masker(&self) -> Result<Masker, pipeline::mask::MaskError> {
+        masker(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Appends all that comes, until it ends.
@@ -101,15 +128,38 @@ impl Log {
     }
 }
 
-fn masker(secrets: &[(String, String)]) -> Result<Masker, pipeline::mask::MaskError> {
-    Masker::new(secrets.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
+/// A whole text, with all hidden that the masker hides.
+pub(crate) fn hidden(masker: &mut Masker, text: &str) -> String {
+    let mut shown = Vec::with_capacity(text.len());
+    masker.push(text.as_bytes(), &mut shown);
+    masker.finish(&mut shown);
+    String::from_utf8_lossy(&shown).into_owned()
+}
+
+/// What is hidden, and until when: nothing where it is hidden to the end.
+#[derive(Clone)]
+struct Hidden {
+    name: String,
+    value: String,
+    until: Option<Instant>,
+}
+
+/// Adds a secret. Those that have ended open nothing, and would fill what can be hidden.
+fn note(secrets: &mut Vec<Hidden>, secret: Hidden) {
+    let now = Instant::now();
+    secrets.retain(|known| known.until.is_none_or(|until| until > now));
+    secrets.push(secret);
+}
+
+fn masker(secrets: &[Hidden]) -> Result<Masker, pipeline::mask::MaskError> {
+    Masker::new(secrets.iter().map(|one| (one.name.as_str(), one.value.as_bytes())))
 }
 
 struct Sender {
     name: String,
     server: Server,
     lease: Lease,
-    secrets: Vec<(String, String)>,
+    secrets: Vec<Hidden>,
     masker: Masker,
     /// How much is sent, and how much of it has been taken.
     limit: u64,
@@ -130,7 +180,7 @@ impl Sender {
                 biased;
                 piece = pieces.recv(), if self.pending.len() < LOG_CHUNK => match piece {
                     Some(Piece::Bytes(bytes)) => self.take(&bytes),
-                    Some(Piece::Secret(name, value)) => self.hide(name, value),
+                    Some(Piece::Secret(secret)) => self.hide(secret),
                     None => break,
                 },
                 // What waits is sent below.
@@ -173,8 +223,8 @@ impl Sender {
         self.masker.push(taken, &mut self.pending);
     }
 
-    fn hide(&mut self, name: String, value: String) {
-        self.secrets.push((name, value));
+    fn hide(&mut self, secret: Hidden) {
+        note(&mut self.secrets, secret);
         self.masker.finish(&mut self.pending);
         match masker(&self.secrets) {
             Ok(masker) => self.masker = masker,
@@ -217,4 +267,29 @@ impl Sender {
 
 fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(value: &str, until: Option<Instant>) -> Hidden {
+        Hidden { name: "REGISTRY_PASSWORD".to_owned(), value: value.to_owned(), until }
+    }
+
+    /// Attack: secrets of one name that push out one that still opens something, so that a step can print it.
+    #[test]
+    fn what_still_opens_something_stays_hidden() {
+        let now = Instant::now();
+        let later = now.checked_add(Duration::from_secs(100));
+        let mut secrets = vec![secret("a-persons", None), secret("over", Some(now))];
+        for value in ["first", "second", "third"] {
+            note(&mut secrets, secret(value, later));
+        }
+        note(&mut secrets, secret("a-persons", later));
+        let values: Vec<_> = secrets.iter().map(|one| one.value.as_str()).collect();
+        assert_eq!(values, ["a-persons", "first", "second", "third", "a-persons"]);
+        let told = hidden(&mut masker(&secrets).unwrap(), "a-persons first second third");
+        assert!(!values.iter().any(|value| told.contains(value)), "{told}");
+    }
 }

@@ -1,17 +1,14 @@
 //! A process of a step: started, its output copied into a log, and ended with all its descendants when the step must end.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::lease::{Ending, Lease};
 use crate::log::Log;
+use crate::system::{Tree, code, read_end};
 
 /// How long output is waited for after a process has ended: one of its descendants may hold it open.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
@@ -25,14 +22,25 @@ pub(crate) enum Ended {
     Killed(Ending),
 }
 
+/// What becomes of a process's descendants when it ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// They end: they are the step's.
+    Ends,
+    /// They stay: an engine's own processes, which containers live by.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "engines are called on Linux alone"))]
+    Stays,
+}
+
 /// Runs a process to its end, or the step's. Both of its outputs go into the log as they come.
-pub(crate) async fn run(command: Command, log: &Log, lease: Lease) -> io::Result<Ended> {
-    start(command, log)?.end(lease).await
+pub(crate) async fn run(command: Command, log: &Log, lease: Lease, rest: Rest) -> io::Result<Ended> {
+    start(command, log)?.end(lease, rest).await
 }
 
 /// A process that runs.
 pub(crate) struct Running {
     child: Child,
+    tree: Tree,
     output: tokio::task::JoinHandle<()>,
 }
 
@@ -40,33 +48,34 @@ pub(crate) struct Running {
 pub(crate) fn start(mut command: Command, log: &Log) -> io::Result<Running> {
     let (reader, writer) = io::pipe()?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    let child = command.spawn()?;
+    let mut child = command.spawn()?;
     // The command holds the writing ends; without this the output would never end.
     drop(command);
-    let reader = pipe::Receiver::from_owned_fd(reader.into())?;
+    let tree = Tree::of(&mut child)?;
+    let reader = read_end(reader)?;
     let log = log.clone();
     let output = tokio::spawn(async move { log.copy(reader).await });
-    Ok(Running { child, output })
+    Ok(Running { child, tree, output })
 }
 
 impl Running {
     /// Waits until the process has ended, without making an end of its output.
+    #[cfg(target_os = "linux")]
     pub(crate) async fn exited(&mut self) {
         let _ = self.child.wait().await;
     }
 
     /// Waits for the end. A step that must end is killed at once.
-    pub(crate) async fn end(mut self, mut lease: Lease) -> io::Result<Ended> {
+    pub(crate) async fn end(mut self, mut lease: Lease, rest: Rest) -> io::Result<Ended> {
         let ended = tokio::select! {
             status = self.child.wait() => Ended::Exit(code(status?)),
             ending = lease.ending() => Ended::Killed(ending),
         };
-        if let Ended::Killed(_) = ended {
-            self.kill().await;
-        } else if let Some(group) =
-            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
-        {
-            let _ = kill_process_group(group, Signal::KILL);
+        match (&ended, rest) {
+            (Ended::Killed(_), _) => self.kill().await,
+            // Behind walls nothing is left; elsewhere what is left keeps the group's number from being given anew.
+            (Ended::Exit(_), Rest::Ends) => self.tree.kill(),
+            (Ended::Exit(_), Rest::Stays) => {}
         }
         let aborted = self.output.abort_handle();
         let draining = async {
@@ -83,16 +92,8 @@ impl Running {
 
     /// Kills the process and its group. What is behind walls dies with the first process in there.
     pub(crate) async fn kill(&mut self) {
-        let group = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let _ = self.child.start_kill();
-        if let Some(group) = group {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.tree.kill();
         let _ = self.child.wait().await;
     }
-}
-
-/// The exit status, as shells tell it.
-pub(crate) fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }

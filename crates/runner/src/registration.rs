@@ -3,18 +3,17 @@
 //! `runner.json` holds the credential and belongs to the agent's user alone. A new credential is on the disk before it
 //! is used, and the server keeps the one before until then; so a crash at any moment leaves a file that works.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use model::{Clock, Error, Result, Secret};
 use pipeline::protocol::Registered;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::container::Engine;
 use crate::server::Server;
+use crate::system;
 
 const FILE: &str = "runner.json";
 const LOCK: &str = "lock";
@@ -59,40 +58,63 @@ pub(crate) struct Registration {
 /// When the code is refused, the server is not reached, or the folder has a runner already.
 pub async fn register(wanted: Registering, clock: &Clock) -> Result<String> {
     let directory = &wanted.directory;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|error| unusable(directory, &error))?;
+    make(directory)?;
     let _lock = lock(directory).await?;
     if directory.join(FILE).exists() && !wanted.replace {
         let message =
             format!("`{}` has a runner already; give another folder, or --replace", directory.display());
         return Err(Error::Conflict(message));
     }
-    let trusted = match &wanted.trusted {
-        Some(path) => Some(path.canonicalize().map_err(|error| unusable(path, &error))?),
-        None => None,
-    };
+    let trusted = canonical(wanted.trusted.as_deref())?;
     let server = Server::new(&wanted.url, trusted.as_deref())?;
     let program = crate::agent::program(Engine::probe(directory).await.as_ref());
     let registered = server.register(&wanted.code, program).await?;
-    let stored = Stored {
-        url: wanted.url.clone(),
-        runner: registered.runner.clone(),
-        name: registered.name.clone(),
-        rotate_at: rotate_at(&registered, clock),
-        credential: registered.credential,
-        trusted,
-    };
-    write(directory, &stored)?;
-    Ok(registered.name)
+    let name = registered.name.clone();
+    write(directory, &Stored::new(wanted.url, registered, trusted, clock))?;
+    Ok(name)
+}
+
+/// Stores the credential of a runner that its server has begun by itself. What the folder held before is replaced.
+///
+/// # Errors
+/// When the folder cannot be used, or another agent works in it.
+pub async fn enroll(
+    directory: &Path,
+    url: &str,
+    trusted: Option<&Path>,
+    registered: Registered,
+    clock: &Clock,
+) -> Result<()> {
+    make(directory)?;
+    let _lock = lock(directory).await?;
+    write(directory, &Stored::new(url.to_owned(), registered, canonical(trusted)?, clock))
+}
+
+fn make(directory: &Path) -> Result<()> {
+    system::private_folder(directory).map_err(|error| unusable(directory, &error))
+}
+
+fn canonical(path: Option<&Path>) -> Result<Option<PathBuf>> {
+    path.map(|path| system::absolute(path).map_err(|error| unusable(path, &error))).transpose()
+}
+
+impl Stored {
+    fn new(url: String, registered: Registered, trusted: Option<PathBuf>, clock: &Clock) -> Self {
+        Self {
+            url,
+            rotate_at: rotate_at(&registered, clock),
+            runner: registered.runner,
+            name: registered.name,
+            credential: registered.credential,
+            trusted,
+        }
+    }
 }
 
 impl Registration {
     /// Opens a runner's folder.
     pub(crate) async fn open(directory: &Path) -> Result<Self> {
-        let directory = directory.canonicalize().map_err(|error| unusable(directory, &error))?;
+        let directory = system::absolute(directory).map_err(|error| unusable(directory, &error))?;
         let lock = lock(&directory).await?;
         let text = fs::read_to_string(directory.join(FILE)).map_err(|error| {
             Error::invalid(format!(
@@ -153,11 +175,10 @@ fn rotate_at(registered: &Registered, clock: &Clock) -> i64 {
 /// One agent at a time has a folder. One that ends may hold it for a moment longer, by a process that it has just begun.
 async fn lock(directory: &Path) -> Result<File> {
     let path = directory.join(LOCK);
-    let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = system::lock_file(&path);
     let file = file.map_err(|error| unusable(&path, &error))?;
     for _ in 0..20 {
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if file.try_lock().is_ok() {
             return Ok(file);
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -171,12 +192,11 @@ fn write(directory: &Path, stored: &Stored) -> Result<()> {
     let written = || -> io::Result<()> {
         let fresh = directory.join(format!("{FILE}.new"));
         let _ = fs::remove_file(&fresh);
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = system::private_file(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, directory.join(FILE))?;
-        File::open(directory)?.sync_all()
+        system::sync_folder(directory)
     };
     written().map_err(|error| unusable(&directory.join(FILE), &error))
 }

@@ -6,7 +6,8 @@
 //! user namespace. Before it, [`crate::tied`] makes that promise hold from the first moment on; inside, [`crate::enter`]
 //! adds limits, Landlock and seccomp. The network is the machine's own.
 //!
-//! Where there is no `bwrap`, steps run as the agent's user with nothing in between, and their logs say so.
+//! Where there is no `bwrap`, as on every other system, steps run as the agent's user with nothing in between, and their
+//! logs say so.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use crate::settings::Settings;
+use crate::system::{self, Tree};
 use crate::workspace::{Owner, Workspace};
 
 /// What of the system a step sees, where it is there. The operator may add folders.
@@ -37,8 +39,6 @@ const SYSTEM: &[&str] = &[
 const HELPER: &str = "/run/bastide";
 /// How large the memory that steps share by name may be, in bytes.
 const SHARED_MEMORY: &str = "536870912";
-/// Where programs are looked for.
-pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How steps are kept apart here.
 #[derive(Clone, Debug)]
@@ -51,6 +51,7 @@ pub(crate) struct Sandbox {
     tied: Vec<OsString>,
     helper: Vec<OsString>,
     exposed: Vec<PathBuf>,
+    hidden: Vec<PathBuf>,
     /// What cannot be had, in sentences.
     pub(crate) missing: Vec<String>,
 }
@@ -60,11 +61,12 @@ impl Sandbox {
     pub(crate) async fn probe(settings: &Settings, directory: &Path, exposed: &[PathBuf]) -> Self {
         let mut sandbox = Self {
             walls: cfg!(target_os = "linux"),
-            root: rustix::process::geteuid().is_root(),
+            root: system::user() == Some(0),
             directory: directory.to_owned(),
             tied: settings.helper("tied"),
             helper: settings.helper("sandbox"),
             exposed: exposed.to_vec(),
+            hidden: settings.hidden.clone(),
             missing: Vec::new(),
         };
         if sandbox.walls {
@@ -97,7 +99,7 @@ impl Sandbox {
         Owner((self.walls && self.root).then_some(0x4000_0000 + slot))
     }
 
-    /// A program in the sandbox: its environment empty but for `PATH` and `HOME`, its input empty, its output to be set.
+    /// A program in the sandbox: its environment empty but for what [`system::environment`] has, its input empty, its output to be set.
     pub(crate) fn command(
         &self,
         workspace: &Workspace,
@@ -106,16 +108,19 @@ impl Sandbox {
         doors: &[PathBuf],
     ) -> Command {
         let mut line = Line::default();
-        line.0.extend(self.tied.iter().cloned());
-        line.add([std::process::id().to_string().as_str()]);
-        line.0.extend(doors.iter().map(|door| door.into()));
-        line.add(["--"]);
+        if cfg!(target_os = "linux") {
+            line.0.extend(self.tied.iter().cloned());
+            line.add([std::process::id().to_string().as_str()]);
+            line.0.extend(doors.iter().map(|door| door.into()));
+            line.add(["--"]);
+        }
         let inside = if self.walls { self.walled(workspace, processes, program) } else { program.to_vec() };
         line.0.extend(inside);
         let mut arguments = line.0.into_iter();
         let mut command = Command::new(arguments.next().unwrap_or_default());
-        command.args(arguments).env_clear().env("PATH", PATH).env("HOME", workspace.home());
-        command.stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+        command.args(arguments).env_clear().envs(system::environment(workspace));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        Tree::apart(&mut command);
         if !self.walls {
             command.current_dir(workspace.build());
         }
@@ -150,13 +155,31 @@ impl Sandbox {
             }
             line.system(path);
         }
+        for path in &self.hidden {
+            // Where a link leads may change: certificates are renewed so. What is gone needs no hiding.
+            let Ok(path) = path.canonicalize() else { continue };
+            match path.is_dir() {
+                true => line.mount("--tmpfs", [&path]),
+                false => line.mount("--ro-bind", [Path::new("/dev/null"), &path]),
+            }
+        }
         line.mount("--tmpfs", [&self.directory]);
         if let Some(above) = workspace.root.parent() {
             line.add(["--perms", "0755"]);
             line.mount("--dir", [above]);
         }
-        line.mount("--bind", [&workspace.root, &workspace.root]);
+        // The step may change what lies in its folders, and not the folders: what the agent looks into when the step has
+        // ended must be what it has made, and no link to elsewhere by the same name.
+        line.mount("--ro-bind", [&workspace.root, &workspace.root]);
+        for folder in [workspace.build(), workspace.home(), workspace.tmp(), workspace.control()] {
+            line.mount("--bind", [&folder, &folder]);
+        }
         line.mount("--ro-bind", [&workspace.script(), &workspace.script()]);
+        line.mount("--ro-bind", [&workspace.ssh(), &workspace.ssh()]);
+        // `ssh` asks the system who it is and where its home is, and not its environment.
+        if let Some(file) = users(workspace) {
+            line.mount("--ro-bind", [&file, Path::new("/etc/passwd")]);
+        }
         line.mount("--tmpfs", [&workspace.kept()]);
         if let Some(helper) = self.helper.first() {
             line.mount("--ro-bind", [Path::new(helper), Path::new(HELPER)]);
@@ -190,6 +213,28 @@ impl Sandbox {
         line.add(["setpriv", "--reuid", id, "--regid", id, "--clear-groups", "--no-new-privs"]);
         line.add(["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--"]);
     }
+}
+
+/// The system's users as the step sees them: with its own, whose home is the step's. None where the file cannot be
+/// written or is not there to be covered: then `ssh` finds no user.
+fn users(workspace: &Workspace) -> Option<PathBuf> {
+    let id = match workspace.owner {
+        Owner(Some(id)) => id,
+        Owner(None) => system::user()?,
+    };
+    let system = std::fs::read_to_string("/etc/passwd").ok()?;
+    let home = workspace.home();
+    let own =
+        format!("bastide:x:{id}:{id}:A step:{}:/bin/sh\n", home.to_str().filter(|home| !home.contains(':'))?);
+    let number = id.to_string();
+    let others = system.lines().filter(|line| {
+        let mut fields = line.split(':');
+        fields.next() != Some("bastide") && fields.nth(1) != Some(number.as_str())
+    });
+    let text = others.fold(own, |text, line| text + line + "\n");
+    let file = workspace.script().join("passwd");
+    std::fs::write(&file, text).ok()?;
+    Some(file)
 }
 
 #[derive(Default)]

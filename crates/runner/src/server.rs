@@ -10,9 +10,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::{Error, Secret};
 use pipeline::protocol::{
-    Assignment, Beat, Claim, Finish, Heartbeat, Kept, LogPosition, MintedToken, Program, Registered,
-    Registration, TokenRequest, VERSION,
+    Assignment, AwsAccess, AwsRequest, Beat, Claim, Finish, Heartbeat, Kept, LogPosition, MintedToken,
+    Program, Registered, Registration, SarifReports, TokenRequest, VERSION,
 };
+use pipeline::test_report::TestReport;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -55,7 +56,7 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Unreached(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
@@ -264,11 +265,56 @@ impl Server {
         self.patiently(Patience::Endless, request).await.map(drop)
     }
 
+    /// Tells what test tools have reported.
+    pub(crate) async fn tell_tests(&self, attempt: &Attempt, report: &TestReport) -> Answer<()> {
+        let request = || {
+            let request = self.of(Method::PUT, attempt, "test-report").timeout(EXCHANGE);
+            request.query(&[("attempt", attempt.number)]).json(report)
+        };
+        self.patiently(Patience::Some, request).await.map(drop)
+    }
+
+    /// Tells what a scanner found: a SARIF file, and what its report is called, where that does not go by its tool.
+    pub(crate) async fn tell_sarif(
+        &self,
+        attempt: &Attempt,
+        report: Option<&str>,
+        file: Vec<u8>,
+    ) -> Answer<SarifReports> {
+        let file = Bytes::from(file);
+        let request = || {
+            let request = self.of(Method::PUT, attempt, "sarif").timeout(TRANSFER);
+            let request = request.query(&[("attempt", attempt.number)]).query(&[("report", report)]);
+            request.header("content-type", "application/sarif+json").body(file.clone())
+        };
+        self.json(Patience::Some, request).await
+    }
+
     /// An identity token.
     pub(crate) async fn token(&self, attempt: &Attempt, audiences: Vec<String>) -> Answer<MintedToken> {
         let body = TokenRequest { attempt: attempt.number, audiences };
         self.json(Patience::Some, || self.of(Method::POST, attempt, "tokens").timeout(EXCHANGE).json(&body))
             .await
+    }
+
+    /// The way to Amazon anew.
+    pub(crate) async fn aws(&self, attempt: &Attempt) -> Answer<AwsAccess> {
+        let body = AwsRequest { attempt: attempt.number };
+        self.json(Patience::Some, || self.of(Method::POST, attempt, "aws").timeout(EXCHANGE).json(&body))
+            .await
+    }
+
+    /// How an image is fetched from Amazon's registry.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn registry(
+        &self,
+        attempt: &Attempt,
+        registry: String,
+        access: pipeline::image::RegistryAccess,
+    ) -> Answer<pipeline::protocol::RegistryLogin> {
+        let body = pipeline::protocol::RegistryRequest { attempt: attempt.number, registry, access };
+        let request = || self.of(Method::POST, attempt, "registry").timeout(EXCHANGE).json(&body);
+        self.json(Patience::Some, request).await
     }
 
     /// Fetches what is kept into a file; nothing where there is none. Gives the length.

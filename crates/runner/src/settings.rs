@@ -18,12 +18,19 @@ pub struct Settings {
     pub once: bool,
     /// Whether it takes steps that run without an image.
     pub shell: bool,
+    /// Whether it takes steps that run without an image only where they have a sandbox.
+    pub sandboxed: bool,
     /// Whether it takes steps that run in an image.
     pub containers: bool,
+    /// The image of the Docker daemon that a step in an image gets where it asks for one: a container with every privilege.
+    /// Without an image, no step gets one.
+    pub docker_image: Option<String>,
     /// A program and its first arguments that does what [`crate::hidden`] does.
     pub program: Vec<OsString>,
     /// Folders and files of the machine that steps without an image see too, read-only.
     pub exposed: Vec<PathBuf>,
+    /// Folders of the machine that steps without an image do not see.
+    pub hidden: Vec<PathBuf>,
     /// How much a step may have on the disk, in bytes.
     pub disk: u64,
     /// How many processes a step may have.
@@ -49,9 +56,12 @@ impl Settings {
             steps: 1,
             once: false,
             shell: true,
+            sandboxed: false,
             containers: true,
+            docker_image: None,
             program,
             exposed: Vec::new(),
+            hidden: Vec::new(),
             disk: 20 * 1024 * 1024 * 1024,
             processes: 4096,
             log_limit: LOG_LIMIT,

@@ -1,27 +1,30 @@
 //! One attempt at a step, from its assignment to its verdict.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pipeline::protocol::{Assignment, Finish, STEP_LOG, Verdict, heartbeat};
-use tokio::net::{TcpListener, UnixListener};
+use pipeline::image::Image;
+use pipeline::protocol::{Assignment, AwsAccess, Finish, STEP_LOG, Verdict, heartbeat};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::Agent;
+use crate::aws::{self, Aws};
 use crate::checkout::{Checkout, Failure};
 use crate::container::{self, Container};
 use crate::keep::{Keeper, Kept};
 use crate::lease::{Ending, Lease};
 use crate::limits::{Group, Limits};
 use crate::local::{self, Local};
-use crate::log::Log;
+use crate::log::{Log, hidden};
 use crate::process::{self, Ended};
 use crate::script::{self, Inside};
 use crate::server::Attempt;
 use crate::variables::{self, Environment};
 use crate::workspace::Workspace;
+use crate::{sarif, ssh, system, test_report};
 
 /// How often it is looked how much lies on the disk, at the most.
 const LOOK: Duration = Duration::from_secs(1);
@@ -38,7 +41,9 @@ pub(crate) async fn execute(agent: &Agent, slot: u32, assignment: Assignment) {
         Lease::begin(attempt, Instant::now(), assignment.lease, every, agent.server.clone());
     let name = format!("{}-{}", plain(&assignment.step), assignment.attempt);
     tracing::info!(step = %name, "a step begins");
-    let step = Step { agent, assignment: &assignment, name, slot, lease: lease.clone() };
+    let (server, clock) = (agent.server.clone(), agent.settings.clock.clone());
+    let aws = Aws::of(&assignment, server, lease.clone(), clock, local::secret(&agent.settings.random));
+    let step = Step { agent, assignment: &assignment, name, slot, lease: lease.clone(), aws };
     let mut lost = lease.clone();
     // A lease that is lost ends everything, wherever it is; what runs is killed as it is dropped.
     let finish = tokio::select! {
@@ -69,6 +74,7 @@ struct Step<'a> {
     name: String,
     slot: u32,
     lease: Lease,
+    aws: Option<Arc<Aws>>,
 }
 
 /// A task that ends when this is dropped.
@@ -87,6 +93,12 @@ impl Step<'_> {
 
     fn in_shell(&self) -> bool {
         self.assignment.plan.runs_on.iter().any(|label| SHELLS.contains(&label.as_str()))
+    }
+
+    /// The image of the Docker daemon that it has beside it.
+    fn daemon(&self) -> Option<Image> {
+        let (settings, plan) = (&self.agent.settings, &self.assignment.plan);
+        container::daemon(settings, plan).filter(|_| !self.in_shell())
     }
 
     /// Runs it. Nothing where the lease was lost.
@@ -128,20 +140,20 @@ impl Step<'_> {
                 tmp: text(workspace.tmp()),
                 control: text(workspace.control()),
                 script: text(workspace.script()),
+                ssh: text(workspace.ssh()),
             }
         } else {
             container::inside()
         };
-        let mut environment = variables::prepare(self.assignment, &workspace, &inside)?;
+        let docker_host = self.daemon().map(|_| container::DOCKER_HOST);
+        let mut environment = variables::prepare(self.assignment, &workspace, &inside, docker_host)?;
+        ssh::prepare(self.assignment, &workspace, &inside, &mut environment)?;
         environment.secret("BASTIDE_OIDC_REQUEST_TOKEN", &local::secret(&self.agent.settings.random));
         if self.in_shell() {
-            for (name, value) in [
-                ("HOME", text(workspace.home())),
-                ("PATH", crate::sandbox::PATH.to_owned()),
-                ("LANG", "C.UTF-8".to_owned()),
-                ("USER", "bastide".to_owned()),
-                ("SHELL", "/bin/sh".to_owned()),
-            ] {
+            let of_system = system::environment(&workspace).into_iter();
+            let of_system = of_system.map(|(name, value)| (name, value.to_string_lossy().into_owned()));
+            let of_shell = system::OF_SHELL.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            for (name, value) in of_system.chain(of_shell) {
                 environment.variables.entry(name.to_owned()).or_insert(value);
             }
         }
@@ -169,6 +181,10 @@ impl Step<'_> {
                 None
             }
         };
+        let _token = match (&self.aws, &self.assignment.aws) {
+            (Some(aws), Some(access)) => aws.refresh(access, &workspace, log),
+            _ => None,
+        };
         let mut lease = self.lease.clone();
         let set_up = tokio::select! {
             set_up = self.set_up(&workspace, &inside, &environment, log, &keeper) => set_up,
@@ -184,6 +200,7 @@ impl Step<'_> {
             Ok(Ended::Killed(ending)) => self.killed(ending)?,
             Err(verdict) => verdict?,
         };
+        let verdict = told_to_readers(verdict, log);
         let passed = verdict == Verdict::Passed;
         let mut finish = self.finish(verdict.clone());
         if passed {
@@ -196,7 +213,11 @@ impl Step<'_> {
             keeper.keep_caches(&caches).await;
         }
         if matches!(verdict, Verdict::Passed | Verdict::Failed { .. } | Verdict::TimedOut { .. }) {
-            keeper.keep_artifacts(self.assignment, passed).await;
+            let uploads = &self.assignment.plan.artifacts.upload;
+            test_report::tell(&keeper, uploads).await;
+            let kept = keeper.keep_artifacts(self.assignment, passed).await;
+            sarif::tell(&keeper, kept).await;
+            keeper.keep_pipe_storage().await;
         }
         self.farewell(&verdict, log).await;
         Some(finish)
@@ -213,16 +234,23 @@ impl Step<'_> {
         let secret = environment.variables.get("BASTIDE_OIDC_REQUEST_TOKEN").cloned().unwrap_or_default();
         let (server, lease) = (self.agent.server.clone(), self.lease.clone());
         let proxy = !self.in_shell();
-        let local = Local::new(self.assignment, server, lease, log.clone(), &secret, proxy);
+        let local = Local::new(self.assignment, server, lease, log.clone(), &secret, proxy, self.aws.clone());
         let (port, answering) = if proxy {
-            let listener = UnixListener::bind(workspace.kept().join(container::SOCKET))?;
-            (local::PORT, local.on_socket(listener))
+            container::answer(local, workspace)?
         } else {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             (listener.local_addr()?.port(), local.on_port(listener))
         };
         let url = format!("http://localhost:{port}{}", local::TOKENS);
         environment.variables.insert("BASTIDE_OIDC_REQUEST_URL".to_owned(), url);
+        if let (Some(aws), Some(AwsAccess::Session { .. })) = (&self.aws, &self.assignment.aws) {
+            // An address, not a name: some of Amazon's tools ask no other.
+            let url = format!("http://127.0.0.1:{port}{}", aws::CREDENTIALS);
+            environment.variables.insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), url);
+            let secret = aws.secret().expose();
+            environment.secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret);
+            log.hide("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret, None).await;
+        }
         Ok(answering)
     }
 
@@ -266,9 +294,7 @@ impl Step<'_> {
                 }
             })
             .await;
-        let variables: Vec<_> =
-            environment.variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        script::write(workspace, &self.assignment.plan, inside, &variables)
+        script::write(workspace, &self.assignment.plan, inside, &environment.variables)
             .map_err(|why| error(format!("the script cannot be written: {why}")))?;
         Ok(caches)
     }
@@ -293,6 +319,9 @@ impl Step<'_> {
             environment,
             log,
             lease: &self.lease,
+            aws: self.aws.as_ref(),
+            daemon: self.daemon(),
+            address: Arc::default(),
         };
         if !self.in_shell() {
             return container.run(limits).await.map_err(error);
@@ -303,9 +332,9 @@ impl Step<'_> {
             log.line(&format!("Isolation: there is no limit of {} here", missing.join(", "))).await;
         }
         let doors: Vec<_> = group.doors().collect();
-        let program: Vec<OsString> = vec!["/bin/sh".into(), workspace.script().join("main.sh").into()];
+        let program = system::shell(&script::main_file(workspace));
         let command = self.agent.sandbox.command(workspace, limits.processes, &program, &doors);
-        let ended = process::run(command, log, self.lease.clone()).await;
+        let ended = process::run(command, log, self.lease.clone(), process::Rest::Ends).await;
         group.remove().await;
         ended.map_err(|why| error(format!("the step cannot be started: {why}")))
     }
@@ -324,9 +353,17 @@ impl Step<'_> {
         } else {
             log.line(&format!("Image: {}", plan.image.name)).await;
         }
+        let daemon = self.daemon();
         for service in &plan.services {
-            let image = service.image.as_ref().map_or("-", |image| image.name.as_str());
-            log.line(&format!("Service: {} ({image})", service.name)).await;
+            let name = &service.name;
+            if self.in_shell() {
+                let what = if service.docker { "a Docker daemon is" } else { "services are" };
+                log.line(&format!("Service {name}: it is left out: {what} for steps in images")).await;
+                continue;
+            }
+            let image = if service.docker { daemon.as_ref() } else { service.image.as_ref() };
+            let image = image.map_or("-", |image| image.name.as_str());
+            log.line(&format!("Service: {name} ({image})")).await;
         }
         let names: Vec<_> = environment.variables.keys().map(String::as_str).collect();
         log.line(&format!("Variables: {}", names.join(", "))).await;
@@ -394,6 +431,16 @@ impl Step<'_> {
         // It tells what is left behind itself.
         let _ = removed.await;
     }
+}
+
+/// The verdict as it may be shown: what an engine or git says of a failure may hold a secret.
+fn told_to_readers(verdict: Verdict, log: &Log) -> Verdict {
+    let Verdict::Error { message } = verdict else { return verdict };
+    let message = match log.masker() {
+        Ok(mut masker) => hidden(&mut masker, &message),
+        Err(error) => error.to_string(),
+    };
+    Verdict::Error { message }
 }
 
 /// The folder of a cache of a step without an image; nothing where it is not the step's.

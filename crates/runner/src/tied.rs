@@ -24,12 +24,9 @@ fn tie(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String>
     let mut arguments = arguments.into_iter();
     let agent = arguments.next().and_then(|text| text.to_str()?.parse::<u32>().ok());
     let agent = agent.ok_or("whose it is is not told")?;
-    #[cfg(target_os = "linux")]
-    {
-        let kill = Some(rustix::process::Signal::KILL);
-        let told = rustix::process::set_parent_process_death_signal(kill);
-        told.map_err(|error| error.to_string())?;
-    }
+    let kill = Some(rustix::process::Signal::KILL);
+    let told = rustix::process::set_parent_process_death_signal(kill);
+    told.map_err(|error| error.to_string())?;
     // From here on it ends with its parent; so that must be the agent still.
     if parent_id() != agent {
         return Err("its agent is gone".to_owned());

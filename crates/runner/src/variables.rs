@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 use pipeline::protocol::{Assignment, AwsAccess};
 use pipeline::{StepFacts, default_variables};
 
 use crate::script::{Inside, can_be_set};
+use crate::ssh;
 use crate::workspace::{Workspace, read_bounded};
 
 /// The file to which scripts append what later steps get, below the folder of temporary files.
@@ -15,6 +17,20 @@ const OUTPUTS: &str = "bastide-variables";
 /// How large that file may be, and one value in it, in bytes.
 const OUTPUTS_LIMIT: u64 = 256 * 1024;
 const OUTPUT_LIMIT: usize = 32 * 1024;
+
+/// What a step's identity token for Amazon is called in logs.
+pub(crate) const AWS_TOKEN: &str = "AWS_WEB_IDENTITY_TOKEN";
+/// The end of the name of its file.
+const AWS_FILE: &str = "AWS_WEB_IDENTITY";
+
+/// The file of a step's identity token for Amazon, on the machine.
+pub(crate) fn aws_token_file(workspace: &Workspace) -> PathBuf {
+    workspace.tmp().join(token_file(AWS_FILE))
+}
+
+fn token_file(name: &str) -> String {
+    format!("bastide-token-{name}")
+}
 
 /// The environment of a step.
 pub(crate) struct Environment {
@@ -26,11 +42,12 @@ pub(crate) struct Environment {
     pub(crate) left_out: Vec<String>,
 }
 
-/// Makes the environment of a step, and the files that it names.
+/// Makes the environment of a step, and the files that it names. `docker_host` is where its Docker daemon will listen.
 pub(crate) fn prepare(
     assignment: &Assignment,
     workspace: &Workspace,
     inside: &Inside,
+    docker_host: Option<&str>,
 ) -> io::Result<Environment> {
     let outputs = workspace.tmp().join(OUTPUTS);
     workspace.write(&outputs, "")?;
@@ -41,8 +58,8 @@ pub(crate) fn prepare(
         deployment_uuid: assignment.environment.clone(),
         clone_dir: inside.build.clone(),
         variables_path: format!("{}/{OUTPUTS}", inside.tmp),
-        ssh_key_file: None,
-        docker_host: None,
+        ssh_key_file: ssh::key_file(assignment, inside),
+        docker_host: docker_host.map(str::to_owned),
     };
     let mut environment = Environment {
         variables: default_variables(&assignment.run, &assignment.plan, &facts).into_iter().collect(),
@@ -83,7 +100,7 @@ impl Environment {
 
     /// A file that holds a token; gives its path inside.
     fn file(&self, workspace: &Workspace, inside: &Inside, name: &str, token: &str) -> io::Result<String> {
-        let file = format!("bastide-token-{name}");
+        let file = token_file(name);
         workspace.write(&workspace.tmp().join(&file), token)?;
         Ok(format!("{}/{file}", inside.tmp))
     }
@@ -91,17 +108,17 @@ impl Environment {
     fn aws(&mut self, access: &AwsAccess, workspace: &Workspace, inside: &Inside) -> io::Result<()> {
         let region = match access {
             AwsAccess::WebIdentity { role, session_name, token, region, .. } => {
-                let file = self.file(workspace, inside, "AWS_WEB_IDENTITY", token)?;
-                self.secrets.push(("AWS_WEB_IDENTITY_TOKEN".to_owned(), token.clone()));
+                let file = self.file(workspace, inside, AWS_FILE, token)?;
+                self.secrets.push((AWS_TOKEN.to_owned(), token.clone()));
                 self.set("AWS_WEB_IDENTITY_TOKEN_FILE", &file);
                 self.set("AWS_ROLE_ARN", role);
                 self.set("AWS_ROLE_SESSION_NAME", session_name);
                 region
             }
-            AwsAccess::Session { access_key, secret_key, session_token, region, .. } => {
-                self.set("AWS_ACCESS_KEY_ID", access_key);
-                self.secret("AWS_SECRET_ACCESS_KEY", secret_key);
-                self.secret("AWS_SESSION_TOKEN", session_token);
+            // The step asks its agent for the credentials, which would never be asked if they stood here.
+            AwsAccess::Session { secret_key, session_token, region, .. } => {
+                self.secrets.push(("AWS_SECRET_ACCESS_KEY".to_owned(), secret_key.clone()));
+                self.secrets.push(("AWS_SESSION_TOKEN".to_owned(), session_token.clone()));
                 region
             }
         };
@@ -127,7 +144,8 @@ pub(crate) fn outputs(workspace: &Workspace, named: &[String]) -> (BTreeMap<Stri
     };
     let mut outputs = BTreeMap::new();
     for line in String::from_utf8_lossy(&bytes).lines() {
-        let Some((name, value)) = line.split_once('=') else { continue };
+        // Old PowerShells begin a file with a mark.
+        let Some((name, value)) = line.trim_start_matches('\u{feff}').split_once('=') else { continue };
         if !named.iter().any(|known| known == name) {
             continue;
         }

@@ -7,16 +7,17 @@
 //! | `tmp` | temporary files, the variables file, files of tokens |
 //! | `control` | named pipes between the step's shell and the agent |
 //! | `script` | what the shell runs; read-only for the step |
+//! | `ssh` | the key, known hosts and settings for SSH, where the step has them; read-only likewise |
 //! | `kept` | archives on their way; not seen by the step |
 
-use std::ffi::CString;
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid, chownat};
+use crate::system;
+
+/// The folder of what pipes keep, below that of temporary files.
+pub(crate) const PIPE_STORAGE: &str = "pipes";
 
 /// Whom the files of a step belong to: a user of its own where the agent is root, else the agent's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,10 +26,7 @@ pub(crate) struct Owner(pub(crate) Option<u32>);
 impl Owner {
     /// Gives a file to the owner; a link itself, not what it points to.
     pub(crate) fn give(self, path: &Path) -> io::Result<()> {
-        let Some(id) = self.0 else { return Ok(()) };
-        let name = CString::new(path.as_os_str().as_bytes())?;
-        chownat(CWD, name, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)), AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(())
+        self.0.map_or(Ok(()), |id| system::give(path, id))
     }
 }
 
@@ -45,15 +43,22 @@ impl Workspace {
         if root.exists() {
             fs::remove_dir_all(&root)?;
         }
-        DirBuilder::new().recursive(true).mode(0o711).create(&root)?;
+        if let Some(above) = root.parent()
+            && let Err(error) = system::folder(above, 0o711)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error);
+        }
+        system::folder(&root, 0o711)?;
         let workspace = Self { root, owner };
         for (name, mode) in [("build", 0o755), ("home", 0o700), ("tmp", 0o700), ("control", 0o700)] {
             let path = workspace.root.join(name);
-            DirBuilder::new().mode(mode).create(&path)?;
+            system::folder(&path, mode)?;
             owner.give(&path)?;
         }
-        DirBuilder::new().mode(0o755).create(workspace.script())?;
-        DirBuilder::new().mode(0o700).create(workspace.kept())?;
+        system::folder(&workspace.script(), 0o755)?;
+        system::folder(&workspace.ssh(), 0o755)?;
+        system::folder(&workspace.kept(), 0o700)?;
         Ok(workspace)
     }
 
@@ -70,6 +75,11 @@ impl Workspace {
         self.root.join("tmp")
     }
 
+    /// What pipes keep for each other and for later steps.
+    pub(crate) fn pipe_storage(&self) -> PathBuf {
+        self.tmp().join(PIPE_STORAGE)
+    }
+
     pub(crate) fn control(&self) -> PathBuf {
         self.root.join("control")
     }
@@ -78,16 +88,31 @@ impl Workspace {
         self.root.join("script")
     }
 
+    pub(crate) fn ssh(&self) -> PathBuf {
+        self.root.join("ssh")
+    }
+
     pub(crate) fn kept(&self) -> PathBuf {
         self.root.join("kept")
     }
 
     /// Writes a file that the step's user alone can read.
     pub(crate) fn write(&self, path: &Path, text: &str) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
+        system::private_file(path)?.write_all(text.as_bytes())?;
         self.owner.give(path)
+    }
+
+    /// Puts another text in the place of a file that the step's user reads, at once: whoever reads has the one or the other.
+    /// What the step may have put there is not followed.
+    pub(crate) fn replace(&self, path: &Path, text: &str) -> io::Result<()> {
+        let made = self.kept().join("replaced");
+        let _ = fs::remove_file(&made);
+        self.write(&made, text)?;
+        // An image's own user, who has no name here, reads what lies in a folder that was opened.
+        if let Some(folder) = path.parent() {
+            system::open_as_folder(&made, folder)?;
+        }
+        fs::rename(made, path)
     }
 
     /// Removes it. A step may have taken permissions from its own folders.
@@ -100,27 +125,6 @@ impl Workspace {
         }
     }
 
-    /// Lets every user of the machine who gets into the folder read and write all that is the step's.
-    pub(crate) fn open_to_all(&self) -> io::Result<()> {
-        for root in [self.build(), self.tmp(), self.control(), self.script()] {
-            let mut paths = vec![root];
-            while let Some(path) = paths.pop() {
-                let found = fs::symlink_metadata(&path)?;
-                if found.is_symlink() {
-                    continue;
-                }
-                let run = if found.is_dir() || found.mode() & 0o100 != 0 { 0o777 } else { 0o666 };
-                fs::set_permissions(&path, Permissions::from_mode(run))?;
-                if found.is_dir() {
-                    for entry in fs::read_dir(&path)? {
-                        paths.push(entry?.path());
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// How many bytes lie in it on the disk.
     pub(crate) fn usage(&self) -> u64 {
         let mut total = 0_u64;
@@ -129,7 +133,7 @@ impl Workspace {
             // What goes away meanwhile is not counted.
             for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let Ok(found) = entry.metadata() else { continue };
-                total = total.saturating_add(found.blocks().saturating_mul(512));
+                total = total.saturating_add(system::on_disk(&found));
                 if found.is_dir() {
                     folders.push(entry.path());
                 }
@@ -143,7 +147,7 @@ impl Workspace {
 fn open_folders(root: &Path) {
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        let _ = fs::set_permissions(&folder, Permissions::from_mode(0o700));
+        system::make_passable(&folder);
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 folders.push(entry.path());
@@ -154,9 +158,7 @@ fn open_folders(root: &Path) {
 
 /// Reads a file that a step has written: no link, no pipe, and not more than so many bytes.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let file = system::open_no_link(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no file"));
     }
@@ -166,6 +168,13 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// Whether a path below a folder is a file and no part of the way a link.
+pub(crate) fn is_plain_file(root: &Path, below: &Path) -> bool {
+    let above = below.parent().unwrap_or(Path::new(""));
+    without_links(root, above).is_some()
+        && fs::symlink_metadata(root.join(below)).is_ok_and(|found| found.is_file())
 }
 
 /// A path below a folder, where no part of the way is a link; the last part may be missing.

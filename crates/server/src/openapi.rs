@@ -53,16 +53,11 @@ const fn makes<B: JsonSchema, T: JsonSchema>() -> Shapes {
 /// The shapes of each operation's bodies. None for an operation that is not known here, which a test finds.
 fn shapes(operation: &str) -> Option<Shapes> {
     Some(match operation {
-        "api_get_code_scanning" => tells::<api::CodeScanning>(),
-        "api_set_code_scanning" => changes::<api::CodeScanning, api::CodeScanning>(),
-        // What goes in is described elsewhere: SARIF 2.1.0.
-        "api_upload_sarif" => makes::<serde_json::Value, api::SarifReports>(),
         "api_list_users" => tells::<Page<api::User>>(),
         "api_create_user" => makes::<api::UserCreate, api::User>(),
-        "api_get_user" => tells::<api::User>(),
+        "api_get_user" | "api_approve_user" => tells::<api::User>(),
         "api_update_user" => changes::<api::UserUpdate, api::User>(),
         "api_list_unapproved_users" => tells::<Page<api::User>>(),
-        "api_approve_user" => tells::<api::User>(),
         "api_make_reset_link" => Shapes { status: "201", ..tells::<api::ResetLink>() },
         "api_list_app_passwords"
         | "api_list_api_tokens"
@@ -88,16 +83,6 @@ fn shapes(operation: &str) -> Option<Shapes> {
         }
         "api_get_identity_provider" => tells::<api::WorkspaceIdentityProvider>(),
         "api_set_identity_provider" => changes::<api::IdentityProviderSet, api::WorkspaceIdentityProvider>(),
-        "api_list_aws_roles" => tells::<api::AwsRoles>(),
-        "api_create_aws_role" => makes::<api::AwsRoleSet, api::AwsRole>(),
-        "api_set_aws_role" | "api_plan_aws_role" => changes::<api::AwsRoleSet, api::AwsRole>(),
-        "api_get_identity_tokens" => tells::<api::IdentityTokens>(),
-        "api_set_identity_tokens" => changes::<api::IdentityTokensSet, api::IdentityTokens>(),
-        "api_rotate_identity_token_key" => makes::<api::IdentityTokenKeyCreate, api::IdentityTokenKey>(),
-        "api_get_repository_identity_tokens" => tells::<api::RepositoryIdentityTokens>(),
-        "api_set_repository_identity_tokens" => {
-            changes::<api::RepositoryIdentityTokensSet, api::RepositoryIdentityTokens>()
-        }
         "api_list_break_glass" | "api_list_workspace_break_glass" => tells::<Page<api::BreakGlass>>(),
         "api_request_break_glass" => makes::<api::BreakGlassCreate, api::BreakGlass>(),
         "api_approve_break_glass" => tells::<api::BreakGlass>(),
@@ -145,9 +130,41 @@ fn shapes(operation: &str) -> Option<Shapes> {
         | "api_revoke_workspace_access_token"
         | "api_revoke_project_access_token"
         | "api_remove_aws_role"
+        | "api_remove_aws_key"
         | "api_revoke_repository_access_token" => NOTHING,
+        _ => return pipeline_shapes(operation),
+    })
+}
+
+/// Those of pipelines, and of what they are trusted with.
+fn pipeline_shapes(operation: &str) -> Option<Shapes> {
+    Some(match operation {
+        "api_get_code_scanning" => tells::<api::CodeScanning>(),
+        "api_set_code_scanning" => changes::<api::CodeScanning, api::CodeScanning>(),
+        // What goes in is described elsewhere: SARIF 2.1.0.
+        "api_upload_sarif" => makes::<serde_json::Value, api::SarifReports>(),
+        "api_list_aws_roles" => tells::<api::AwsRoles>(),
+        "api_create_aws_role" => makes::<api::AwsRoleSet, api::AwsRole>(),
+        "api_set_aws_role" | "api_plan_aws_role" => changes::<api::AwsRoleSet, api::AwsRole>(),
+        "api_get_aws_key" | "api_rotate_aws_key" => tells::<api::AwsKey>(),
+        "api_set_aws_key" => changes::<api::AwsKeySet, api::AwsKey>(),
+        "api_get_identity_tokens" => tells::<api::IdentityTokens>(),
+        "api_set_identity_tokens" => changes::<api::IdentityTokensSet, api::IdentityTokens>(),
+        "api_rotate_identity_token_key" => makes::<api::IdentityTokenKeyCreate, api::IdentityTokenKey>(),
+        "api_get_repository_identity_tokens" => tells::<api::RepositoryIdentityTokens>(),
+        "api_set_repository_identity_tokens" => {
+            changes::<api::RepositoryIdentityTokensSet, api::RepositoryIdentityTokens>()
+        }
+        "api_get_workspace_dynamic_pipelines" | "api_get_repository_dynamic_pipelines" => {
+            tells::<api::DynamicPipelines>()
+        }
+        "api_set_workspace_dynamic_pipelines" | "api_set_repository_dynamic_pipelines" => {
+            changes::<api::DynamicPipelinesSet, api::DynamicPipelines>()
+        }
+        "api_list_pipeline_definitions" => tells::<api::PipelineDefinitions>(),
         "api_rerun_pipeline" => tells::<wire::pipeline_run::Pipeline>(),
         "api_start_pipeline_step" => tells::<wire::pipeline_run::PipelineStep>(),
+        "api_get_pipeline_cache_content" => Shapes { status: "200", ..NOTHING },
         _ => return None,
     })
 }
@@ -318,6 +335,7 @@ mod tests {
                 "api_acknowledge_workspace_alert",
                 "api_rerun_pipeline",
                 "api_start_pipeline_step",
+                "api_rotate_aws_key",
             ];
             let bare = bare.contains(&route.operation);
             assert_eq!(shapes.request.is_some(), sends && !bare, "{}", route.operation);

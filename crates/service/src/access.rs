@@ -495,7 +495,13 @@ impl Service {
     ///
     /// Who lacks a scope is told which. Who may see the resource is told which rule refused. To everybody else it does
     /// not exist.
-    fn refuse<T>(&self, caller: &Caller, action: Action, ground: &Ground<T>, decision: &Decision) -> Error {
+    pub(crate) fn refuse<T>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        ground: &Ground<T>,
+        decision: &Decision,
+    ) -> Error {
         self.count(caller, action, &ground.target, model::Outcome::Refused);
         self.record_refusal(caller, action, &ground.target, decision.policies());
         if caller.lacks_scopes() {
@@ -540,6 +546,7 @@ fn wants_step_up(action: Action) -> bool {
             | Action::GuardrailUpdate
             | Action::IdentityProviderUpdate
             | Action::AuditSinkUpdate
+            | Action::AwsKeyUpdate
             | Action::IdentityConnect
             | Action::IdentityDisconnect
             | Action::BreakGlassRequest

@@ -7,11 +7,12 @@ use model::{
     Action, Credential, CredentialId, Error, GroupId, GroupSlug, GuardrailMode, Holder, Resource,
     ResourceKind, Result, ScopeSet, Subject, User, UserId, Username, WorkspaceId, act,
 };
-use policy::{Decision, GrantFact, PrincipalFacts, Question};
+use policy::{Decision, GrantFact, Guardrails, PrincipalFacts, Question};
 use store::Reader;
+use store::repository::Located;
 use uuid::Uuid;
 
-use crate::access::{Ground, RepositoryPath, unknown};
+use crate::access::{Ground, RepositoryPath, repository_facts, unknown};
 use crate::{Caller, RequiredScopes, Service};
 
 /// An answer about one principal.
@@ -53,9 +54,10 @@ fn pipeline_scopes(action: Action) -> (&'static str, &'static str) {
         Action::CommitStatusSet | Action::ReportSet | Action::ReportRemove => {
             ("repository", "read:repository:bitbucket")
         }
-        Action::PipelineRead | Action::PipelineRun | Action::PipelineVariableRead => {
-            ("pipeline", "read:pipeline:bitbucket")
-        }
+        Action::PipelineRead
+        | Action::PipelineRun
+        | Action::PipelineCacheRead
+        | Action::PipelineVariableRead => ("pipeline", "read:pipeline:bitbucket"),
         Action::PipelineSteer
         | Action::PipelineCacheRemove
         | Action::PipelineScheduleSet
@@ -65,6 +67,8 @@ fn pipeline_scopes(action: Action) -> (&'static str, &'static str) {
         | Action::PipelineConfigure
         | Action::PipelineVariableSet
         | Action::PipelineVariableRemove
+        | Action::DynamicPipelineRead
+        | Action::DynamicPipelineSet
         | Action::EnvironmentSet
         | Action::EnvironmentRemove
         | Action::IdentityTokenRead
@@ -72,6 +76,7 @@ fn pipeline_scopes(action: Action) -> (&'static str, &'static str) {
         | Action::AwsRoleRead
         | Action::AwsRoleSet
         | Action::AwsRoleRemove => ("pipeline:variable", "admin:pipeline:bitbucket"),
+        Action::AwsKeyRead | Action::AwsKeyUpdate => ("instance:admin", "instance:admin"),
         Action::RunnerRead => ("runner", "read:runner:bitbucket"),
         Action::RunnerSet | Action::RunnerRemove => ("runner:write", "write:runner:bitbucket"),
         Action::RunnerRegister | Action::StepClaim | Action::StepFinish | Action::IdentityTokenMint => {
@@ -257,6 +262,31 @@ impl Service {
     ) -> Result<Vec<Able>> {
         let place = self.asked_place(caller, resource).await?;
         self.able(&place, action).await
+    }
+
+    /// Whether a person may do something to a repository by what they are granted, whatever credential they use. Guardrails
+    /// are asked of credentials and sessions, and not here.
+    pub(crate) async fn person_may(&self, person: UserId, action: Action, located: &Located) -> Result<bool> {
+        let chain = [located.repository.id.uuid(), located.project.id.uuid(), located.workspace.id.uuid()];
+        let found = self
+            .store
+            .read(move |reader| {
+                Ok((store::user::find(reader, person)?, store::grant::held_by(reader, person, &chain)?))
+            })
+            .await?;
+        let (Some(user), grants) = found else { return Ok(false) };
+        let principal = facts_of(&Asked::User(user));
+        let question = Question {
+            action,
+            principal: &principal,
+            resource: &repository_facts(located),
+            grants: &grants,
+            held: ScopeSet::everything(),
+            required: usual_scopes(action).for_kind(None),
+            credential: None,
+            guardrails: Guardrails::NONE,
+        };
+        Ok(self.model.decide(&question).allowed)
     }
 
     async fn able(&self, place: &Place, action: Action) -> Result<Vec<Able>> {

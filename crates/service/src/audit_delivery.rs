@@ -213,7 +213,7 @@ impl Service {
 }
 
 /// What a receiver can make anew: HMAC-SHA256 over the time, a dot and the body.
-fn signature(key: &[u8], time: i64, body: &[u8]) -> String {
+pub(crate) fn signature(key: &[u8], time: i64, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     context.update(format!("{time}.").as_bytes());
     context.update(body);

@@ -1,8 +1,11 @@
 //! Roles at Amazon that steps take on: naming them, proving that they trust the workspace and nobody else, and setting them up.
-//! Giving one to a step is in `access`, asking Amazon in `sts`.
+//! Giving one to a step is in `access`, asking Amazon in `sts` and, about the server's own user, `iam`.
 
 mod access;
 mod answer;
+mod grant;
+mod iam;
+mod registry;
 mod sts;
 
 use model::{
@@ -17,15 +20,18 @@ use crate::access::{Ground, RepositoryPath};
 use crate::identity_token::{kept_template, sample_facts};
 use crate::{Caller, Service};
 
+pub(crate) use registry::RegistryLogins;
+use sts::Asked;
 pub use sts::AwsSettings;
-pub(crate) use sts::Sts;
-use sts::{Asked, Failed};
+pub(crate) use sts::{Failed, Identity, Sts, address};
 
 /// The most roles of a workspace, and the most grants of a role.
 const MOST: i64 = 100;
 const MOST_GRANTS: usize = 50;
 /// The longest name of an environment, in characters.
 const LONGEST_ENVIRONMENT: usize = 255;
+/// How long a token lives that is exchanged at once, in seconds.
+const SHORTEST: i64 = 900;
 /// The longest session that the forms make room for.
 const DEFAULT_SESSION: u32 = pipeline::aws::SESSION;
 
@@ -55,8 +61,8 @@ pub struct NewAwsRole {
     pub region: Option<String>,
     /// The longest session, in seconds.
     pub longest_session: Option<u32>,
-    /// Who may use it.
-    pub grants: Vec<NewAwsGrant>,
+    /// Who may use it; without them nobody, or whoever might before.
+    pub grants: Option<Vec<NewAwsGrant>>,
 }
 
 /// A role, and how it comes to trust.
@@ -64,6 +70,8 @@ pub struct NewAwsRole {
 pub struct AwsRoleView {
     /// The role.
     pub role: AwsRole,
+    /// Of its grants, the slugs of the repositories; nothing where one is for all of them, or its repository is gone.
+    pub repositories: Vec<Option<String>>,
     /// By what the account knows the workspace.
     pub external_id: Option<String>,
     /// Who the server is at Amazon, where it matters.
@@ -113,6 +121,17 @@ fn missing() -> Error {
     Error::not_found("the role")
 }
 
+/// A role, and by what its account knows the workspace.
+fn found(
+    reader: &mut store::Reader<'_>,
+    workspace: WorkspaceId,
+    id: AwsRoleId,
+) -> Result<Option<(AwsRole, Option<String>)>> {
+    let Some(role) = store::aws_role::find(reader, workspace, id)? else { return Ok(None) };
+    let external_id = store::aws_role::external_id(reader, workspace, role.arn.account())?;
+    Ok(Some((role, external_id)))
+}
+
 impl Service {
     /// Reads a role that somebody names; `found` is where its grants' repositories are.
     async fn aws_role_of(&self, ground: &Ground<Workspace>, new: NewAwsRole) -> Result<AwsRole> {
@@ -126,11 +145,12 @@ impl Service {
             let message = format!("use {} to {} seconds", bounds::SHORTEST_SESSION, bounds::LONGEST_SESSION);
             return Err(Error::invalid_field("longest_session", message));
         }
-        if new.grants.len() > MOST_GRANTS {
+        let wanted = new.grants.unwrap_or_default();
+        if wanted.len() > MOST_GRANTS {
             return Err(Error::invalid_field("grants", format!("a role has at most {MOST_GRANTS} grants")));
         }
         let mut grants = Vec::new();
-        for grant in new.grants {
+        for grant in wanted {
             grants.push(self.aws_grant(ground, grant).await?);
         }
         Ok(AwsRole {
@@ -271,7 +291,20 @@ impl Service {
                 (None, aws_trust::setup(&role.arn, role.longest_session, trusted))
             }
         };
-        Ok(AwsRoleView { proof: proof(role.mode), role, external_id, server, setup })
+        let ids: Vec<_> = role.grants.iter().map(|grant| grant.repository).collect();
+        let repositories = self
+            .store
+            .read(move |reader| {
+                let mut slugs = Vec::new();
+                for id in ids {
+                    let found = id.map(|id| store::repository::find(reader, id)).transpose()?.flatten();
+                    let found = found.filter(|found| found.deleted_on.is_none());
+                    slugs.push(found.map(|found| found.slug.to_string()));
+                }
+                Ok(slugs)
+            })
+            .await?;
+        Ok(AwsRoleView { proof: proof(role.mode), role, repositories, external_id, server, setup })
     }
 
     /// A workspace's roles.
@@ -353,17 +386,22 @@ impl Service {
         let of = ground.subject.id;
         let before = self.store.read(move |reader| store::aws_role::find(reader, of, id)).await?;
         let before = before.ok_or_else(missing)?;
+        let keeps_grants = new.grants.is_none();
         let mut role = self.aws_role_of(&ground, new).await?;
         (role.id, role.created_on) = (before.id, before.created_on);
         let external_id = self.aws_external_id(&permit, of, &role.arn).await?;
         self.prove_aws_role(&ground.subject, &role, &external_id).await?;
-        let changed = role.clone();
-        self.store
+        let mut changed = role.clone();
+        let role = self
+            .store
             .write(&permit, move |writer| {
                 let before = store::aws_role::find(writer, of, id)?.ok_or_else(missing)?;
+                if keeps_grants {
+                    changed.grants.clone_from(&before.grants);
+                }
                 store::aws_role::update(writer, &changed)?;
                 writer.note(shown(&before), shown(&changed));
-                Ok(())
+                Ok(changed.clone())
             })
             .await?;
         self.aws_role_view(role, Some(external_id)).await

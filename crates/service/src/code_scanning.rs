@@ -127,12 +127,12 @@ impl Service {
 
     /// Mails who started a run, and the repository's administrators, that findings have failed it: queued in the
     /// transaction that fails it. Told are those alone who may see the repository by a grant; findings themselves are
-    /// not in the mail.
+    /// not in the mail. The run is told by its number and its commit.
     pub(crate) fn notify_findings(
         &self,
         writer: &mut Writer<'_>,
         located: &Located,
-        commit: &ObjectId,
+        run: (i64, &ObjectId),
         starter: Option<UserId>,
         verdict: &str,
     ) -> Result<()> {
@@ -149,7 +149,7 @@ impl Service {
         }
         let place = (located.workspace.slug.as_str(), located.repository.slug.as_str());
         for to in told.iter().take(MOST_TOLD) {
-            let message = letter::findings(to, place, commit, verdict, &self.settings.base_url);
+            let message = letter::findings(to, place, run, verdict, &self.settings.base_url);
             self.outbox.queue(&mut writer.bookkeeping(), &message)?;
         }
         Ok(())

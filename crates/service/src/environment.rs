@@ -9,7 +9,7 @@ use store::repository::Located;
 use store::{Reader, Writer};
 
 use crate::access::{RepositoryPath, repository_target};
-use crate::{Caller, Listing, Service, Window};
+use crate::{Caller, Listing, Service, Window, pipeline_advance};
 
 /// The most environments of one repository.
 const MOST: usize = 100;
@@ -19,6 +19,8 @@ const LONGEST_NAME: usize = 100;
 const MOST_BRANCHES: usize = 50;
 /// The highest rank.
 const HIGHEST_RANK: i64 = 1000;
+/// The most approvals that a deployment can be made to wait for.
+const MOST_APPROVALS: i64 = 5;
 
 /// What is asked of an environment, in the request's own words. What is absent stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,8 @@ pub struct EnvironmentChange {
     pub admin_only: Option<bool>,
     /// Patterns of the branches from which it is deployed to.
     pub branches: Option<Vec<String>>,
+    /// How many people approve a deployment to it before it begins.
+    pub required_approvals: Option<i64>,
     /// Whether one run at a time deploys to it.
     pub lock_enabled: Option<bool>,
 }
@@ -95,6 +99,13 @@ fn change_to(environment: &mut Environment, change: &EnvironmentChange) -> Resul
     if let Some(patterns) = &change.branches {
         environment.branches = branches(patterns)?;
     }
+    if let Some(number) = change.required_approvals {
+        if !(0..=MOST_APPROVALS).contains(&number) {
+            let message = format!("use a number from 0 to {MOST_APPROVALS}");
+            return Err(Error::invalid_field("required_approvals", message));
+        }
+        environment.required_approvals = number;
+    }
     environment.hidden = change.hidden.unwrap_or(environment.hidden);
     environment.admin_only = change.admin_only.unwrap_or(environment.admin_only);
     environment.lock_enabled = change.lock_enabled.unwrap_or(environment.lock_enabled);
@@ -109,7 +120,8 @@ fn kind(text: &str) -> Result<EnvironmentType> {
 fn shown(one: &Environment) -> Value {
     json!({
         "environment": one.id, "name": one.name, "type": one.kind.as_str(), "rank": one.rank, "hidden": one.hidden,
-        "admin_only": one.admin_only, "lock_enabled": one.lock_enabled,
+        "admin_only": one.admin_only, "required_approvals": one.required_approvals,
+        "lock_enabled": one.lock_enabled,
         "branches": one.branches.iter().map(Glob::as_str).collect::<Vec<_>>(),
     })
 }
@@ -161,6 +173,7 @@ pub(crate) fn environment_for(
         hidden: false,
         admin_only: false,
         branches: Vec::new(),
+        required_approvals: 0,
         lock_enabled: true,
         created_on: now,
         updated_on: now,
@@ -234,6 +247,7 @@ impl Service {
             hidden: false,
             admin_only: false,
             branches: Vec::new(),
+            required_approvals: 0,
             lock_enabled: true,
             created_on: now,
             updated_on: now,
@@ -250,7 +264,7 @@ impl Service {
         Ok((located, EnvironmentView { environment, held_by: None }))
     }
 
-    /// Changes an environment. A run that deploys to it goes on.
+    /// Changes an environment. A step that deploys to it goes on; one that is still to begin is held to what is asked now.
     pub async fn update_environment(
         &self,
         caller: &Caller,
@@ -262,6 +276,7 @@ impl Service {
         let permit = self.permit(caller, act::EnvironmentSet, ground.as_ref())?;
         let (repository, id, now) = (ground.subject.repository.id, id(environment)?, self.clock.now());
         let wanted = change.kind.as_deref().map(kind).transpose()?;
+        let service = self.clone();
         self.store
             .write(&permit, move |writer| {
                 let before = found(writer, repository, id)?;
@@ -272,6 +287,11 @@ impl Service {
                 let mut after = Environment { updated_on: now, ..before.clone() };
                 change_to(&mut after, &change)?;
                 store::environment::update(writer, &after)?;
+                if restricts_more(&before, &after) {
+                    for run in store::pipeline_step::wait_again(writer, after.id)? {
+                        pipeline_advance::advance(writer, &service, run)?;
+                    }
+                }
                 writer.note(shown(&before), shown(&after));
                 view(writer, after)
             })
@@ -303,9 +323,41 @@ impl Service {
     }
 }
 
+/// Whether a change may hold back what was not held back before.
+fn restricts_more(before: &Environment, after: &Environment) -> bool {
+    (after.admin_only && !before.admin_only)
+        || after.required_approvals > before.required_approvals
+        || after.branches != before.branches
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Would catch: a number that nobody can reach, and one that is out of bounds and kept.
+    #[test]
+    fn approvals_are_counted_from_none_to_five() {
+        let random = model::Random::seeded(1);
+        let made = model::Timestamp::from_micros(1);
+        let [mut one, ..] = Environment::defaults(RepositoryId::new(&random), made);
+        for number in [0, 1, 5] {
+            let change =
+                EnvironmentChange { required_approvals: Some(number), ..EnvironmentChange::default() };
+            change_to(&mut one, &change).unwrap();
+            assert_eq!(one.required_approvals, number);
+        }
+        for number in [-1, 6, i64::MAX] {
+            let change =
+                EnvironmentChange { required_approvals: Some(number), ..EnvironmentChange::default() };
+            let refused = change_to(&mut one, &change);
+            let told = |fields: &model::FieldErrors| fields.contains_key("required_approvals");
+            let is_told = matches!(&refused, Err(Error::Invalid { fields, .. }) if told(fields));
+            assert!(is_told, "{number}: {refused:?}");
+        }
+        // What is absent stays as it is.
+        change_to(&mut one, &EnvironmentChange::default()).unwrap();
+        assert_eq!(one.required_approvals, 5);
+    }
 
     #[test]
     fn names_have_something_that_an_address_can_show() {
@@ -317,7 +369,8 @@ mod tests {
         }
     }
 
-    fn located(store: &testkit::TestStore) -> Located {
+    /// A repository that nobody has put into the store.
+    pub(crate) fn located(store: &testkit::TestStore) -> Located {
         use model::{ForkPolicy, Project, ProjectId, Repository, Workspace, WorkspaceId};
         let (now, name) = (store.clock.now(), "Acme".parse::<model::DisplayName>().unwrap());
         let workspace = Workspace {

@@ -263,7 +263,7 @@ impl Service {
                 Holder::Resource(_, workspace) => vec![workspace],
                 Holder::User(_) => Vec::new(),
             },
-            (Identity::Runner(runner), None) => vec![runner.workspace],
+            (Identity::Runner(runner), None) => runner.workspace.into_iter().collect(),
         };
         workspaces
             .extend(opened_in.iter().copied().filter(|one| !workspaces.contains(one)).collect::<Vec<_>>());

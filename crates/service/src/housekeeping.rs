@@ -1,13 +1,18 @@
-//! What is not kept for ever: counts of what was used, counts of refusals, and most of the ledger's checkpoints. What is
-//! kept for ever, the events and their ledger, is touched by nothing here.
+//! What is done once a day. What is not kept for ever is removed: counts of what was used, counts of refusals, what pushes have
+//! started, and most of the ledger's checkpoints. What is kept for ever, the events and their ledger, is touched by nothing
+//! here. And the server's own key at Amazon is looked after.
 
 use model::Result;
 
 use crate::Service;
+use crate::pipeline_start::PUSHED;
 
 /// For how many days refusals of the unauthenticated are kept, which name addresses: as long as somebody may still look
 /// into an attack.
 const REFUSAL_DAYS: i64 = 90;
+/// For how many days it is remembered what a push has started, once its job is gone. Only somebody who still works on the
+/// job after another has done it could ask again: its lease is an hour, and asking all providers takes minutes.
+const STARTED_DAYS: i64 = 1;
 /// The lease's name.
 const LEASE: &str = "housekeeping";
 /// How long nobody else does it: most of the day until it is due again.
@@ -21,14 +26,37 @@ impl Service {
         if !ours.await? {
             return Ok(());
         }
+        let removed = self.remove_what_is_old().await;
+        self.keep_aws_key().await;
+        removed
+    }
+
+    async fn remove_what_is_old(&self) -> Result<()> {
         let now = self.clock.now();
         let days = |days: i64| now.plus_seconds(-days.saturating_mul(86_400));
         let daily = self.store.forget_counts_before(days(self.settings.count_days)).await?;
         let refusals = self.store.forget_refusals_before(days(REFUSAL_DAYS)).await?;
         let counted = days(self.settings.count_days);
         let alerts = self.store.keep(move |books| store::alert::forget_before(books, counted)).await?;
+        let (finished, mut started) = (days(STARTED_DAYS), 0);
+        loop {
+            let forget = move |books: &mut store::Bookkeeping<'_>| {
+                store::pipeline_run::forget_started(books, finished, PUSHED)
+            };
+            match self.store.keep(forget).await? {
+                0 => break,
+                some => started += some,
+            }
+        }
         let checkpoints = self.store.thin_checkpoints().await?;
-        tracing::debug!(daily, refusals, checkpoints, alerts, "what is not kept for ever was removed");
+        tracing::debug!(
+            daily,
+            refusals,
+            checkpoints,
+            alerts,
+            started,
+            "what is not kept for ever was removed"
+        );
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use model::{Error, RepositoryId, RequestId, Result, act};
 use policy::{InternalReason, Target};
 use serde_json::{Value, json};
 
+use crate::log_archive::PACK;
 use crate::password_reset_mail::RESET_ASKED;
 use crate::pipeline_start::PUSHED;
 use crate::{Caller, Service};
@@ -40,7 +41,7 @@ const WATCH: Duration = Duration::from_secs(10);
 const HOUSEKEEPING: Duration = Duration::from_secs(86_400);
 
 /// How long a job may run before another process may take it.
-const LEASE_SECONDS: i64 = 900;
+const LEASE_SECONDS: i64 = 3_600;
 
 /// The kind of the job that brings a repository's packs, bitmaps and commit graph into order.
 const MAINTENANCE: &str = "repository-maintenance";
@@ -60,6 +61,13 @@ impl Service {
             |service| async move { service.store.flush().await },
         );
         self.repeat(JOBS, "a job failed", |service| async move { service.run_due_jobs().await });
+        // A provider or a bucket that does not answer holds up nothing else.
+        self.repeat(JOBS, "what a push starts could not be started", |service| async move {
+            service.run_due_jobs_of(&[PUSHED]).await
+        });
+        self.repeat(JOBS, "logs could not be compressed", |service| async move {
+            service.run_due_jobs_of(&[PACK]).await
+        });
         if self.has_mail() {
             self.repeat(
                 MAIL,
@@ -83,8 +91,14 @@ impl Service {
             service.run_due_schedules().await
         });
         self.repeat(SWEEP, "the sweep failed", |service| async move { service.sweep().await });
+        self.repeat(SWEEP, "old artifacts and caches could not be removed", |service| async move {
+            service.sweep_step_files().await
+        });
         self.repeat(HOUSEKEEPING, "what is not kept for ever could not be removed", |service| async move {
             service.keep_house().await
+        });
+        self.repeat(SWEEP, "logs of runs that are gone could not be removed", |service| async move {
+            service.sweep_logs().await
         });
         self.repeat(SWEEP, "people could not be told of credentials that end", |service| async move {
             service.warn_of_ends().await
@@ -174,28 +188,28 @@ impl Service {
         }
     }
 
-    /// Looks for due jobs at once rather than with the next tick. What fails is tried again with a tick.
+    /// Looks at once for what a push has to start, rather than with the next tick. What fails is tried again with a tick.
     pub(crate) fn run_jobs_now(&self) {
         let service = self.clone();
         self.background.spawn(async move {
-            if let Err(error) = service.run_due_jobs().await {
+            if let Err(error) = service.run_due_jobs_of(&[PUSHED]).await {
                 tracing::error!(error = log_text(&error), "a job failed");
             }
         });
     }
 
     pub(crate) async fn run_due_jobs(&self) -> Result<()> {
+        self.run_due_jobs_of(&[MAINTENANCE, RESET_ASKED]).await
+    }
+
+    async fn run_due_jobs_of(&self, kinds: &'static [&'static str]) -> Result<()> {
         loop {
             if *self.stopping.borrow() {
                 return Ok(());
             }
             let holder = self.holder.clone();
-            let claimed = self
-                .store
-                .keep(move |books| {
-                    store::job::claim(books, &holder, LEASE_SECONDS, &[MAINTENANCE, RESET_ASKED, PUSHED])
-                })
-                .await?;
+            let claimed =
+                self.store.keep(move |books| store::job::claim(books, &holder, LEASE_SECONDS, kinds)).await?;
             let Some(job) = claimed else { return Ok(()) };
             let done = self.run_job(&job.kind, &job.payload).await;
             let id = job.id;
@@ -230,6 +244,7 @@ impl Service {
                 }
             }
             PUSHED => self.start_pushed(payload).await,
+            PACK => self.pack_logs(payload).await,
             RESET_ASKED => self.mail_reset_link(payload).await,
             other => Err(Error::internal(format!("no work of the kind `{other}`"))),
         }

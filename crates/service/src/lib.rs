@@ -18,6 +18,7 @@ mod audit_retention;
 mod audit_sink;
 mod audit_stream;
 mod authn;
+mod aws_key;
 mod aws_role;
 mod branch_restriction;
 mod branch_rule;
@@ -31,6 +32,7 @@ mod commit;
 mod commit_status;
 mod deployment;
 mod diff;
+mod dynamic_pipeline;
 mod effective;
 mod email_verification;
 mod environment;
@@ -47,6 +49,9 @@ mod identity;
 mod identity_provider;
 mod identity_token;
 mod jobs;
+mod log_archive;
+mod log_bucket;
+mod log_pack;
 mod mail;
 mod member_group;
 mod membership;
@@ -65,6 +70,7 @@ mod pipeline_advance;
 mod pipeline_config;
 mod pipeline_run;
 mod pipeline_schedule;
+mod pipeline_ssh;
 mod pipeline_start;
 mod pipeline_steer;
 mod pipeline_variable;
@@ -84,10 +90,12 @@ mod session;
 mod setter;
 mod sign_in;
 mod source;
+mod step_approval;
 mod step_assignment;
 mod step_claim;
 mod step_file;
 mod step_log;
+mod test_report;
 mod throttle;
 mod tlog;
 mod token_warning;
@@ -109,6 +117,7 @@ pub use audit_refusal::Refusal;
 pub use audit_sink::{AddedAuditSink, AuditSinkView, NewAuditSink};
 pub use audit_stream::AuditStream;
 pub use authn::{ACCESS_TOKEN_USER, API_TOKEN_USER, Door, Presented};
+pub use aws_key::{AwsKeyView, NewAwsKey};
 pub use aws_role::{AwsRoleView, AwsRoles, AwsSettings, NewAwsGrant, NewAwsRole};
 pub use branch_restriction::{BranchRestrictionChange, BranchRestrictionQuery, BranchRestrictionView};
 pub use branching_model::{BranchingModelChange, BranchingModelView, NamedBranchChange, PrefixedTypeChange};
@@ -119,6 +128,7 @@ pub use commit::{CommitQuery, Commits, FileVersion, FileVersions};
 pub use commit_status::{CommitStatusChange, CommitStatusQuery};
 pub use deployment::DeploymentView;
 pub use diff::{DiffRequest, Diffstat, LONGEST_DIFF};
+pub use dynamic_pipeline::{DynamicOf, KnownPipelines, NewDynamicPipeline, SetDynamicPipeline};
 pub use effective::{EffectivePermission, PERMISSION_FIELDS, Selected};
 pub use email_verification::EmailState;
 pub use environment::{EnvironmentChange, EnvironmentView};
@@ -133,6 +143,7 @@ pub use identity_token::{
     IdentityToken, IdentityTokenKeyView, IdentityTokens, KeyRotation, NewIdentityTokens,
     NewRepositoryIdentityTokens, RepositoryIdentityTokens, UnrecordedIdentityToken,
 };
+pub use log_bucket::LogBucketSettings;
 pub use mail::{MailEncryption, MailSettings};
 pub use member_group::MemberGroup;
 pub use membership::{MEMBER_FIELDS, WORKSPACE_FIELDS};
@@ -145,8 +156,12 @@ pub use password_reset::ResetLink;
 pub use people::People;
 pub use permission_path::{PathedPermission, PermissionPath};
 pub use pipeline::aws_trust::server_setup;
-pub use pipeline_run::{NewPipeline, NewRunVariable, PipelineName, PipelineQuery, PipelineView, StepView};
+pub use pipeline_run::{
+    NewPipeline, NewRunVariable, PipelineConfigurationView, PipelineName, PipelineQuery, PipelineView,
+    StepView,
+};
 pub use pipeline_schedule::{PipelineScheduleChange, ScheduleTargetChange};
+pub use pipeline_ssh::{KnownHostChange, KnownHostView, NewKeyPair};
 pub use pipeline_variable::{PipelineVariableChange, PipelineVariableView, VariablesOf};
 pub use project::{NewProject, ProjectChange};
 pub use provider_sign_in::{Arrived, Departure, ProviderAnswer, ProviderDoor};
@@ -159,7 +174,8 @@ pub use second_step::{Enrolled, STEP_UP_REQUIRED, SecondSteps, TotpEnrolment};
 pub use session::{Browser, NewSession, SessionLimits};
 pub use sign_in::{SecondStepWanted, SignIn, SignInSettings};
 pub use source::{SOURCE_FIELDS, SourceAt, attributes};
-pub use step_file::KeptFile;
+pub use step_approval::{StepApproval, StepApprovals};
+pub use step_file::{CacheName, KeptFile};
 pub use step_log::{LogName, LogPart};
 pub use upload::{CommitFacts, Upload};
 pub use user::{NewUser, UserChange, UserQuery};
@@ -177,6 +193,7 @@ pub use git::tag::AnnotatedTag;
 pub use git::tree::{Entry, EntryKind};
 pub use git::{BodyReader, Protocol};
 pub use pipeline::protocol;
+pub use pipeline::test_report::LARGEST_REPORT as LARGEST_TEST_REPORT;
 pub use pipeline::trust::TrustPolicies;
 pub use prover::prove_all as prove_access_model;
 pub use store::Database;
@@ -189,6 +206,7 @@ pub use store::project::ProjectName;
 pub use store::repository::FIELDS as REPOSITORY_FIELDS;
 pub use store::repository::{Located, RepositoryName};
 pub use store::step_artifact::CacheRow;
+pub use store::test_report::{TestCaseRow, TestReportRow};
 pub use store::visibility::AtLeast;
 pub use store::workspace::WorkspaceName;
 
@@ -224,6 +242,14 @@ pub struct Listing<T> {
 impl<T> Listing<T> {
     pub(crate) fn new(values: Vec<T>, size: i64) -> Self {
         Self { values, size: Some(size), more: false }
+    }
+
+    /// A part of a list that is there as a whole.
+    pub fn cut(whole: Vec<T>, window: Window) -> Self {
+        let size = i64::try_from(whole.len()).unwrap_or(i64::MAX);
+        let skip = usize::try_from(window.offset).unwrap_or(usize::MAX);
+        let take = usize::try_from(window.limit).unwrap_or(0);
+        Self::new(whole.into_iter().skip(skip).take(take).collect(), size)
     }
 
     /// The same list in another shape.

@@ -16,12 +16,14 @@ use tokio_util::task::TaskTracker;
 use crate::access::{Ground, RepositoryPath};
 use crate::alert_watch::LookedAt;
 use crate::authn::Known;
+use crate::aws_key::OwnKey;
 use crate::aws_role::Sts;
 use crate::breached::Breached;
 use crate::cache::Cache;
 use crate::guard::Guards;
 use crate::guardrail::Reports;
 use crate::identity_token::Signers;
+use crate::log_bucket::LogBucket;
 use crate::mail::Outbox;
 use crate::open_id::Providers;
 use crate::outbound::Outbound;
@@ -113,8 +115,13 @@ pub struct Inner {
     pub(crate) passkeys: Passkeys,
     pub(crate) throttle: Throttle,
     pub(crate) outbound: Outbound,
+    pub(crate) own_key: Arc<OwnKey>,
     pub(crate) sts: Sts,
+    pub(crate) registry_logins: crate::aws_role::RegistryLogins,
+    pub(crate) log_bucket: Option<LogBucket>,
     pub(crate) looked_at: LookedAt,
+    pub(crate) refused_claims: crate::step_claim::RefusedClaims,
+    pub(crate) schedule_turns: crate::pipeline_schedule::ScheduleTurns,
     pub(crate) providers: Providers,
     pub(crate) signers: Signers,
     pub(crate) credentials: Cache<SecretHash, Known>,
@@ -132,6 +139,16 @@ pub struct Inner {
     pub(crate) stopping: watch::Sender<bool>,
     /// This process, as leases name it.
     pub(crate) holder: String,
+}
+
+fn log_bucket(
+    aws: &crate::AwsSettings,
+    outbound: &Outbound,
+    own_key: &Arc<OwnKey>,
+) -> Result<Option<LogBucket>> {
+    let region = aws.region.as_ref().map(model::AwsRegion::as_str);
+    let made = |bucket| LogBucket::new(bucket, region, &outbound.tls(), Arc::clone(own_key));
+    aws.log_bucket.as_ref().map(made).transpose()
 }
 
 fn internal(error: impl std::fmt::Display) -> Error {
@@ -166,6 +183,7 @@ impl Service {
         let git = git::Repositories::new(&settings.data.join("repositories"), git_program(&settings))?;
         let hooks = git::Hooks::start(&settings.data.join("run"), &settings.program)?;
         let outbound = Outbound::new(&settings.outbound)?;
+        let own_key = Arc::new(OwnKey::new(store.clone(), Arc::clone(&keyring), clock.clone()));
         let service = Self {
             inner: Arc::new(Inner {
                 model: model.await.map_err(internal)??,
@@ -181,9 +199,14 @@ impl Service {
                 authenticator,
                 passwords: Passwords::new(random.clone(), breached),
                 throttle: Throttle::default(),
-                sts: Sts::new(settings.aws.clone(), &outbound.tls())?,
+                log_bucket: log_bucket(&settings.aws, &outbound, &own_key)?,
+                sts: Sts::new(settings.aws.clone(), &outbound.tls(), Arc::clone(&own_key))?,
+                own_key,
+                registry_logins: crate::aws_role::RegistryLogins::default(),
                 outbound,
                 looked_at: LookedAt::default(),
+                refused_claims: crate::step_claim::RefusedClaims::default(),
+                schedule_turns: crate::pipeline_schedule::ScheduleTurns::default(),
                 providers: Providers::default(),
                 signers: Signers::default(),
                 credentials: Cache::new(),

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::access::user_target;
 use crate::access_token::{Minted, shown};
 use crate::user::NewUser;
-use crate::{Caller, Identity, Service};
+use crate::{AwsKeyView, Caller, Identity, Service};
 
 /// How the instance is, in numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Health {
     /// Audit events that wait for their place in the ledger.
     pub unsequenced: i64,
@@ -25,6 +25,8 @@ pub struct Health {
     pub failing_jobs: i64,
     /// Active administrators.
     pub administrators: i64,
+    /// The server's own key at Amazon, where it has one.
+    pub aws_key: Option<AwsKeyView>,
 }
 
 /// The name of the token that the first administrator gets.
@@ -112,12 +114,14 @@ impl Service {
     /// How the instance is: for its own command line and its own metrics.
     pub async fn health(&self, caller: &Caller) -> Result<Health> {
         self.operator_only(caller)?;
+        let days = self.settings.aws.key_days;
         self.store
-            .read(|reader| {
+            .read(move |reader| {
                 let (unsequenced, oldest_unsequenced) = store::sequence::backlog(reader)?;
                 let (jobs, failing_jobs) = store::job::waiting(reader)?;
                 let administrators = store::user::active_administrators(reader)?;
-                Ok(Health { unsequenced, oldest_unsequenced, jobs, failing_jobs, administrators })
+                let aws_key = store::aws_key::find(reader)?.map(|kept| AwsKeyView::of(kept, days));
+                Ok(Health { unsequenced, oldest_unsequenced, jobs, failing_jobs, administrators, aws_key })
             })
             .await
     }

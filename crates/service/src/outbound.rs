@@ -1,5 +1,5 @@
 //! Connections that Bastide makes because somebody's setting names an address: identity providers, receivers of the audit
-//! trail. Whoever may set such an address must not reach the machine's own network by it, so what a name resolves to is
+//! trail, providers of dynamic pipelines. Whoever may set such an address must not reach the machine's own network by it, so what a name resolves to is
 //! looked at before it is connected to, and redirects are not followed.
 //!
 //! Public addresses are reached always; others only where the operator lists their network. HTTP without TLS goes to
@@ -62,6 +62,9 @@ pub(crate) struct Fetched {
 
 /// Why nothing came back, in words for whoever set the address. They tell nothing of the network behind.
 pub(crate) type Unreached = &'static str;
+
+/// What is told of an answer that is larger than what is read.
+pub(crate) const TOO_LARGE: Unreached = "its answer is too large";
 
 impl Outbound {
     /// Trusts the certificates that the system trusts, and the operator's own.
@@ -141,7 +144,10 @@ impl Outbound {
         limit: usize,
     ) -> Result<Fetched, Unreached> {
         let mut response = request.send().await.map_err(|error| {
-            tracing::info!(%error, "an address that a setting names was not reached");
+            // An address may hold a token.
+            let host = error.url().and_then(Url::host_str).unwrap_or_default().to_owned();
+            let error = error.without_url();
+            tracing::info!(%error, host, "an address that a setting names was not reached");
             match error.is_timeout() {
                 true => "it did not answer in time",
                 false => "it could not be reached: look at its name, its certificate, and --outbound-allow",
@@ -151,7 +157,7 @@ impl Outbound {
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|_| "its answer broke off")? {
             if body.len().saturating_add(piece.len()) > limit {
-                return Err("its answer is too large");
+                return Err(TOO_LARGE);
             }
             body.extend_from_slice(&piece);
         }

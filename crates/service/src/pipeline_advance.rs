@@ -107,7 +107,7 @@ pub(crate) fn holds_on(groups: &[Group], plan: &PlannedStep) -> bool {
 pub(crate) fn held_back(environment: &Environment, run: &PipelineRun) -> bool {
     let branch = run.reference.as_ref().and_then(|name| name.as_branch());
     let admitted = || environment.branches.iter().any(|glob| branch.is_some_and(|name| glob.matches(name)));
-    environment.admin_only || (!environment.branches.is_empty() && !admitted())
+    (environment.admin_only && !run.by_administrator) || (!environment.branches.is_empty() && !admitted())
 }
 
 /// Goes as far as the run can go, and tells where it stands then.
@@ -126,9 +126,11 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
     let mut steps: Vec<Standing> = known.iter().map(|(standing, _)| *standing).collect();
     for (row, step) in rows.iter().zip(&mut steps) {
         let of = environments.iter().find(|one| Some(one.id) == row.environment);
-        step.manual |= of.is_some_and(|one| held_back(one, &run));
+        // One that was removed meanwhile can say no more what it asks for: somebody looks at it.
+        let held = of.is_none_or(|one| one.required_approvals > 0 || held_back(one, &run));
+        step.manual |= row.environment.is_some() && held;
     }
-    let mut variables = None;
+    let mut seen: Option<(bool, BTreeMap<String, String>)> = None;
     let mut failed = None;
     let told = progress::advance(&groups, &mut steps, |index| {
         let (Some(row), Some((_, plan))) = (rows.get(index), known.get(index)) else { return true };
@@ -137,13 +139,13 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
         }
         let group = groups.get(plan.group).and_then(|group| group.condition.as_ref());
         [plan.condition.as_ref(), group].into_iter().flatten().filter(|one| one.state.is_some()).all(|one| {
-            if variables.is_none() {
-                match seen_by_conditions(keyring, &run, &inner.variables, &rows) {
-                    Ok(found) => variables = Some(found),
+            if seen.as_ref().is_none_or(|(required, _)| *required != plan.required) {
+                match seen_by_conditions(keyring, &run, &inner.variables, &rows, plan) {
+                    Ok(found) => seen = Some((plan.required, found)),
                     Err(error) => failed = Some(error),
                 }
             }
-            one.state_holds(|name| variables.as_ref().and_then(|known| known.get(name).cloned()))
+            one.state_holds(|name| seen.as_ref().and_then(|(_, known)| known.get(name).cloned()))
         })
     });
     if let Some(error) = failed {
@@ -178,7 +180,7 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
         && let Some(why) = code_scanning_verdict(writer, located.workspace.id, run.repository, &commit)?
     {
         state = PipelineState::Failed;
-        service.notify_findings(writer, &located, &commit, run.creator_id, &why)?;
+        service.notify_findings(writer, &located, (run.build_number, &commit), run.creator_id, &why)?;
         error = Some(PipelineError { key: "code-scanning".to_owned(), message: why });
     }
     let ended = state.is_over().then(|| writer.now());
@@ -227,12 +229,14 @@ pub(crate) fn tell_status(writer: &mut Writer<'_>, service: &Service, run: &Pipe
     put_own(writer, run.repository, &commit, own)
 }
 
-/// The variables that conditions over the state of a run may look at. Secured ones are not among them.
+/// The variables that a step's conditions over the state of its run may look at. Secured ones are not among them. One that
+/// rules require sees what nobody sets: else whoever starts the run, or writes the file, would decide whether it runs.
 fn seen_by_conditions(
     keyring: &Keyring,
     run: &PipelineRun,
     own: &Value,
     steps: &[StepRow],
+    plan: &PlannedStep,
 ) -> Result<BTreeMap<String, String>> {
     let mut seen = BTreeMap::from([
         ("CI".to_owned(), "true".to_owned()),
@@ -245,9 +249,62 @@ fn seen_by_conditions(
         Reference::Tag { name } => drop(seen.insert("BITBUCKET_TAG".to_owned(), name)),
         Reference::PullRequest { .. } | Reference::Commit => {}
     }
+    if plan.required {
+        return Ok(seen);
+    }
     for variable in run_variables(keyring, run.id, own)?.into_iter().filter(|one| !one.secured) {
         seen.insert(variable.name, variable.value.expose().to_owned());
     }
     seen.extend(outputs(steps));
     Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Clock, PipelineTrigger, Random, RefName, RepositoryId, Secret, Timestamp};
+
+    use super::*;
+    use crate::housekeeping::tests::service;
+    use crate::step_assignment::tests::{planned, row};
+
+    /// Attack: a run that is started with the variable by which the condition of a required step passes it over, or a step
+    /// that leaves such a one.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_condition_of_a_required_step_sees_nothing_that_somebody_sets() {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::from_micros(1_790_000_000_000_000);
+        let service = service(folder.path(), &Clock::manual(now)).await;
+        let random = Random::seeded(3);
+        let run = PipelineRun {
+            id: PipelineId::new(&random),
+            repository: RepositoryId::new(&random),
+            build_number: 1,
+            trigger: PipelineTrigger::Manual,
+            creator_id: None,
+            creator: "user:mallory".to_owned(),
+            reference: Some(RefName::branch("main").unwrap()),
+            commit: "0".repeat(40),
+            protected: false,
+            by_administrator: false,
+            selector: "default".to_owned(),
+            pattern: None,
+            state: PipelineState::Running,
+            error: None,
+            created_on: now,
+            completed_on: None,
+        };
+        let value = Secret::new("yes".to_owned());
+        let set = RunVariable { name: "SKIP".to_owned(), value, secured: false };
+        let own = Value::Array(vec![service.seal_run_variable(run.id, &set).unwrap()]);
+        let plan = planned("{script: [scan]}");
+        let left = StepRow { outputs: Some(serde_json::json!({ "LEFT": "yes" })), ..row(&random, 0, &plan) };
+        let seen = |required: bool| -> Vec<String> {
+            let plan = PlannedStep { required, ..plan.clone() };
+            let steps = std::slice::from_ref(&left);
+            let seen = seen_by_conditions(&service.keyring, &run, &own, steps, &plan).unwrap();
+            seen.into_keys().filter(|name| !name.starts_with("BITBUCKET_")).collect()
+        };
+        assert_eq!(seen(false), ["CI", "LEFT", "SKIP"]);
+        assert_eq!(seen(true), ["CI"]);
+    }
 }

@@ -15,7 +15,7 @@ use store::repository::Located;
 
 use crate::access::RepositoryPath;
 use crate::pipeline_start::{FILE, RunVariable, Start};
-use crate::{Caller, Listing, Service, Window, pipeline_advance};
+use crate::{Caller, Listing, Service, StepApprovals, Window, pipeline_advance, step_approval};
 
 /// The most variables that somebody sets for one run.
 const MOST_VARIABLES: usize = 100;
@@ -53,8 +53,21 @@ pub struct PipelineView {
     pub build_seconds: i64,
     /// Where its configuration came from.
     pub source: String,
+    /// Who changed it after that: `repository-provider`, `workspace-provider`, `repository-rules`, `workspace-rules`.
+    pub changed_by: Vec<String>,
     /// What was set for it: name, value where it is not secured, and whether it is.
     pub variables: Vec<(String, Option<String>, bool)>,
+}
+
+/// What a run was planned from.
+#[derive(Clone, Debug)]
+pub struct PipelineConfigurationView {
+    /// Where it came from.
+    pub source: String,
+    /// Its text: the final one, where it was changed.
+    pub text: String,
+    /// What was changed, as a patch; none where nothing was.
+    pub changes: Option<String>,
 }
 
 /// A step, as it is shown.
@@ -66,6 +79,8 @@ pub struct StepView {
     pub plan: PlannedStep,
     /// The runner that has or had it.
     pub runner: Option<(model::RunnerId, String)>,
+    /// Who approves it, where its environment asks for approvals.
+    pub approvals: Option<StepApprovals>,
 }
 
 /// Which runs to list.
@@ -219,22 +234,31 @@ impl Service {
             .await
     }
 
-    /// Where a run's configuration came from, and its text.
+    /// What a run was planned from.
     pub async fn pipeline_configuration(
         &self,
         caller: &Caller,
         path: &RepositoryPath,
         name: PipelineName,
-    ) -> Result<(String, String)> {
+    ) -> Result<PipelineConfigurationView> {
         let ground = self.repository_ground(caller, path).await?;
         self.check(caller, act::PipelineRead, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        self.store
+        let ((source, text), made) = self
+            .store
             .read(move |reader| {
                 let run = named(reader, repository, name)?;
-                store::pipeline_run::configuration(reader, run.id)?.ok_or_else(missing)
+                let file = store::pipeline_run::configuration(reader, run.id)?.ok_or_else(missing)?;
+                Ok((file, store::dynamic_pipeline::final_of(reader, run.id)?))
             })
-            .await
+            .await?;
+        Ok(match made {
+            None => PipelineConfigurationView { source, text, changes: None },
+            Some(made) => {
+                let changes = Some(patch(&made.before, &made.text));
+                PipelineConfigurationView { source, text: made.text, changes }
+            }
+        })
     }
 
     /// A run's steps, in their order.
@@ -252,7 +276,7 @@ impl Service {
                 let run = named(reader, repository, name)?;
                 store::pipeline_step::list(reader, run.id)?
                     .into_iter()
-                    .map(|row| step_view(reader, row))
+                    .map(|row| step_view(reader, &run, row))
                     .collect()
             })
             .await
@@ -342,6 +366,8 @@ impl Service {
         };
         let start = Start {
             trigger: PipelineTrigger::Manual,
+            id: PipelineId::new(&self.random),
+            created_on: self.clock.now(),
             creator_id: caller.as_user().map(|user| user.id),
             creator: caller.label(),
             reference,
@@ -455,16 +481,25 @@ fn view(
         creator,
         build_seconds: seconds(&steps),
         source: source.unwrap_or_default(),
+        changed_by: store::dynamic_pipeline::sources_of(reader, run.id)?,
         variables,
         run,
     })
 }
 
-fn step_view(reader: &mut store::Reader<'_>, row: StepRow) -> Result<StepView> {
+/// What is different, as a patch. Texts that are very unlike are told as one taken away and the other put there.
+fn patch(before: &str, after: &str) -> String {
+    let mut diff = similar::TextDiff::configure();
+    let diff = diff.timeout(std::time::Duration::from_millis(300)).diff_lines(before, after);
+    diff.unified_diff().context_radius(3).header(FILE, "final").to_string()
+}
+
+fn step_view(reader: &mut store::Reader<'_>, run: &PipelineRun, row: StepRow) -> Result<StepView> {
     let plan = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
     let runner = match row.runner {
         Some(id) => store::runner::find(reader, id)?.map(|runner| (id, runner.name.to_string())),
         None => None,
     };
-    Ok(StepView { row, plan, runner })
+    let approvals = step_approval::of(reader, run, &row)?;
+    Ok(StepView { row, plan, runner, approvals })
 }

@@ -1,5 +1,8 @@
 //! Schedules of pipelines: seeing, making, changing and removing them, and starting what is due.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use model::{
     Action, CronPattern, Error, PipelineSchedule, PipelineTrigger, RefName, RepositoryId, Result,
     ScheduleExecution, ScheduleId, ScheduleOutcome, ScheduleTarget, SelectorKind, Timestamp, act,
@@ -11,6 +14,7 @@ use store::repository::Located;
 use store::{Reader, Writer};
 
 use crate::access::RepositoryPath;
+use crate::jobs::log_text;
 use crate::pipeline_start::{self, FILE, NewRun, Start};
 use crate::{Caller, Listing, Service, Window};
 
@@ -18,6 +22,31 @@ use crate::{Caller, Listing, Service, Window};
 const MOST: i64 = 10;
 /// The longest name of a pipeline, in bytes.
 const LONGEST_PATTERN: usize = 255;
+
+/// How many schedules that are due are looked at, and for how many repositories one may be at work.
+const LOOKED_AT: i64 = 500;
+const AT_WORK: usize = 64;
+
+/// The repositories for which a schedule is at work, one at a time each.
+#[derive(Clone, Default)]
+pub(crate) struct ScheduleTurns(Arc<Mutex<HashSet<RepositoryId>>>);
+
+/// A turn, which ends when this is dropped.
+struct ScheduleTurn(ScheduleTurns, RepositoryId);
+
+impl ScheduleTurns {
+    fn begin(&self, repository: RepositoryId) -> Option<ScheduleTurn> {
+        let mut at_work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = at_work.len() < AT_WORK && at_work.insert(repository);
+        free.then(|| ScheduleTurn(self.clone(), repository))
+    }
+}
+
+impl Drop for ScheduleTurn {
+    fn drop(&mut self) {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
 
 /// What is asked of a schedule, in the request's own words. What is absent stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -113,9 +142,19 @@ impl Service {
     /// Starts what schedules are due to start.
     pub(crate) async fn run_due_schedules(&self) -> Result<()> {
         let now = self.clock.now();
-        let due = self.store.read(move |reader| store::pipeline_schedule::due(reader, now, 50)).await?;
+        let due =
+            self.store.read(move |reader| store::pipeline_schedule::due(reader, now, LOOKED_AT)).await?;
         for schedule in due {
-            self.run_schedule(schedule).await?;
+            // What a repository's providers take long to answer keeps no other repository waiting.
+            let Some(turn) = self.schedule_turns.begin(schedule.repository) else { continue };
+            let service = self.clone();
+            self.background.spawn(async move {
+                let id = schedule.id;
+                if let Err(error) = service.run_schedule(schedule).await {
+                    tracing::error!(error = log_text(&error), schedule = %id, "a schedule could not be run");
+                }
+                drop(turn);
+            });
         }
         Ok(())
     }
@@ -198,8 +237,11 @@ impl Service {
         let commit = found.ok_or_else(gone)?.commit().clone();
         let text = self.configuration_at(located, &commit).await?;
         let none = || Error::invalid(format!("there is no `{FILE}` on `{branch}`"));
+        let due = schedule.next_on.map_or(0, model::Timestamp::micros);
         let start = Start {
             trigger: PipelineTrigger::Schedule,
+            id: pipeline_start::id_of(&format!("{} {due}", schedule.id)),
+            created_on: self.clock.now(),
             creator_id: Some(maker.id),
             creator: caller.label(),
             reference: Some(name),

@@ -8,15 +8,18 @@ use std::collections::BTreeMap;
 
 use git::{PushOutcome, RefUpdate};
 use model::{
-    CredentialId, CredentialKind, DeploymentId, Error, ObjectId, PipelineError, PipelineId, PipelineRun,
-    PipelineState, PipelineTrigger, PushId, RefName, RepositoryId, Result, StepId, UserId, act,
+    Action, CredentialId, CredentialKind, DeploymentId, Error, ObjectId, PipelineError, PipelineId,
+    PipelineRun, PipelineState, PipelineTrigger, PushId, RefName, RepositoryId, Result, StepId, Timestamp,
+    UserId, act,
 };
 use pipeline::plan::{Group, NotYet, PlannedPipeline, SelectorKind};
 use pipeline::{Colour, Event, PlannedStep};
 use policy::{InternalReason, Origin, Permit};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use store::Writer;
 use store::deployment::NewDeployment;
+use store::dynamic_pipeline::Final;
 use store::pipeline_run::Inner;
 use store::pipeline_step::StepRow;
 use store::push::OpenPush;
@@ -32,20 +35,21 @@ pub(crate) const PUSHED: &str = "pipeline-push";
 pub(crate) const FILE: &str = "bitbucket-pipelines.yml";
 /// How the starter of a run begins that a step's push has started, before the number of the step's run. Steps of such a
 /// run start no others by pushing: else a pipeline that pushes would run forever.
-const BY_A_RUN: &str = "pipeline:";
+pub(crate) const BY_A_RUN: &str = "pipeline:";
 
 /// A push that moves more refs than this starts nothing (facts 3.2).
 const MOST_REFS: usize = 5;
 /// More changed files than this are not looked at: conditions on files hold.
 const MOST_CHANGES: usize = 10_000;
-/// The label that a step needs which names none: whatever runs containers.
-const CONTAINERS: &str = "linux";
-const CONTAINERS_ON_ARM: &str = "linux.arm64";
 
 /// What is to be started.
 pub(crate) struct Start {
     /// What starts it.
     pub(crate) trigger: PipelineTrigger,
+    /// The id of the first run.
+    pub(crate) id: PipelineId,
+    /// When it is started.
+    pub(crate) created_on: Timestamp,
     /// The person behind it.
     pub(crate) creator_id: Option<UserId>,
     /// Who that is, as the audit trail names them.
@@ -82,12 +86,21 @@ pub(crate) struct NewRun {
     steps: Vec<StepRow>,
     source: String,
     text: String,
+    /// What it was planned from, where that is not what it began with.
+    pub(crate) made: Option<Final>,
+    /// Whether it is kept though it cannot be run.
+    kept: bool,
 }
 
 impl NewRun {
-    /// Why it cannot be run.
+    /// Why it cannot be run, where that is for the one who asked alone.
     pub(crate) fn refused(&self) -> Option<String> {
-        self.run.error.as_ref().map(|error| error.message.clone())
+        self.run.error.as_ref().filter(|_| !self.kept).map(|error| error.message.clone())
+    }
+
+    /// Keeps it though it cannot be run, with what it would have been planned from.
+    pub(crate) fn keep_failure(&mut self, made: Option<Final>) {
+        (self.kept, self.made) = (true, made);
     }
 }
 
@@ -119,7 +132,7 @@ fn kind(name: &RefName) -> Option<Event> {
     branch.or_else(|| name.strip_prefix("refs/tags/").map(|tag| Event::Tag { tag: tag.to_owned() }))
 }
 
-fn selector(kind: SelectorKind) -> &'static str {
+pub(crate) fn selector(kind: SelectorKind) -> &'static str {
     match kind {
         SelectorKind::Default => "default",
         SelectorKind::Branches => "branches",
@@ -129,7 +142,7 @@ fn selector(kind: SelectorKind) -> &'static str {
     }
 }
 
-fn error(key: &str, message: impl Into<String>) -> PipelineError {
+pub(crate) fn error(key: &str, message: impl Into<String>) -> PipelineError {
     PipelineError { key: key.to_owned(), message: message.into() }
 }
 
@@ -139,13 +152,26 @@ fn not_yet(reasons: &[NotYet]) -> Option<PipelineError> {
     Some(error("not-built", format!("{FILE}, line {line}: {}", first.reason.as_str())))
 }
 
-/// The labels that a step's runner must have.
-fn labels(plan: &PlannedStep) -> Vec<String> {
-    if !plan.runs_on.is_empty() {
-        return plan.runs_on.clone();
+/// The id of the first run that something starts: the same whenever it is tried again, so that providers are asked under
+/// one key.
+pub(crate) fn id_of(key: &str) -> PipelineId {
+    let digest = Sha256::digest(key.as_bytes());
+    let mut bytes = [0_u8; 16];
+    bytes.iter_mut().zip(digest.iter()).for_each(|(byte, from)| *byte = *from);
+    PipelineId::from_uuid(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// Where an event looks first.
+pub(crate) fn selector_of(event: &Event) -> (&'static str, Option<&str>) {
+    match event {
+        Event::Branch { .. } => ("branches", None),
+        Event::Tag { .. } => ("tags", None),
+        Event::PullRequest { .. } => ("pull-requests", None),
+        Event::Custom { name, .. } => ("custom", Some(name)),
+        Event::Schedule { custom, .. } => {
+            (if custom.is_some() { "custom" } else { "branches" }, custom.as_deref())
+        }
     }
-    let arm = plan.runtime.as_ref().is_some_and(|one| one.arch == pipeline::runtime::Architecture::Arm);
-    vec![if arm { CONTAINERS_ON_ARM } else { CONTAINERS }.to_owned()]
 }
 
 impl Service {
@@ -222,8 +248,12 @@ impl Service {
         }
         let Some(text) = self.configuration_at(located, &commit).await? else { return Ok(()) };
         let origin = permit.origin();
+        // The job may run again after it was cut off: what a push has started on a ref is not started twice.
+        let key = format!("{push} {}", update.name);
         let start = Start {
             trigger: PipelineTrigger::Push,
+            id: id_of(&key),
+            created_on: self.clock.now(),
             creator_id: creator(origin),
             creator: match by {
                 Some(run) => format!("{BY_A_RUN}{}", run.build_number),
@@ -241,8 +271,6 @@ impl Service {
         if runs.is_empty() {
             return Ok(());
         }
-        // The job may run again after it was cut off: what a push has started on a ref is not started twice.
-        let key = format!("{push} {}", update.name);
         self.insert_runs(permit, runs, Some(key)).await.map(drop)
     }
 
@@ -254,7 +282,12 @@ impl Service {
     ) -> Result<Option<String>> {
         let repository = self.git.open(located.repository.id)?;
         let path = crate::commit::repo_path("path", FILE)?;
-        let Some(entry) = git::tree::find(&repository, commit, &path).await? else { return Ok(None) };
+        let found = git::tree::find(&repository, commit, &path).await?;
+        // A folder or another repository of that name is no file.
+        let is_file = |entry: &git::tree::Entry| {
+            matches!(entry.kind, git::tree::EntryKind::File { .. } | git::tree::EntryKind::Symlink)
+        };
+        let Some(entry) = found.filter(is_file) else { return Ok(None) };
         match git::blob::read(&repository, &entry.id, pipeline::bounds::FILE + 1).await {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             // What is too long is told of by who reads it.
@@ -270,7 +303,11 @@ impl Service {
             let message = checked.render(Colour::Off);
             return Ok(vec![self.unplanned(located, start, error("configuration-invalid", message)).await?]);
         };
-        let plan = match configuration.plan(&start.event) {
+        let plan = configuration.plan(&start.event);
+        if let Some(runs) = self.plan_dynamic(located, start, &plan).await? {
+            return Ok(runs);
+        }
+        let plan = match plan {
             Ok(plan) => plan,
             Err(problem) => {
                 let refused = error("plan-refused", problem.to_string());
@@ -278,29 +315,37 @@ impl Service {
             }
         };
         let mut runs = Vec::with_capacity(plan.pipelines.len());
-        for planned in &plan.pipelines {
-            runs.push(self.planned(located, start, planned).await?);
+        for (at, planned) in plan.pipelines.iter().enumerate() {
+            let id = if at == 0 { start.id } else { PipelineId::new(&self.random) };
+            runs.push(self.planned(located, start, planned, id).await?);
         }
         Ok(runs)
     }
 
-    async fn unplanned(&self, located: &Located, start: &Start, why: PipelineError) -> Result<NewRun> {
-        let (selector, pattern) = match &start.event {
-            Event::Branch { .. } => ("branches", None),
-            Event::Tag { .. } => ("tags", None),
-            Event::PullRequest { .. } => ("pull-requests", None),
-            Event::Custom { name, .. } => ("custom", Some(name.clone())),
-            Event::Schedule { custom, .. } => {
-                (if custom.is_some() { "custom" } else { "branches" }, custom.clone())
-            }
-        };
-        let mut run = self.run_of(located, start, selector, pattern).await?;
+    /// A run that tells why there is none.
+    pub(crate) async fn unplanned(
+        &self,
+        located: &Located,
+        start: &Start,
+        why: PipelineError,
+    ) -> Result<NewRun> {
+        let (selector, pattern) = selector_of(&start.event);
+        let mut run = self.run_of(located, start, selector, pattern.map(str::to_owned), start.id).await?;
         run.state = PipelineState::Error;
         run.error = Some(why);
         run.completed_on = Some(run.created_on);
         let inner = Inner { groups: json!([]), variables: json!([]) };
         let (source, text) = (start.source.clone(), start.text.clone());
-        Ok(NewRun { located: located.clone(), run, inner, steps: Vec::new(), source, text })
+        Ok(NewRun {
+            located: located.clone(),
+            run,
+            inner,
+            steps: Vec::new(),
+            source,
+            text,
+            made: None,
+            kept: false,
+        })
     }
 
     async fn run_of(
@@ -309,13 +354,20 @@ impl Service {
         start: &Start,
         selector: &str,
         pattern: Option<String>,
+        id: PipelineId,
     ) -> Result<PipelineRun> {
         let protected = match &start.reference {
             Some(name) => self.protection(located).await?.protect(name),
             None => false,
         };
+        // Nobody looks when a schedule starts what somebody has pushed in the meantime.
+        let behind = start.creator_id.filter(|_| start.trigger != PipelineTrigger::Schedule);
+        let by_administrator = match behind {
+            Some(person) => self.person_may(person, Action::DeploymentApprove, located).await?,
+            None => false,
+        };
         Ok(PipelineRun {
-            id: PipelineId::new(&self.random),
+            id,
             repository: located.repository.id,
             build_number: 0,
             trigger: start.trigger,
@@ -324,18 +376,25 @@ impl Service {
             reference: start.reference.clone(),
             commit: start.commit.to_string(),
             protected,
+            by_administrator,
             selector: selector.to_owned(),
             pattern,
             state: PipelineState::Pending,
             error: None,
-            created_on: self.clock.now(),
+            created_on: start.created_on,
             completed_on: None,
         })
     }
 
-    async fn planned(&self, located: &Located, start: &Start, planned: &PlannedPipeline) -> Result<NewRun> {
+    pub(crate) async fn planned(
+        &self,
+        located: &Located,
+        start: &Start,
+        planned: &PlannedPipeline,
+        id: PipelineId,
+    ) -> Result<NewRun> {
         let mut run =
-            self.run_of(located, start, selector(planned.selector), planned.pattern.clone()).await?;
+            self.run_of(located, start, selector(planned.selector), planned.pattern.clone(), id).await?;
         if let Some(why) = not_yet(&planned.not_yet) {
             run.state = PipelineState::Error;
             run.error = Some(why);
@@ -359,7 +418,7 @@ impl Service {
                 position: i64::try_from(plan.index).unwrap_or(i64::MAX),
                 name: plan.name.clone(),
                 plan: serde_json::to_value(plan).map_err(Error::internal)?,
-                labels: labels(plan),
+                labels: plan.labels(),
                 manual: plan.manual,
                 started: false,
                 excluded: !holds(plan, group),
@@ -393,7 +452,7 @@ impl Service {
             variables: Value::Array(sealed?),
         };
         let (source, text) = (start.source.clone(), start.text.clone());
-        Ok(NewRun { located: located.clone(), run, inner, steps, source, text })
+        Ok(NewRun { located: located.clone(), run, inner, steps, source, text, made: None, kept: false })
     }
 
     /// The paths that changed, where a step asks for them; none where nothing does, or too many did.
@@ -475,6 +534,9 @@ pub(crate) fn put(
         let mut run = new.run.clone();
         run.build_number = store::pipeline_config::next_build_number(writer, run.repository)?;
         store::pipeline_run::insert(writer, &run, &new.inner, &new.source, &new.text)?;
+        if let Some(made) = &new.made {
+            store::dynamic_pipeline::keep_final(writer, run.id, made)?;
+        }
         for step in &new.steps {
             insert_step(writer, new, &run, step)?;
         }

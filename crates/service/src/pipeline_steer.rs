@@ -1,14 +1,15 @@
-//! What people do to a run that is there: stop it, run what failed again, start a step that waits for them.
+//! What people do to a run that is there: stop it, run what failed again, start or approve a step that waits for them.
 
 use std::collections::BTreeMap;
 
-use model::{Act, Error, PipelineRun, PipelineState, RepositoryId, Result, StepId, act};
+use model::{Act, Action, Error, PipelineRun, PipelineState, RepositoryId, Result, StepId, UserId, act};
 use policy::Permit;
 use serde_json::{Value, json};
 use store::pipeline_step::StepRow;
 
 use crate::access::RepositoryPath;
 use crate::pipeline_run::named;
+use crate::step_approval::Gate;
 use crate::{Caller, PipelineName, Service, pipeline_advance};
 
 impl Service {
@@ -55,7 +56,7 @@ impl Service {
         Ok(())
     }
 
-    /// Runs what failed, or was not run, again.
+    /// Runs what failed, or was not run, again. Whether an administrator is behind it is asked of who runs it again.
     pub async fn rerun_pipeline(
         &self,
         caller: &Caller,
@@ -65,6 +66,7 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
         let repository = ground.subject.repository.id;
+        let administers = self.decide(caller, Action::DeploymentApprove, ground.as_ref()).allowed;
         let service = self.clone();
         self.store
             .write(&permit, move |writer| {
@@ -73,6 +75,7 @@ impl Service {
                 if !matches!(run.state, PipelineState::Failed | PipelineState::Stopped) || steps.is_empty() {
                     return Err(Error::Conflict("only what failed or was stopped is run again".to_owned()));
                 }
+                store::pipeline_run::set_by_administrator(writer, run.id, administers)?;
                 let mut again = Vec::new();
                 for step in &steps {
                     if matches!(step.state.as_str(), "failed" | "stopped" | "not-run") {
@@ -93,7 +96,8 @@ impl Service {
         Ok(())
     }
 
-    /// Starts a step that waits for somebody: for an administrator, where its environment's restrictions hold it back.
+    /// Starts a step that waits for somebody: for an administrator, where its environment's restrictions hold it back. Where
+    /// its environment asks for approvals, this is one of them, and the step starts with the last.
     pub async fn start_step(
         &self,
         caller: &Caller,
@@ -104,46 +108,58 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         self.check(caller, act::PipelineRead, ground.as_ref())?;
         let repository = ground.subject.repository.id;
-        let is_restricted = self
+        let gate = self
             .store
             .read(move |reader| {
                 let run = named(reader, repository, name)?;
                 let row = waiting(reader, &run, step)?;
-                restricted(reader, &run, &row)
+                Gate::of(reader, &run, &row)
             })
             .await?;
-        if is_restricted {
+        let person = caller.as_user().map(|user| user.id);
+        if gate.asks_administrator() {
             let permit = self.permit(caller, act::DeploymentApprove, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step, true).await
+            self.let_go_on(&permit, (repository, name, step), person, true).await
         } else {
             let permit = self.permit(caller, act::PipelineSteer, ground.as_ref())?;
-            self.let_go_on(&permit, repository, name, step, false).await
+            self.let_go_on(&permit, (repository, name, step), person, false).await
         }
     }
 
     async fn let_go_on<A: Act>(
         &self,
         permit: &Permit<A>,
-        repository: RepositoryId,
-        name: PipelineName,
-        step: StepId,
-        approved: bool,
+        (repository, name, step): (RepositoryId, PipelineName, StepId),
+        person: Option<UserId>,
+        administers: bool,
     ) -> Result<()> {
         let service = self.clone();
         self.store
             .write(permit, move |writer| {
                 let run = named(writer, repository, name)?;
                 let row = waiting(writer, &run, step)?;
+                let mut gate = Gate::of(writer, &run, &row)?;
                 // Somebody may have restricted the environment since it was decided who may start the step.
-                if !approved && restricted(writer, &run, &row)? {
+                if !administers && gate.asks_administrator() {
                     let message = "the environment was restricted a moment ago: ask again";
                     return Err(Error::Conflict(message.to_owned()));
                 }
-                store::pipeline_step::set_started(writer, step)?;
-                let state = pipeline_advance::advance(writer, &service, run.id)?;
-                let mut after = steered(&run, "start", state.as_str());
+                if gate.asks_approval() {
+                    gate.approve(writer, step, person)?;
+                }
+                let (done, state) = if gate.asks_approval() {
+                    ("approve", run.state)
+                } else {
+                    store::pipeline_step::set_started(writer, step)?;
+                    ("start", pipeline_advance::advance(writer, &service, run.id)?)
+                };
+                let mut after = steered(&run, done, state.as_str());
                 if let Some(after) = after.as_object_mut() {
                     after.insert("step".to_owned(), json!(step.braced()));
+                    if gate.required > 0 {
+                        after.insert("approvals".to_owned(), json!(gate.given()));
+                        after.insert("required".to_owned(), json!(gate.required));
+                    }
                 }
                 writer.note(Value::Null, after);
                 Ok(())
@@ -162,13 +178,6 @@ fn waiting(reader: &mut store::Reader<'_>, run: &PipelineRun, step: StepId) -> R
         "paused" => Ok(row),
         _ => Err(Error::Conflict("the step waits for nobody".to_owned())),
     }
-}
-
-/// Whether the restrictions of its environment hold a step back.
-fn restricted(reader: &mut store::Reader<'_>, run: &PipelineRun, row: &StepRow) -> Result<bool> {
-    let Some(id) = row.environment else { return Ok(false) };
-    let environment = store::environment::find(reader, run.repository, id)?;
-    Ok(environment.is_some_and(|one| pipeline_advance::held_back(&one, run)))
 }
 
 /// What somebody did to a run, in the audit trail.

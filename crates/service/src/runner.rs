@@ -21,6 +21,8 @@ const CODE_SECONDS: i64 = 3600;
 const MOST: i64 = 100;
 /// After how long a runner replaces its credential, in seconds.
 const ROTATE_AFTER: u32 = 86_400;
+/// The name of the installation's own runner.
+const OWN_NAME: &str = "the installation";
 /// After how long without a sign of life a runner counts as offline, in seconds.
 const OFFLINE_AFTER: i64 = 120;
 
@@ -180,12 +182,11 @@ impl Service {
         let found = self.runner_place(caller, place).await?;
         let permit = decided!(self, permit, caller, act::RunnerSet, &found)?;
         let name = new.name.ok_or_else(|| Error::invalid_field("name", "this field is required"))?;
-        let workspace = found.target().workspace.ok_or_else(|| Error::internal("a place in no workspace"))?;
         let now = self.clock.now();
         let runner = Runner {
             id: RunnerId::new(&self.random),
             bound_to: found.target().resource,
-            workspace,
+            workspace: found.target().workspace,
             name,
             labels: labels(&new.labels.unwrap_or_default())?,
             own_labels: Vec::new(),
@@ -284,6 +285,72 @@ impl Service {
         Ok(registered(&runner, &secret))
     }
 
+    /// A credential for the installation's own runner, which takes steps of all repositories; the one before ends. It is
+    /// named in no page's form: it begins with the server that is told to have one.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn begin_own_runner(&self, operator: &Caller) -> Result<Registered> {
+        let secret = IssuedSecret::new(SecretKind::Runner, &self.random);
+        let (new, hash) = (self.own_runner()?, secret.hash());
+        let permit = self.internal::<act::RunnerRegister>(InternalReason::OwnRunner, operator, target(&new));
+        let runner = self
+            .store
+            .write(&permit, move |writer| {
+                let known = store::runner::list(writer, Resource::Instance, 1, 0)?.pop();
+                let runner = known.unwrap_or_else(|| new.clone());
+                store::runner::set_own(writer, &runner, &hash)?;
+                writer.note(Value::Null, shown(&runner));
+                Ok(runner)
+            })
+            .await?;
+        Ok(registered(&runner, &secret))
+    }
+
+    /// The installation has no runner of its own, or none any more: its credential ends, where there is one.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn end_own_runner(&self, operator: &Caller) -> Result<()> {
+        let known = self.store.read(|reader| store::runner::list(reader, Resource::Instance, 1, 0)).await?;
+        let Some(runner) = known.into_iter().find(|runner| runner.registered_on.is_some()) else {
+            return Ok(());
+        };
+        let permit =
+            self.internal::<act::RunnerRegister>(InternalReason::OwnRunner, operator, target(&runner));
+        self.store
+            .write(&permit, move |writer| {
+                store::runner::forget_credentials(writer, runner.id)?;
+                writer.note(shown(&runner), Value::Null);
+                Ok(())
+            })
+            .await
+    }
+
+    fn own_runner(&self) -> Result<Runner> {
+        Ok(Runner {
+            id: RunnerId::new(&self.random),
+            bound_to: Resource::Instance,
+            workspace: None,
+            name: OWN_NAME.parse().map_err(Error::internal)?,
+            labels: Vec::new(),
+            own_labels: Vec::new(),
+            program: None,
+            enabled: true,
+            created_on: self.clock.now(),
+            registered_on: None,
+            seen_on: None,
+        })
+    }
+
+    /// The installation's own runner, where it has one: it takes steps of this place too.
+    pub async fn own_runner_of(&self, caller: &Caller, place: &RunnerPlace) -> Result<Option<Runner>> {
+        let found = self.runner_place(caller, place).await?;
+        decided!(self, check, caller, act::RunnerRead, &found)?;
+        let known = self.store.read(|reader| store::runner::list(reader, Resource::Instance, 1, 0)).await?;
+        Ok(known.into_iter().find(|runner| runner.registered_on.is_some()))
+    }
+
     /// A new credential for a runner; the one before ends with the new one's first use.
     pub async fn rotate_runner(&self, caller: &Caller) -> Result<Registered> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?;
@@ -349,7 +416,7 @@ pub(crate) fn speaks(version: u32) -> Result<()> {
 fn target(runner: &Runner) -> Target {
     let label = format!("runner:{}", runner.name);
     let resource: Resource = runner.bound_to;
-    Target { resource, label, workspace: Some(runner.workspace) }
+    Target { resource, label, workspace: runner.workspace }
 }
 
 fn registered(runner: &Runner, secret: &IssuedSecret) -> Registered {

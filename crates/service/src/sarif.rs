@@ -1,12 +1,16 @@
-//! What scanners found, uploaded as SARIF: a report for each tool, in place of the one before.
+//! What scanners found, uploaded as SARIF or left among a step's artifacts: a report for each tool, in place of the one
+//! before.
+
+use std::sync::Arc;
 
 use model::report::{DataType, LONGEST_NAME, LONGEST_SUMMARY, ReportData, ReportResult, ReportType};
-use model::{Annotation, AnnotationId, Error, Report, ReportId, Result, Timestamp, act};
-use pipeline::sarif::{Finding, SarifError, ToolReport};
+use model::{Action, Annotation, AnnotationId, Error, Report, ReportId, Result, StepId, Timestamp, act};
+use pipeline::sarif::{Finding, SarifError, ToolReport, slug};
 use serde_json::{Value, json};
-use store::repository::Located;
+use store::repository::{Located, RepositoryName};
 
 use crate::access::{RepositoryPath, repository_target};
+use crate::access_question::usual_scopes;
 use crate::field::Fields;
 use crate::report::{Content, put, put_annotations, shown, tool_of};
 use crate::{Caller, Service};
@@ -33,20 +37,6 @@ pub struct SarifReport {
     pub annotations: u64,
     /// How many findings have none, because there were too many.
     pub left_out: u64,
-}
-
-/// A tool's name for the middle of a report's.
-fn slug(tool: &str) -> String {
-    let mut slug = String::new();
-    for c in tool.chars().take(100) {
-        match c {
-            c if c.is_alphanumeric() => slug.extend(c.to_lowercase()),
-            _ if slug.ends_with('-') || slug.is_empty() => {}
-            _ => slug.push('-'),
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "tool".to_owned() } else { slug.to_owned() }
 }
 
 /// What the reports are called, one after the other: each otherwise.
@@ -188,7 +178,7 @@ impl Service {
                     let (before, after) = (before.as_ref().map_or(Value::Null, shown), shown(&report));
                     match place {
                         0 => writer.note(before, after),
-                        _ => writer.also(model::Action::ReportSet, repository_target(&at), before, after),
+                        _ => writer.also(Action::ReportSet, repository_target(&at), before, after),
                     }
                     let annotations = u64::try_from(all.len()).unwrap_or(u64::MAX);
                     made.push(SarifReport { report, annotations, left_out: one.left_out });
@@ -197,6 +187,40 @@ impl Service {
             })
             .await?;
         Ok((located, made))
+    }
+
+    /// The same for a file among the artifacts of a running step, on the commit of its run: by the step's own credential, as if
+    /// the step had uploaded it itself. Its runner brings it, and may do no more than that.
+    pub async fn upload_step_sarif(
+        &self,
+        caller: &Caller,
+        step: StepId,
+        attempt: u32,
+        upload: SarifUpload,
+    ) -> Result<Vec<SarifReport>> {
+        self.leased(caller, step, attempt).await?;
+        let found = self
+            .store
+            .read(move |reader| {
+                let gone = || Error::not_found("the step");
+                let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
+                let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
+                let credential = row.credential.map(|id| store::credential::find(reader, id)).transpose()?;
+                Ok((row.repository, run.commit, credential.flatten()))
+            })
+            .await?;
+        let (repository, commit, credential) = found;
+        let credential = credential.filter(|credential| credential.is_live(self.clock.now()));
+        let credential = credential.ok_or_else(|| Error::forbidden("the step's own token has ended"))?;
+        let as_step = Caller::access_token(Arc::new(credential), caller);
+        let as_step = as_step.requiring(usual_scopes(Action::ReportSet));
+        let path = RepositoryPath { workspace: None, repository: RepositoryName::Id(repository) };
+        match self.upload_sarif(&as_step, &path, &commit, upload).await {
+            Ok((_, made)) => Ok(made),
+            // A conflict tells a runner that it has lost the step.
+            Err(Error::Conflict(why)) => Err(Error::forbidden(why)),
+            Err(error) => Err(error),
+        }
     }
 }
 

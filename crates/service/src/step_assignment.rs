@@ -1,19 +1,24 @@
 //! What a runner is given to run a step: its plan and variables, where the repository comes from, and tokens that prove who
 //! the step is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{Error, PipelineRun, PipelineTrigger, Result, StepId, Token, act};
 use pipeline::artifact::Download;
 use pipeline::aws::AwsRole;
 use pipeline::identity::{Entity, EnvironmentFacts, IdentityFacts, TriggerKind};
-use pipeline::protocol::{self, Artifact, Assignment, MintedToken, Source, TokenRequest, Variable};
+use pipeline::protocol::{
+    self, Artifact, Assignment, AwsAccess, MintedToken, PIPE_STORAGE, Source, TokenRequest, Variable,
+};
 use pipeline::script::ScriptItem;
 use pipeline::{PlannedStep, RunFacts};
+use serde_json::Value;
 use store::pipeline_step::StepRow;
 use store::repository::Located;
+use store::step_artifact::ArtifactRow;
 
+use crate::pipeline_ssh::ssh_for;
 use crate::pipeline_start::RunVariable;
 use crate::pipeline_variable::{ResolvedVariable, variables_for};
 use crate::{Caller, Service, pipeline_advance};
@@ -31,7 +36,7 @@ impl Service {
         let (id, keyring) = (row.pipeline, Arc::clone(&self.keyring));
         let (repository, workspace, environment) =
             (located.repository.id, located.workspace.id, row.environment);
-        let (run, set, variables, steps, artifacts) = self
+        let (run, set, variables, steps, artifacts, ssh) = self
             .store
             .read(move |reader| {
                 let lost = || Error::not_found("the run of a pipeline");
@@ -40,9 +45,11 @@ impl Service {
                 let inner = store::pipeline_run::inner(reader, id)?;
                 let variables = pipeline_advance::run_variables(&keyring, id, &inner.variables)?;
                 let steps = store::pipeline_step::list(reader, id)?;
-                Ok((run, set, variables, steps, store::step_artifact::of_pipeline(reader, id)?))
+                let artifacts = store::step_artifact::of_pipeline(reader, id)?;
+                Ok((run, set, variables, steps, artifacts, ssh_for(reader, &keyring, repository)?))
             })
             .await?;
+        let variables = of_run(&plan, variables);
         let facts = self.identity_facts(located, &run, row).await?;
         let mut tokens = Vec::with_capacity(plan.tokens.len());
         for wanted in &plan.tokens {
@@ -65,7 +72,10 @@ impl Service {
             let (name, value) = (one.name.to_string(), one.value.expose().to_owned());
             known.insert(name.clone(), Variable { name, value, secured: one.secured, output: false });
         }
-        let earlier: Vec<StepRow> = steps.into_iter().filter(|step| step.position < row.position).collect();
+        let pipes = self.pipes_of(&plan);
+        let artifacts = artifacts_for(&plan, row, &steps, artifacts, !pipes.is_empty());
+        let counts = |step: &StepRow| !plan.required && step.position < row.position;
+        let earlier: Vec<StepRow> = steps.into_iter().filter(counts).collect();
         for one in variables {
             let value = one.value.expose().to_owned();
             let variable = Variable { name: one.name.clone(), value, secured: one.secured, output: false };
@@ -74,21 +84,6 @@ impl Service {
         for (name, value) in pipeline_advance::outputs(&earlier) {
             known.insert(name.clone(), Variable { name, value, secured: false, output: true });
         }
-        let wanted = |name: &str| match &plan.artifacts.download {
-            Download::All => true,
-            Download::None => false,
-            Download::Named(names) => names.iter().any(|wanted| wanted == name),
-        };
-        let artifacts = artifacts
-            .into_iter()
-            .filter(|one| one.position < row.position && wanted(&one.name))
-            .map(|one| Artifact {
-                id: one.id.to_string(),
-                name: one.name,
-                size: u64::try_from(one.size).unwrap_or(0),
-                sha256: one.sha256,
-            })
-            .collect();
         let run_facts = self.run_facts(located, &run);
         Ok(Assignment {
             step: row.id.to_string(),
@@ -106,8 +101,9 @@ impl Service {
             },
             tokens,
             aws,
+            ssh,
             artifacts,
-            pipes: self.pipes_of(&plan),
+            pipes,
             plan,
         })
     }
@@ -142,7 +138,7 @@ impl Service {
     }
 
     /// What an identity token says of a step.
-    async fn identity_facts(
+    pub(crate) async fn identity_facts(
         &self,
         located: &Located,
         run: &PipelineRun,
@@ -190,6 +186,24 @@ impl Service {
         })
     }
 
+    /// A step that its runner has now, and the run that it is of.
+    pub(crate) async fn running_step(
+        &self,
+        caller: &Caller,
+        step: StepId,
+        attempt: u32,
+    ) -> Result<(StepRow, PipelineRun)> {
+        self.leased(caller, step, attempt).await?;
+        self.store
+            .read(move |reader| {
+                let gone = || Error::not_found("the step");
+                let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
+                let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
+                Ok((row, run))
+            })
+            .await
+    }
+
     /// An identity token that a running step asks for. One that was given none may have none.
     pub async fn step_token(
         &self,
@@ -197,16 +211,7 @@ impl Service {
         step: StepId,
         asked: &TokenRequest,
     ) -> Result<MintedToken> {
-        self.leased(caller, step, asked.attempt).await?;
-        let (row, run) = self
-            .store
-            .read(move |reader| {
-                let gone = || Error::not_found("the step");
-                let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
-                let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
-                Ok((row, run))
-            })
-            .await?;
+        let (row, run) = self.running_step(caller, step, asked.attempt).await?;
         let ground = self.ground_of(caller, row.repository).await?;
         self.check(caller, act::IdentityTokenMint, &ground)?;
         let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
@@ -221,6 +226,46 @@ impl Service {
         Ok(MintedToken { token: minted.token.expose().to_owned(), expires })
     }
 
+    /// The way to Amazon of a running step, anew: the role that it names, where a grant still lets it have that.
+    ///
+    /// # Errors
+    /// When the lease is lost, the step names no role, no grant lets it have it, or Amazon does not give it.
+    pub async fn step_aws(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<AwsAccess> {
+        self.leased(caller, step, attempt).await?;
+        let keyring = Arc::clone(&self.keyring);
+        let (row, run, set, variables) = self
+            .store
+            .read(move |reader| {
+                let gone = || Error::not_found("the step");
+                let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
+                let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
+                let repository = store::repository::find(reader, row.repository)?.ok_or_else(gone)?;
+                let workspace = store::repository::locate(reader, repository)?.ok_or_else(gone)?.workspace.id;
+                let set = variables_for(
+                    reader,
+                    &keyring,
+                    row.repository,
+                    workspace,
+                    row.environment,
+                    run.protected,
+                )?;
+                let inner = store::pipeline_run::inner(reader, row.pipeline)?;
+                let variables = pipeline_advance::run_variables(&keyring, row.pipeline, &inner.variables)?;
+                Ok((row, run, set, variables))
+            })
+            .await?;
+        let ground = self.ground_of(caller, row.repository).await?;
+        self.check(caller, act::AwsRoleAssume, &ground)?;
+        let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
+        let Some(wanted) = &plan.aws else {
+            return Err(Error::forbidden("the step has no `aws`, so it gets no role at Amazon"));
+        };
+        let variables = of_run(&plan, variables);
+        let wanted = AwsRole { role: filled(&wanted.role, &set, &variables), ..wanted.clone() };
+        let facts = self.identity_facts(&ground.subject, &run, &row).await?;
+        self.aws_access(caller, &wanted, &facts, lifetime(&plan)).await
+    }
+
     /// The images of the pipes that a step names.
     fn pipes_of(&self, plan: &PlannedStep) -> BTreeMap<String, String> {
         let items = plan.script.iter().chain(&plan.after_script);
@@ -230,6 +275,51 @@ impl Service {
         });
         pipes.map(|name| (name.clone(), pipeline::script::image_of(name, &self.settings.pipes))).collect()
     }
+}
+
+/// The variables of its run that a step gets. One that rules require gets none: whoever starts the run, or writes the file,
+/// would decide by a `PATH` or a `BASH_ENV` what it does.
+fn of_run(plan: &PlannedStep, variables: Vec<RunVariable>) -> Vec<RunVariable> {
+    if plan.required { Vec::new() } else { variables }
+}
+
+/// The artifacts of earlier steps that a step gets. One that rules require gets those of other such steps: files of the
+/// others would lie among what it looks at, or be what it runs. Of the others it gets what it names, and that not where
+/// a required step has left something of the name.
+fn artifacts_for(
+    plan: &PlannedStep,
+    row: &StepRow,
+    steps: &[StepRow],
+    kept: Vec<ArtifactRow>,
+    has_pipes: bool,
+) -> Vec<Artifact> {
+    let kept: Vec<ArtifactRow> = kept.into_iter().filter(|one| one.position < row.position).collect();
+    let of_rules = |one: &ArtifactRow| steps.iter().any(|step| step.id == one.step && is_required(step));
+    let held: BTreeSet<String> =
+        kept.iter().filter(|one| of_rules(one)).map(|one| one.name.clone()).collect();
+    let wanted = |one: &ArtifactRow| match &plan.artifacts.download {
+        _ if one.name == PIPE_STORAGE => has_pipes && (!plan.required || of_rules(one)),
+        Download::All => !plan.required || of_rules(one),
+        Download::None => false,
+        Download::Named(names) => {
+            let shadows = plan.required && held.contains(&one.name) && !of_rules(one);
+            names.contains(&one.name) && !shadows
+        }
+    };
+    kept.into_iter()
+        .filter(wanted)
+        .map(|one| Artifact {
+            id: one.id.to_string(),
+            name: one.name,
+            size: u64::try_from(one.size).unwrap_or(0),
+            sha256: one.sha256,
+        })
+        .collect()
+}
+
+/// Whether rules have put a step there.
+fn is_required(step: &StepRow) -> bool {
+    step.plan.get("required").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// A text whose variables stand for what people have set: `$NAME` and `${NAME}`. One that is not set stays as it is.
@@ -249,4 +339,94 @@ fn filled(text: &str, set: &[ResolvedVariable], run: &[RunVariable]) -> String {
 /// How long an identity token of a step lives, in seconds: as long as the step may take, and an hour at most.
 fn lifetime(plan: &PlannedStep) -> i64 {
     i64::from(plan.max_time).saturating_mul(60)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What comes of a step of a file.
+    pub(crate) fn planned(step: &str) -> PlannedStep {
+        let text = format!("pipelines: {{default: [step: {step}]}}");
+        let event = pipeline::Event::Branch { branch: "main".to_owned() };
+        let plan = pipeline::check("f.yml", &text).configuration.unwrap().plan(&event).unwrap();
+        plan.pipelines[0].steps[0].clone()
+    }
+
+    /// Attack: a run that is started with the `PATH` by which a required step finds another scanner.
+    #[test]
+    fn a_required_step_gets_no_variables_of_its_run() {
+        let step = planned("{script: [scan]}");
+        let value = model::Secret::new("/evil".to_owned());
+        let set = vec![RunVariable { name: "PATH".to_owned(), value, secured: false }];
+        assert_eq!(of_run(&step, set.clone()).len(), 1);
+        assert_eq!(of_run(&PlannedStep { required: true, ..step }, set).len(), 0);
+    }
+
+    /// A step that has passed.
+    pub(crate) fn row(random: &model::Random, position: i64, plan: &PlannedStep) -> StepRow {
+        StepRow {
+            id: StepId::new(random),
+            pipeline: model::PipelineId::new(random),
+            repository: model::RepositoryId::new(random),
+            position,
+            name: None,
+            plan: serde_json::to_value(plan).unwrap(),
+            labels: Vec::new(),
+            manual: false,
+            started: false,
+            excluded: false,
+            state: "passed".to_owned(),
+            verdict: None,
+            attempt: 1,
+            runner: None,
+            credential: None,
+            environment: None,
+            concurrency_group: None,
+            holds: false,
+            outputs: None,
+            ready_on: None,
+            started_on: None,
+            completed_on: None,
+        }
+    }
+
+    /// Attack: a step of the file that leaves what a required one behind it looks at, reads or runs: files over the clone,
+    /// what pipes keep, and something of the name that another required step leaves.
+    #[test]
+    fn a_required_step_gets_no_files_of_other_steps_unless_it_names_them() {
+        let random = model::Random::seeded(7);
+        let own = planned("{script: [a]}");
+        let rules = PlannedStep { required: true, ..own.clone() };
+        let steps = [row(&random, 0, &rules), row(&random, 1, &own), row(&random, 2, &rules)];
+        let left = |at: usize, name: &str| ArtifactRow {
+            id: StepId::new(&random).uuid(),
+            step: steps[at].id,
+            pipeline: steps[at].pipeline,
+            position: steps[at].position,
+            name: name.to_owned(),
+            size: 1,
+            sha256: format!("{name} of {at}"),
+            created_on: model::Timestamp::from_micros(0),
+        };
+        let kept: Vec<ArtifactRow> =
+            [(0, "bill"), (1, "bill"), (1, "artifacts"), (1, PIPE_STORAGE), (2, "late")]
+                .into_iter()
+                .map(|(at, name)| left(at, name))
+                .collect();
+        let got = |download: &str, required: bool| -> Vec<String> {
+            let plan = planned(&format!("{{script: [a], artifacts: {{{download}}}}}"));
+            let plan = PlannedStep { required, ..plan };
+            let got = artifacts_for(&plan, &steps[2], &steps, kept.clone(), true);
+            got.into_iter().map(|one| one.sha256).collect()
+        };
+        let pipes = format!("{PIPE_STORAGE} of 1");
+        assert_eq!(got("paths: [x]", false), ["bill of 0", "bill of 1", "artifacts of 1", pipes.as_str()]);
+        for all in ["paths: [x]", "download: true"] {
+            assert_eq!(got(all, true), ["bill of 0"], "{all}");
+        }
+        assert!(got("download: false", true).is_empty());
+        assert_eq!(got("download: [bill, artifacts]", true), ["bill of 0", "artifacts of 1"]);
+        assert_eq!(got("download: [bill]", false), ["bill of 0", "bill of 1", pipes.as_str()]);
+    }
 }

@@ -5,12 +5,12 @@
 //! waits a margin longer before it gives the step to another: so no step runs twice at once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{
-    Action, Credential, CredentialId, CredentialKind, DeploymentResult, DisplayName, Error, Holder, Result,
-    Runner, StepId, Timestamp, Token, act,
+    Action, Credential, CredentialId, CredentialKind, DeploymentResult, DisplayName, Error, Holder,
+    RepositoryId, Resource, Result, Runner, RunnerId, StepId, Timestamp, Token, act,
 };
 use pipeline::PlannedStep;
 use pipeline::protocol::{
@@ -20,16 +20,21 @@ use policy::InternalReason;
 use serde_json::{Value, json};
 use store::pipeline_step::{Lease, StepRow};
 use store::repository::Located;
+use store::step_artifact::ArtifactRow;
 
 use crate::access::Ground;
 use crate::pipeline_advance::{self, holds_on};
 use crate::runner::speaks;
-use crate::{Caller, Service};
+use crate::{Caller, Service, log_archive};
 
 /// How many ready steps are looked at for one that nobody else takes first.
 const CANDIDATES: i64 = 16;
 /// How often a waiting runner's claim looks again by itself: another process tells nobody here.
 const LOOK_AGAIN: Duration = Duration::from_millis(1_000);
+/// After how long the installation's own runner asks again for steps of a repository that it was refused, in seconds.
+const ASK_AGAIN: i64 = 60;
+/// And after how long that is recorded again, in seconds.
+const RECORD_AGAIN: i64 = 86_400;
 /// How often a step is begun before the loss of its runners makes it fail.
 const MOST_ATTEMPTS: i64 = 3;
 /// What a step's token lives beyond the step's own longest time, in seconds: for what comes before and after its script.
@@ -38,6 +43,38 @@ const TOKEN_SECONDS: i64 = 3600;
 const NOT_ITS_STEP: &str = "runner-step";
 /// The most bytes of all variables that a step leaves.
 const MOST_OUTPUT: usize = 100 * 1024;
+/// The most artifacts that the event of a step's end names; of others it has the count.
+const MOST_TOLD: usize = 50;
+
+/// Repositories whose steps the installation's own runner was refused: for a while they are not asked about anew, and for
+/// longer the refusal is not recorded again. It is a workspace's own choice, and no sign of anybody at its doors.
+#[derive(Default)]
+pub(crate) struct RefusedClaims(Mutex<BTreeMap<RepositoryId, RefusedClaim>>);
+
+struct RefusedClaim {
+    ask_again: Timestamp,
+    record_again: Timestamp,
+}
+
+impl RefusedClaims {
+    /// Notes a refusal. Whether it is to be recorded.
+    fn note(&self, repository: RepositoryId, now: Timestamp) -> bool {
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = refused.get(&repository).is_none_or(|one| one.record_again <= now);
+        let known = refused.entry(repository).or_insert(RefusedClaim { ask_again: now, record_again: now });
+        known.ask_again = now.plus_seconds(ASK_AGAIN);
+        if record {
+            known.record_again = now.plus_seconds(RECORD_AGAIN);
+        }
+        record
+    }
+
+    fn still(&self, now: Timestamp) -> Vec<RepositoryId> {
+        let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.retain(|_, one| one.record_again > now || one.ask_again > now);
+        refused.iter().filter(|(_, one)| one.ask_again > now).map(|(id, _)| *id).collect()
+    }
+}
 
 impl Service {
     /// Waits for a step that the runner can run, and takes it.
@@ -81,21 +118,40 @@ impl Service {
         runner: &Runner,
         labels: &[String],
     ) -> Result<Option<Assignment>> {
-        let (bound_to, labels) = (runner.bound_to, labels.to_vec());
-        let found = self
-            .store
-            .read(move |reader| store::pipeline_step::ready_for(reader, bound_to, &labels, CANDIDATES))
-            .await?;
-        for (step, repository) in found {
-            let ground = self.ground_of(caller, repository).await?;
-            match self.take(caller, runner, &ground, step).await {
-                // Somebody else was faster.
-                Err(Error::Conflict(_)) => {}
-                Ok(assignment) => return Ok(Some(assignment)),
-                Err(other) => return Err(other),
+        let bound_to = runner.bound_to;
+        loop {
+            let (labels, not_of) = (labels.to_vec(), self.refused_claims.still(self.clock.now()));
+            let found = self
+                .store
+                .read(move |reader| {
+                    store::pipeline_step::ready_for(reader, bound_to, &labels, &not_of, CANDIDATES)
+                })
+                .await?;
+            let mut refused = false;
+            for (step, repository) in found {
+                let ground = self.ground_of(caller, repository).await?;
+                // One workspace's guardrails keep the installation's runner from nobody else.
+                if bound_to == Resource::Instance {
+                    let decision = self.decide(caller, Action::StepClaim, &ground);
+                    if !decision.allowed {
+                        refused = true;
+                        if self.refused_claims.note(repository, self.clock.now()) {
+                            let _ = self.refuse(caller, Action::StepClaim, &ground, &decision);
+                        }
+                        continue;
+                    }
+                }
+                match self.take(caller, runner, &ground, step).await {
+                    // Somebody else was faster.
+                    Err(Error::Conflict(_)) => {}
+                    Ok(assignment) => return Ok(Some(assignment)),
+                    Err(other) => return Err(other),
+                }
+            }
+            if !refused {
+                return Ok(None);
             }
         }
-        Ok(None)
     }
 
     async fn take(
@@ -256,20 +312,16 @@ impl Service {
     /// Lets through who has the step now.
     pub(crate) async fn leased(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<Lease> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
-        let lease = self.store.read(move |reader| store::pipeline_step::lease(reader, step)).await?;
         let now = self.clock.now();
+        let lease = self.store.read(move |reader| lease_of(reader, step, runner, attempt, now)).await?;
         match lease {
-            Some(lease)
-                if lease.runner == runner && lease.attempt == i64::from(attempt) && now < lease.until =>
-            {
-                Ok(lease)
-            }
-            _ => Err(self.not_its_step(caller, step).await?),
+            Some(lease) => Ok(lease),
+            None => Err(self.not_its_step(caller, step).await?),
         }
     }
 
     /// Why a runner may say nothing of a step: its lease is over, or it is another's, which is recorded.
-    async fn not_its_step(&self, caller: &Caller, step: StepId) -> Result<Error> {
+    pub(crate) async fn not_its_step(&self, caller: &Caller, step: StepId) -> Result<Error> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
         let found = self
             .store
@@ -326,6 +378,7 @@ impl Service {
                         store::credential::remove_step_token(writer, token)?;
                     }
                     store::pipeline_step::make_ready_again(writer, step)?;
+                    log_archive::enqueue(writer, step, row.attempt)?;
                     writer.note(json!({ "attempt": row.attempt }), told(&row, "ready", &Value::Null));
                     return Ok(());
                 }
@@ -347,6 +400,20 @@ impl Service {
     }
 }
 
+/// The lease by which a runner has an attempt at a step now, if it does.
+pub(crate) fn lease_of(
+    reader: &mut store::Reader<'_>,
+    step: StepId,
+    runner: RunnerId,
+    attempt: u32,
+    now: Timestamp,
+) -> Result<Option<Lease>> {
+    let lease = store::pipeline_step::lease(reader, step)?;
+    let holds =
+        |lease: &Lease| lease.runner == runner && lease.attempt == i64::from(attempt) && now < lease.until;
+    Ok(lease.filter(holds))
+}
+
 /// A step's attempt ends, its token with it, and the run goes on.
 fn end_step(
     writer: &mut store::Writer<'_>,
@@ -363,6 +430,7 @@ fn end_step(
     let holds = state == "passed" && holds_on(&groups, &plan);
     let outputs = outputs.map(|outputs| json!(outputs));
     store::pipeline_step::finish(writer, step, state, verdict.clone(), outputs, holds)?;
+    log_archive::enqueue(writer, step, row.attempt)?;
     if let Some(token) = row.credential {
         store::credential::remove_step_token(writer, token)?;
     }
@@ -374,10 +442,12 @@ fn end_step(
         };
         store::deployment::finish(writer, step, result)?;
     }
+    let kept = store::step_artifact::of_step(writer, step)?;
     let run = pipeline_advance::advance(writer, service, row.pipeline)?;
     let mut after = told(&row, state, &verdict);
     if let Some(after) = after.as_object_mut() {
         after.insert("pipeline_state".to_owned(), json!(run.as_str()));
+        after.extend(left(&kept));
     }
     writer.note(Value::Null, after);
     Ok(())
@@ -389,6 +459,21 @@ fn told(row: &StepRow, state: &str, verdict: &Value) -> Value {
         "pipeline": row.pipeline.braced(), "step": row.id.braced(), "name": row.name, "attempt": row.attempt,
         "state": state, "verdict": verdict,
     })
+}
+
+/// What a step leaves to later ones, in the audit trail: the files themselves are bookkeeping and have no events.
+fn left(kept: &[ArtifactRow]) -> Vec<(String, Value)> {
+    let one = |row: &ArtifactRow| json!({ "name": row.name, "size": row.size, "sha256": row.sha256 });
+    let mut left = Vec::new();
+    if !kept.is_empty() {
+        let named: Vec<Value> = kept.iter().take(MOST_TOLD).map(one).collect();
+        left.push(("artifacts".to_owned(), Value::Array(named)));
+    }
+    let more = kept.len().saturating_sub(MOST_TOLD);
+    if more > 0 {
+        left.push(("more_artifacts".to_owned(), json!(more)));
+    }
+    left
 }
 
 fn lost() -> Error {
@@ -411,4 +496,35 @@ fn bounded(outputs: BTreeMap<String, String>) -> Result<BTreeMap<String, String>
         return Err(Error::invalid_field("outputs", message));
     }
     Ok(outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_of_a_steps_end_names_what_it_leaves_and_stays_small() {
+        let random = model::Random::seeded(1);
+        let (step, pipeline) = (StepId::new(&random), model::PipelineId::new(&random));
+        let row = |at: usize| ArtifactRow {
+            id: StepId::new(&random).uuid(),
+            step,
+            pipeline,
+            position: 0,
+            name: format!("a{at}"),
+            size: 7,
+            sha256: "00".to_owned(),
+            created_on: Timestamp::from_micros(0),
+        };
+        let told = |count: usize| {
+            let rows: Vec<ArtifactRow> = (0..count).map(row).collect();
+            Value::Object(left(&rows).into_iter().collect())
+        };
+        assert_eq!(told(0), json!({}));
+        assert_eq!(told(1), json!({ "artifacts": [{ "name": "a0", "size": 7, "sha256": "00" }] }));
+        let many = told(MOST_TOLD + 2);
+        assert_eq!(many["artifacts"].as_array().unwrap().len(), MOST_TOLD);
+        assert_eq!(many["more_artifacts"], 2);
+        assert!(told(MOST_TOLD).get("more_artifacts").is_none());
+    }
 }

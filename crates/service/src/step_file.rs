@@ -1,17 +1,20 @@
 //! What steps leave to later ones, and what caches keep: files that a runner sends and fetches, with their SHA-256.
 
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 use model::{CacheId, Error, Result, StepId, act};
 use pipeline::protocol::Kept;
 use sha2::{Digest, Sha256};
+use store::pipeline_step::StepRow;
 use store::step_artifact::{ArtifactRow, CacheRow};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
 use crate::access::RepositoryPath;
-use crate::{Caller, Service};
+use crate::step_claim::lease_of;
+use crate::{Caller, Listing, Service, Window};
 
 /// The largest artifact, in bytes.
 const LARGEST_ARTIFACT: u64 = 5 * 1024 * 1024 * 1024;
@@ -21,6 +24,21 @@ const LARGEST_CACHE: u64 = 2 * 1024 * 1024 * 1024;
 const MOST_ARTIFACTS: usize = 50;
 /// The longest name of an artifact or a cache, and the longest key of a version, in bytes.
 const LONGEST_NAME: usize = 200;
+
+/// How long artifacts are kept, in days, and caches: so long Bitbucket keeps them.
+const ARTIFACT_DAYS: i64 = 14;
+const CACHE_DAYS: i64 = 7;
+/// How long a file may be on its way before it is taken for left behind, in seconds: longer than any step may take.
+const ON_ITS_WAY: u64 = 86_400;
+
+/// Which caches are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheName {
+    /// One version.
+    Id(CacheId),
+    /// All versions of this name.
+    Name(String),
+}
 
 /// A file that is kept.
 pub struct KeptFile {
@@ -114,8 +132,6 @@ impl Service {
         }
         let id = StepId::new(&self.random).uuid();
         let (size, sha256) = self.keep_file("artifacts", id, LARGEST_ARTIFACT, input).await?;
-        // It may have taken long.
-        self.leased(caller, step, attempt).await?;
         let artifact = ArtifactRow {
             id,
             step,
@@ -126,7 +142,22 @@ impl Service {
             sha256,
             created_on: self.clock.now(),
         };
-        self.store.keep(move |books| store::step_artifact::put(books, &artifact)).await?;
+        let (runner, now) = (caller.as_runner().ok_or(Error::Unauthenticated)?.id, self.clock.now());
+        // It may have taken long; and what comes after the step's end is in no record of it.
+        let put = move |books: &mut store::Bookkeeping<'_>| match lease_of(books, step, runner, attempt, now)?
+        {
+            Some(_) => store::step_artifact::put(books, &artifact).map(Some),
+            None => Ok(None),
+        };
+        let replaced = match self.store.keep(put).await {
+            Ok(Some(replaced)) => replaced,
+            other => {
+                self.drop_kept("artifacts", vec![id]).await;
+                other?;
+                return Err(self.not_its_step(caller, step).await?);
+            }
+        };
+        self.drop_kept("artifacts", replaced).await;
         Ok(Kept { id: id.to_string(), size })
     }
 
@@ -158,20 +189,24 @@ impl Service {
     where
         R: AsyncRead + Send + Unpin,
     {
-        let repository = self.cache_of(caller, step, attempt, name, key).await?;
+        let (step_row, path) = self.cache_of(caller, step, attempt, name, key).await?;
         let id = CacheId::new(&self.random);
         let (size, sha256) = self.keep_file("caches", id.uuid(), LARGEST_CACHE, input).await?;
         self.leased(caller, step, attempt).await?;
         let row = CacheRow {
             id,
-            repository,
+            repository: step_row.repository,
             name: name.to_owned(),
             key: key.to_owned(),
+            pipeline: Some(step_row.pipeline),
+            step: Some(step),
+            path,
             size: i64::try_from(size).unwrap_or(i64::MAX),
             sha256,
             created_on: self.clock.now(),
         };
-        self.store.keep(move |books| store::step_artifact::put_cache(books, &row)).await?;
+        let replaced = self.store.keep(move |books| store::step_artifact::put_cache(books, &row)).await?;
+        self.drop_kept("caches", replaced).await;
         Ok(Kept { id: id.to_string(), size })
     }
 
@@ -184,7 +219,7 @@ impl Service {
         name: &str,
         key: &str,
     ) -> Result<KeptFile> {
-        let repository = self.cache_of(caller, step, attempt, name, key).await?;
+        let repository = self.cache_of(caller, step, attempt, name, key).await?.0.repository;
         let (name, key) = (name.to_owned(), key.to_owned());
         let found = self
             .store
@@ -194,7 +229,7 @@ impl Service {
         self.open_kept("caches", found.id.uuid(), found.size, found.sha256).await
     }
 
-    /// Lets a step at the caches alone that it names.
+    /// Lets a step at the caches alone that it names; gives the step, and where the cache lies in it.
     async fn cache_of(
         &self,
         caller: &Caller,
@@ -202,7 +237,7 @@ impl Service {
         attempt: u32,
         name: &str,
         key: &str,
-    ) -> Result<model::RepositoryId> {
+    ) -> Result<(StepRow, Option<String>)> {
         named("cache", name)?;
         if !key.is_empty() {
             named("key", key)?;
@@ -210,42 +245,63 @@ impl Service {
         self.leased(caller, step, attempt).await?;
         let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
         let row = row.ok_or_else(|| Error::not_found("the step"))?;
-        let plan: pipeline::PlannedStep = serde_json::from_value(row.plan).map_err(Error::internal)?;
-        if !plan.caches.iter().any(|cache| cache.name == name) {
-            return Err(Error::not_found("the cache"));
-        }
-        Ok(row.repository)
+        let plan: pipeline::PlannedStep =
+            serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
+        let cache = plan.caches.into_iter().find(|cache| cache.name == name);
+        let cache = cache.ok_or_else(missing_cache)?;
+        Ok((row, cache.path))
     }
 
-    /// What a repository's caches keep.
-    pub async fn caches(&self, caller: &Caller, path: &RepositoryPath) -> Result<Vec<CacheRow>> {
-        let ground = self.repository_ground(caller, path).await?;
-        self.check(caller, act::PipelineRead, ground.as_ref())?;
-        let repository = ground.subject.repository.id;
-        self.store.read(move |reader| store::step_artifact::caches(reader, repository)).await
-    }
-
-    /// Removes what caches keep: all versions of one name, one version by its id, or everything.
-    pub async fn remove_caches(
+    /// A part of what a repository's caches keep: by name, the newest of each first.
+    pub async fn caches(
         &self,
         caller: &Caller,
         path: &RepositoryPath,
-        id: Option<CacheId>,
-        name: Option<String>,
-    ) -> Result<()> {
+        window: Window,
+    ) -> Result<Listing<CacheRow>> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let repository = ground.subject.repository.id;
+        let all = self.store.read(move |reader| store::step_artifact::caches(reader, repository)).await?;
+        Ok(Listing::cut(all, window))
+    }
+
+    /// What one cache keeps: the packed files.
+    pub async fn cache_content(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        id: CacheId,
+    ) -> Result<KeptFile> {
+        let row = self.cache_row(caller, path, id).await?;
+        self.open_kept("caches", row.id.uuid(), row.size, row.sha256).await
+    }
+
+    /// One cache of a repository.
+    pub async fn cache_row(&self, caller: &Caller, path: &RepositoryPath, id: CacheId) -> Result<CacheRow> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineCacheRead, ground.as_ref())?;
+        let repository = ground.subject.repository.id;
+        let all = self.store.read(move |reader| store::step_artifact::caches(reader, repository)).await?;
+        all.into_iter().find(|row| row.id == id).ok_or_else(missing_cache)
+    }
+
+    /// Removes what caches keep, with the files. Steps that run keep what they were given.
+    pub async fn remove_caches(&self, caller: &Caller, path: &RepositoryPath, of: CacheName) -> Result<()> {
         let ground = self.repository_ground(caller, path).await?;
         let permit = self.permit(caller, act::PipelineCacheRemove, ground.as_ref())?;
         let repository = ground.subject.repository.id;
         let gone = self
             .store
             .write(&permit, move |writer| {
-                let wanted = |row: &CacheRow| {
-                    id.is_none_or(|id| row.id == id) && name.as_ref().is_none_or(|name| row.name == *name)
+                let wanted = |row: &CacheRow| match &of {
+                    CacheName::Id(id) => row.id == *id,
+                    CacheName::Name(name) => row.name == *name,
                 };
                 let all = store::step_artifact::caches(writer, repository)?;
                 let gone: Vec<CacheRow> = all.into_iter().filter(wanted).collect();
-                if gone.is_empty() && id.is_some() {
-                    return Err(Error::not_found("the cache"));
+                if gone.is_empty() {
+                    return Err(missing_cache());
                 }
                 for row in &gone {
                     store::step_artifact::remove_cache(writer, repository, row.id)?;
@@ -255,9 +311,139 @@ impl Service {
                 Ok(gone)
             })
             .await?;
-        for row in gone {
-            let _ = tokio::fs::remove_file(self.kept_folder("caches").join(row.id.to_string())).await;
+        self.drop_kept("caches", gone.iter().map(|row| row.id.uuid()).collect()).await;
+        Ok(())
+    }
+
+    /// Removes files whose rows are gone. What fails is found again by [`Service::sweep_step_files`].
+    async fn drop_kept(&self, kind: &str, ids: Vec<Uuid>) {
+        for id in ids {
+            let _ = tokio::fs::remove_file(self.kept_folder(kind).join(id.to_string())).await;
+        }
+    }
+
+    /// Removes artifacts and caches that are too old, and files that nothing names any more: of repositories that are
+    /// gone, and of uploads that were cut off.
+    pub(crate) async fn sweep_step_files(&self) -> Result<()> {
+        let now = self.clock.now();
+        let before = |days: i64| now.plus_seconds(-days.saturating_mul(86_400));
+        let (artifacts, caches) = (before(ARTIFACT_DAYS), before(CACHE_DAYS));
+        loop {
+            let gone = self.store.keep(move |books| store::step_artifact::expire(books, artifacts)).await?;
+            if gone.is_empty() {
+                break;
+            }
+            self.drop_kept("artifacts", gone).await;
+        }
+        loop {
+            let gone =
+                self.store.keep(move |books| store::step_artifact::expire_caches(books, caches)).await?;
+            if gone.is_empty() {
+                break;
+            }
+            self.drop_kept("caches", gone).await;
+        }
+        self.sweep_unnamed("artifacts", store::step_artifact::exists).await?;
+        self.sweep_unnamed("caches", store::step_artifact::cache_exists).await
+    }
+
+    async fn sweep_unnamed(
+        &self,
+        kind: &str,
+        exists: fn(&mut store::Reader<'_>, Uuid) -> Result<bool>,
+    ) -> Result<()> {
+        let mut entries = match tokio::fs::read_dir(self.kept_folder(kind)).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::internal(error)),
+        };
+        while let Some(entry) = entries.next_entry().await.map_err(Error::internal)? {
+            let name = entry.file_name();
+            let Some(id) = name.to_str().and_then(|name| name.parse::<Uuid>().ok()) else { continue };
+            let Ok(found) = entry.metadata().await else { continue };
+            let written = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let written = written.map_or(u64::MAX, |time| time.as_secs());
+            let now = u64::try_from(self.clock.now().seconds()).unwrap_or(0);
+            if written.saturating_add(ON_ITS_WAY) < now
+                && !self.store.read(move |reader| exists(reader, id)).await?
+            {
+                self.drop_kept(kind, vec![id]).await;
+            }
         }
         Ok(())
+    }
+}
+
+fn missing_cache() -> Error {
+    Error::not_found("the cache")
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Clock, RepositoryId, Timestamp};
+
+    use super::*;
+    use crate::housekeeping::tests::{DAY, service};
+
+    /// Would catch: a disk that fills up for ever, and a sweep that takes what is still named or still on its way.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_too_old_or_named_by_nobody_goes_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        // The files are of now: what the sweep holds their times against must not lie before them.
+        let made = folder.path().metadata().unwrap().modified().unwrap();
+        let now = i64::try_from(made.duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+        let clock = Clock::manual(Timestamp::from_micros(now));
+        let service = service(folder.path(), &clock).await;
+        let repository = RepositoryId::new(&service.random);
+        let keep = async |name: &str| {
+            let id = CacheId::new(&service.random);
+            let (size, sha256) = service.keep_file("caches", id.uuid(), 10, &b"bytes"[..]).await.unwrap();
+            let row = CacheRow {
+                id,
+                repository,
+                name: name.to_owned(),
+                key: String::new(),
+                pipeline: None,
+                step: None,
+                path: None,
+                size: i64::try_from(size).unwrap(),
+                sha256,
+                created_on: service.clock.now(),
+            };
+            let replaced =
+                service.store.keep(move |books| store::step_artifact::put_cache(books, &row)).await;
+            (id, replaced.unwrap())
+        };
+        let files = || {
+            let named = |kind: &str| {
+                let entries = std::fs::read_dir(service.kept_folder(kind)).into_iter().flatten().flatten();
+                entries.map(|entry| entry.file_name().into_string().unwrap()).collect::<Vec<_>>()
+            };
+            let mut all = [named("caches"), named("artifacts")].concat();
+            all.sort_unstable();
+            all
+        };
+        let sorted = |mut names: Vec<String>| {
+            names.sort_unstable();
+            names
+        };
+        let (first, replaced) = keep("a").await;
+        assert!(replaced.is_empty());
+        let (second, replaced) = keep("a").await;
+        assert_eq!(replaced, [first.uuid()]);
+        let stray = CacheId::new(&service.random).uuid();
+        service.keep_file("artifacts", stray, 10, &b"cut off"[..]).await.unwrap();
+        service.sweep_step_files().await.unwrap();
+        // Nobody names two of them, but they may be on their way.
+        assert_eq!(files(), sorted(vec![first.to_string(), second.to_string(), stray.to_string()]));
+        clock.advance(2 * DAY);
+        let (third, _) = keep("b").await;
+        service.sweep_step_files().await.unwrap();
+        assert_eq!(files(), sorted(vec![second.to_string(), third.to_string()]));
+        clock.advance(6 * DAY);
+        service.sweep_step_files().await.unwrap();
+        assert_eq!(files(), [third.to_string()]);
+        let left = service.store.read(move |reader| store::step_artifact::caches(reader, repository)).await;
+        assert_eq!(left.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), [third]);
     }
 }

@@ -11,6 +11,7 @@ use model::{Error, PipelineId, Result, StepId, act};
 use pipeline::protocol::{LOG_CHUNK, LOG_LIMIT, LogPosition, STEP_LOG};
 
 use crate::access::RepositoryPath;
+use crate::log_archive::{away, packed};
 use crate::{Caller, Service};
 
 /// What a log may hold beyond the runner's own limit: the sentence that tells of it.
@@ -100,13 +101,10 @@ impl Service {
         let attempt = log.attempt.unwrap_or(row.attempt);
         let grows = attempt == row.attempt && row.state == "running";
         let file = self.log_file(step, attempt, &log.name)?;
-        let read = tokio::task::spawn_blocking(move || read(&file, offset, limit)).await;
-        let (bytes, length) = match read.map_err(Error::internal)? {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && grows => (Vec::new(), 0),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::not_found("the log"));
-            }
-            other => other.map_err(Error::internal)?,
+        let (bytes, length) = match self.read_log(file, offset, limit).await? {
+            Some(found) => found,
+            None if grows => (Vec::new(), 0),
+            None => return Err(Error::not_found("the log")),
         };
         Ok(LogPart { bytes, offset, length, grows, attempt })
     }
@@ -120,6 +118,9 @@ impl Service {
 }
 
 fn append(path: &Path, offset: u64, bytes: &[u8]) -> Result<u64> {
+    if packed(path).exists() || away(path).exists() {
+        return Err(Error::Conflict("the log has ended".to_owned()));
+    }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Error::internal)?;
     }
@@ -140,7 +141,7 @@ fn append(path: &Path, offset: u64, bytes: &[u8]) -> Result<u64> {
     Ok(grown)
 }
 
-fn read(path: &Path, offset: u64, limit: usize) -> std::io::Result<(Vec<u8>, u64)> {
+pub(crate) fn read_plain(path: &Path, offset: u64, limit: usize) -> std::io::Result<(Vec<u8>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
@@ -165,8 +166,8 @@ mod tests {
         assert_eq!(append(&path, 20, b"lost").unwrap(), 8);
         assert_eq!(append(&path, 8, b"three").unwrap(), 13);
         assert_eq!(std::fs::read(&path).unwrap(), b"one two three");
-        assert_eq!(read(&path, 4, 3).unwrap(), (b"two".to_vec(), 13));
-        assert_eq!(read(&path, 50, 3).unwrap(), (Vec::new(), 13));
+        assert_eq!(read_plain(&path, 4, 3).unwrap(), (b"two".to_vec(), 13));
+        assert_eq!(read_plain(&path, 50, 3).unwrap(), (Vec::new(), 13));
     }
 
     #[test]

@@ -58,6 +58,12 @@ pub enum Table {
     StepArtifact,
     /// What caches of pipelines keep.
     PipelineCache,
+    /// What pushes have started, where nothing can ask for it again: one statement.
+    PipelineStarted,
+    /// How many test cases of a step ended how, as its runner tells while it has the lease.
+    TestReport,
+    /// Those test cases.
+    TestCase,
     /// Wrapped keys: they come before the first event, whose code is made with one.
     DataKey,
     /// Wrapped signing keys.
@@ -100,6 +106,9 @@ impl Table {
         Self::RunnerContact,
         Self::StepArtifact,
         Self::PipelineCache,
+        Self::PipelineStarted,
+        Self::TestReport,
+        Self::TestCase,
         Self::DataKey,
         Self::SigningKey,
     ];
@@ -131,6 +140,9 @@ impl Table {
             Self::RunnerContact => "runner_contact",
             Self::StepArtifact => "step_artifact",
             Self::PipelineCache => "pipeline_cache",
+            Self::PipelineStarted => "pipeline_started",
+            Self::TestReport => "test_report",
+            Self::TestCase => "test_case",
             Self::DataKey => "data_key",
             Self::SigningKey => "signing_key",
         }
@@ -144,6 +156,7 @@ impl Table {
             Self::RepositorySize => return sql == NOTE_SIZE,
             Self::EventFindable => return sql == crate::sequence::MAKE_FINDABLE,
             Self::Alert => return sql == crate::alert::FORGET,
+            Self::PipelineStarted => return sql == crate::pipeline_run::FORGET_STARTED,
             Self::SecondStepUse => return crate::second_step::BOOKKEEPING.contains(&sql),
             Self::RecoveryCodeUse => return sql == crate::second_step::USE_RECOVERY_CODE,
             Self::SessionUse => return crate::session::BOOKKEEPING.contains(&sql),

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::{OrConflict, Query, Reader, Row, Writer, params};
 
 const COLUMNS: &str = "SELECT id, repository_id, name, slug, kind, rank_in_kind, hidden, admin_only, branches, \
-     lock_enabled, created_on, updated_on FROM environment WHERE repository_id = ";
+     required_approvals, lock_enabled, created_on, updated_on FROM environment WHERE repository_id = ";
 
 /// What two names of one environment have in common.
 fn folded(name: &str) -> String {
@@ -28,6 +28,7 @@ fn from_row(row: &Row) -> Result<Environment> {
         hidden: row.get("hidden")?,
         admin_only: row.get("admin_only")?,
         branches: branches.iter().map(|one| one.parse().map_err(Error::internal)).collect::<Result<_>>()?,
+        required_approvals: row.get("required_approvals")?,
         lock_enabled: row.get("lock_enabled")?,
         created_on: row.get("created_on")?,
         updated_on: row.get("updated_on")?,
@@ -99,8 +100,8 @@ fn put(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
     writer
         .execute(
             "INSERT INTO environment (id, repository_id, name, name_folded, slug, kind, kind_rank, rank_in_kind, hidden,
-                 admin_only, branches, lock_enabled, created_on, updated_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                 admin_only, branches, lock_enabled, created_on, updated_on, required_approvals)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             params![
                 one.id,
                 one.repository,
@@ -116,6 +117,7 @@ fn put(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
                 one.lock_enabled,
                 one.created_on,
                 one.updated_on,
+                one.required_approvals,
             ],
         )
         .or_conflict(taken(one))
@@ -140,7 +142,7 @@ pub fn update(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
     writer
         .execute(
             "UPDATE environment SET name = $3, name_folded = $4, slug = $5, rank_in_kind = $6, hidden = $7,
-                 admin_only = $8, branches = $9, lock_enabled = $10, updated_on = $11
+                 admin_only = $8, branches = $9, lock_enabled = $10, updated_on = $11, required_approvals = $12
              WHERE id = $1 AND repository_id = $2",
             params![
                 one.id,
@@ -154,6 +156,7 @@ pub fn update(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
                 branches(one),
                 one.lock_enabled,
                 one.updated_on,
+                one.required_approvals,
             ],
         )
         .or_conflict(taken(one))

@@ -6,10 +6,11 @@ use model::{
 };
 use serde_json::{Value as Json, json};
 
+use crate::bookkeeping::{Bookkeeping, Table};
 use crate::{OrConflict, Query, Reader, Row, Writer, params};
 
 const COLUMNS: &str = "id, repository_id, build_number, trigger_kind, creator_id, creator, ref_name, commit_id, \
-     protected, selector, pattern, state, error, created_on, completed_on";
+     protected, by_administrator, selector, pattern, state, error, created_on, completed_on";
 
 /// What only the engine needs of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,6 +66,7 @@ fn from_row(row: &Row) -> Result<PipelineRun> {
         reference: row.parse_some("ref_name")?,
         commit: row.get("commit_id")?,
         protected: row.get("protected")?,
+        by_administrator: row.get("by_administrator")?,
         selector: row.get("selector")?,
         pattern: row.get("pattern")?,
         state: row.parse("state")?,
@@ -177,6 +179,16 @@ pub fn first_time(writer: &mut Writer<'_>, key: &str) -> Result<bool> {
     Ok(added > 0)
 }
 
+/// The one statement by which bookkeeping may forget what has started runs. A key begins with the key of its job.
+pub(crate) const FORGET_STARTED: &str = "DELETE FROM pipeline_started WHERE key IN (
+         SELECT key FROM pipeline_started WHERE started_on < $1 AND NOT EXISTS (
+             SELECT 1 FROM job WHERE job.kind = $2 AND job.key = substr(pipeline_started.key, 1, 36)) LIMIT 1000)";
+
+/// Forgets what has started runs before a time and has no job of this kind any more: some of it; 0 when there is no more.
+pub fn forget_started(books: &mut Bookkeeping<'_>, before: Timestamp, kind: &str) -> Result<u64> {
+    books.execute(Table::PipelineStarted, FORGET_STARTED, params![before, kind])
+}
+
 /// Adds a run and what it was planned from.
 pub fn insert(
     writer: &mut Writer<'_>,
@@ -189,8 +201,9 @@ pub fn insert(
     writer
         .execute(
             "INSERT INTO pipeline (id, repository_id, build_number, trigger_kind, creator_id, creator, ref_name,
-                 commit_id, protected, selector, pattern, groups, variables, state, error, created_on, completed_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                 commit_id, protected, selector, pattern, groups, variables, state, error, created_on, completed_on,
+                 by_administrator)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             params![
                 run.id,
                 run.repository,
@@ -209,6 +222,7 @@ pub fn insert(
                 error,
                 run.created_on,
                 run.completed_on,
+                run.by_administrator,
             ],
         )
         .or_conflict("a run of this number is there already")?;
@@ -218,6 +232,11 @@ pub fn insert(
             params![run.id, source, text],
         )
         .map(drop)
+}
+
+/// Sets whether an administrator of the repository is behind a run.
+pub fn set_by_administrator(writer: &mut Writer<'_>, id: PipelineId, is: bool) -> Result<()> {
+    writer.execute("UPDATE pipeline SET by_administrator = $2 WHERE id = $1", params![id, is]).map(drop)
 }
 
 /// Sets where a run stands, and why it failed where no step did. One that is over has a time at which it ended.

@@ -169,12 +169,20 @@ pub fn insert(writer: &mut Writer<'_>, step: &StepRow) -> Result<()> {
         .map(drop)
 }
 
+/// Which of these steps there are.
+pub fn known(reader: &mut Reader<'_>, steps: &[StepId]) -> Result<Vec<StepId>> {
+    let mut query = Query::new("SELECT id FROM pipeline_step WHERE id IN ");
+    query.bind_list(steps.iter().copied());
+    reader.query(&query)?.iter().map(|row| row.get("id")).collect()
+}
+
 /// Ready steps that a runner with these labels may take where it is registered, the longest waiting first: the step, and
 /// its repository.
 pub fn ready_for(
     reader: &mut Reader<'_>,
     bound_to: Resource,
     labels: &[String],
+    not_of: &[RepositoryId],
     limit: i64,
 ) -> Result<Vec<(StepId, RepositoryId)>> {
     let wanted = reader.all("SELECT DISTINCT labels FROM pipeline_step WHERE state = 'ready'", &[])?;
@@ -194,10 +202,14 @@ pub fn ready_for(
     );
     query.bind_list(fitting.iter().map(String::as_str));
     match bound_to {
-        Resource::Workspace(id) => query.sql(" AND r.workspace_id = ").bind(id),
-        Resource::Repository(id) => query.sql(" AND r.id = ").bind(id),
-        _ => return Err(Error::internal("runners are registered for workspaces and repositories")),
-    };
+        Resource::Instance => {}
+        Resource::Workspace(id) => drop(query.sql(" AND r.workspace_id = ").bind(id)),
+        Resource::Repository(id) => drop(query.sql(" AND r.id = ").bind(id)),
+        _ => return Err(Error::internal("a runner is registered for what runners are not registered for")),
+    }
+    if !not_of.is_empty() {
+        query.sql(" AND r.id NOT IN ").bind_list(not_of.iter().copied());
+    }
     query.sql(NOT_HELD_BACK).sql(" ORDER BY s.ready_on, s.id LIMIT ").bind(limit);
     reader.query(&query)?.iter().map(|row| Ok((row.get("id")?, row.get("repository_id")?))).collect()
 }
@@ -254,6 +266,23 @@ pub fn set_started(writer: &mut Writer<'_>, id: StepId) -> Result<()> {
     writer.execute("UPDATE pipeline_step SET started = TRUE WHERE id = $1", params![id]).map(drop)
 }
 
+/// Has the steps that are ready to deploy to an environment wait for their turn anew, but for those that somebody has let go on.
+/// Gives their runs.
+pub fn wait_again(writer: &mut Writer<'_>, environment: EnvironmentId) -> Result<Vec<PipelineId>> {
+    let rows = writer.all(
+        "SELECT DISTINCT pipeline_id FROM pipeline_step
+         WHERE environment_id = $1 AND state = 'ready' AND NOT started",
+        params![environment],
+    )?;
+    let runs = rows.iter().map(|row| row.get("pipeline_id")).collect::<Result<_>>()?;
+    writer.execute(
+        "UPDATE pipeline_step SET state = 'pending', ready_on = NULL
+         WHERE environment_id = $1 AND state = 'ready' AND NOT started",
+        params![environment],
+    )?;
+    Ok(runs)
+}
+
 /// A step's attempt has ended. `holds` is whether it goes on keeping others from its environment.
 pub fn finish(
     writer: &mut Writer<'_>,
@@ -281,8 +310,9 @@ pub fn make_ready_again(writer: &mut Writer<'_>, id: StepId) -> Result<()> {
     writer.execute("DELETE FROM step_lease WHERE step_id = $1", params![id]).map(drop)
 }
 
-/// A step waits for its turn once more.
+/// A step waits for its turn once more, and for whoever must start or approve it.
 pub fn make_pending(writer: &mut Writer<'_>, id: StepId) -> Result<()> {
+    crate::step_approval::forget(writer, id)?;
     writer
         .execute(
             "UPDATE pipeline_step SET state = 'pending', holds = FALSE, started = FALSE, ready_on = NULL,

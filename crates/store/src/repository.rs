@@ -298,14 +298,19 @@ pub fn forget(writer: &mut Writer<'_>, id: RepositoryId) -> Result<()> {
     crate::pipeline_schedule::forget(writer, id)?;
     crate::identity_token::forget(writer, id)?;
     crate::aws_role::forget(writer, id)?;
+    crate::dynamic_pipeline::forget(writer, model::DynamicPlace::Repository(id))?;
     crate::commit_status::forget(writer, id)?;
     crate::report::forget(writer, id)?;
+    crate::test_report::forget(writer, id)?;
+    crate::pipeline_ssh::forget(writer, id)?;
     for sql in [
         "DELETE FROM redirect WHERE kind = 'repository' AND target_id = $1",
         "DELETE FROM push WHERE repository_id = $1",
         "DELETE FROM step_artifact WHERE pipeline_id IN (SELECT id FROM pipeline WHERE repository_id = $1)",
         "DELETE FROM step_lease WHERE step_id IN (SELECT id FROM pipeline_step WHERE repository_id = $1)",
+        "DELETE FROM step_approval WHERE step_id IN (SELECT id FROM pipeline_step WHERE repository_id = $1)",
         "DELETE FROM pipeline_step WHERE repository_id = $1",
+        "DELETE FROM pipeline_final_configuration WHERE pipeline_id IN (SELECT id FROM pipeline WHERE repository_id = $1)",
         "DELETE FROM pipeline_configuration WHERE pipeline_id IN (SELECT id FROM pipeline WHERE repository_id = $1)",
         "DELETE FROM pipeline WHERE repository_id = $1",
         "DELETE FROM pipeline_cache WHERE repository_id = $1",

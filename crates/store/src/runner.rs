@@ -7,9 +7,12 @@ use crate::bookkeeping::{Bookkeeping, Table};
 use crate::pipeline_step::{labels_of, labels_text};
 use crate::{OrConflict, Query, Reader, Row, Writer, params};
 
-const SELECT: &str = "SELECT n.id, n.resource_kind, n.resource_id, n.workspace_id, n.name, n.labels, n.enabled, \
-     n.created_on, n.registered_on, c.seen_on, c.labels AS own_labels, c.program \
-     FROM runner n LEFT JOIN runner_contact c ON c.runner_id = n.id WHERE ";
+/// The workspace is looked up: a repository may have moved since its runner was made.
+const SELECT: &str = "SELECT n.id, n.resource_kind, n.resource_id, n.name, n.labels, n.enabled, n.created_on, \
+     n.registered_on, c.seen_on, c.labels AS own_labels, c.program, \
+     COALESCE(r.workspace_id, w.id) AS workspace_id FROM runner n \
+     LEFT JOIN runner_contact c ON c.runner_id = n.id LEFT JOIN repository r ON r.id = n.resource_id \
+     LEFT JOIN workspace w ON w.id = n.resource_id WHERE ";
 
 fn from_row(row: &Row) -> Result<Runner> {
     let (kind, id): (String, Uuid) = (row.get("resource_kind")?, row.get("resource_id")?);
@@ -75,14 +78,13 @@ pub fn find_by_code(reader: &mut Reader<'_>, code: &SecretHash) -> Result<Option
 pub fn insert(writer: &mut Writer<'_>, runner: &Runner, code: &SecretHash, until: Timestamp) -> Result<()> {
     writer
         .execute(
-            "INSERT INTO runner (id, resource_kind, resource_id, workspace_id, name, labels, enabled, created_on,
+            "INSERT INTO runner (id, resource_kind, resource_id, name, labels, enabled, created_on,
                  code_hash, code_expires_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             params![
                 runner.id,
                 runner.bound_to.kind().as_str(),
                 runner.bound_to.uuid(),
-                runner.workspace,
                 runner.name.as_str(),
                 labels_text(&runner.labels),
                 runner.enabled,
@@ -92,6 +94,39 @@ pub fn insert(writer: &mut Writer<'_>, runner: &Runner, code: &SecretHash, until
             ],
         )
         .or_conflict("a runner of this name is there already")
+        .map(drop)
+}
+
+/// The installation's own runner gets a credential, and those before are nothing any more. It is made where there is none.
+pub fn set_own(writer: &mut Writer<'_>, runner: &Runner, hash: &SecretHash) -> Result<()> {
+    let now = writer.now();
+    writer
+        .execute(
+            "INSERT INTO runner (id, resource_kind, resource_id, name, labels, enabled, created_on, hash, registered_on)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, next_hash = NULL, registered_on = excluded.registered_on",
+            params![
+                runner.id,
+                runner.bound_to.kind().as_str(),
+                runner.bound_to.uuid(),
+                runner.name.as_str(),
+                labels_text(&runner.labels),
+                runner.enabled,
+                runner.created_on,
+                *hash,
+                now,
+            ],
+        )
+        .map(drop)
+}
+
+/// No credential of a runner is anything any more.
+pub fn forget_credentials(writer: &mut Writer<'_>, id: RunnerId) -> Result<()> {
+    writer
+        .execute(
+            "UPDATE runner SET hash = NULL, next_hash = NULL, registered_on = NULL WHERE id = $1",
+            params![id],
+        )
         .map(drop)
 }
 

@@ -35,6 +35,12 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     19 "0019_pipeline_variable";
     20 "0020_report";
     21 "0021_aws_role";
+    22 "0022_test_report";
+    23 "0023_dynamic_pipeline";
+    24 "0024_instance_runner";
+    25 "0025_run_by_administrator";
+    26 "0026_step_approval";
+    27 "0027_aws_key";
 };
 
 #[cfg(test)]

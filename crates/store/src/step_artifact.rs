@@ -38,6 +38,12 @@ pub struct CacheRow {
     pub name: String,
     /// The key of its version.
     pub key: String,
+    /// The run that made it, where that was noted.
+    pub pipeline: Option<PipelineId>,
+    /// The step that made it, likewise.
+    pub step: Option<StepId>,
+    /// Where its content lay in the step, likewise.
+    pub path: Option<String>,
     /// Its length, in bytes.
     pub size: i64,
     /// The SHA-256 of its bytes, in hexadecimal.
@@ -65,6 +71,9 @@ fn cache(row: &Row) -> Result<CacheRow> {
         repository: row.get("repository_id")?,
         name: row.get("name")?,
         key: row.get("cache_key")?,
+        pipeline: row.get("pipeline_id")?,
+        step: row.get("step_id")?,
+        path: row.get("path")?,
         size: row.get("size")?,
         sha256: row.get("sha256")?,
         created_on: row.get("created_on")?,
@@ -80,11 +89,21 @@ pub fn of_pipeline(reader: &mut Reader<'_>, pipeline: PipelineId) -> Result<Vec<
     rows.iter().map(artifact).collect()
 }
 
-/// Adds an artifact, in the place of one of the same name that the step left before.
-pub fn put(books: &mut Bookkeeping<'_>, row: &ArtifactRow) -> Result<()> {
-    books.execute(
+/// What one step has left, by name.
+pub fn of_step(reader: &mut Reader<'_>, step: StepId) -> Result<Vec<ArtifactRow>> {
+    let rows = reader.all("SELECT * FROM step_artifact WHERE step_id = $1 ORDER BY name", params![step])?;
+    rows.iter().map(artifact).collect()
+}
+
+fn ids(rows: &[Row]) -> Result<Vec<Uuid>> {
+    rows.iter().map(Row::only).collect()
+}
+
+/// Adds an artifact, in the place of one of the same name that the step left before, whose id is told.
+pub fn put(books: &mut Bookkeeping<'_>, row: &ArtifactRow) -> Result<Vec<Uuid>> {
+    let replaced = books.returning(
         Table::StepArtifact,
-        "DELETE FROM step_artifact WHERE step_id = $1 AND name = $2",
+        "DELETE FROM step_artifact WHERE step_id = $1 AND name = $2 RETURNING id",
         params![row.step, row.name.as_str()],
     )?;
     books
@@ -103,7 +122,8 @@ pub fn put(books: &mut Bookkeeping<'_>, row: &ArtifactRow) -> Result<()> {
                 row.created_on,
             ],
         )
-        .map(drop)
+        .map(drop)?;
+    ids(&replaced)
 }
 
 /// A repository's caches.
@@ -129,18 +149,19 @@ pub fn find_cache(
     row.as_ref().map(cache).transpose()
 }
 
-/// Keeps a version of a cache, in the place of the one before.
-pub fn put_cache(books: &mut Bookkeeping<'_>, row: &CacheRow) -> Result<()> {
-    books.execute(
+/// Keeps a version of a cache, in the place of the one before, whose id is told.
+pub fn put_cache(books: &mut Bookkeeping<'_>, row: &CacheRow) -> Result<Vec<Uuid>> {
+    let replaced = books.returning(
         Table::PipelineCache,
-        "DELETE FROM pipeline_cache WHERE repository_id = $1 AND name = $2 AND cache_key = $3",
+        "DELETE FROM pipeline_cache WHERE repository_id = $1 AND name = $2 AND cache_key = $3 RETURNING id",
         params![row.repository, row.name.as_str(), row.key.as_str()],
     )?;
     books
         .execute(
             Table::PipelineCache,
-            "INSERT INTO pipeline_cache (id, repository_id, name, cache_key, size, sha256, created_on)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO pipeline_cache (id, repository_id, name, cache_key, size, sha256, created_on, pipeline_id,
+                 step_id, path)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
                 row.id,
                 row.repository,
@@ -149,9 +170,13 @@ pub fn put_cache(books: &mut Bookkeeping<'_>, row: &CacheRow) -> Result<()> {
                 row.size,
                 row.sha256.as_str(),
                 row.created_on,
+                row.pipeline,
+                row.step,
+                row.path.as_deref(),
             ],
         )
-        .map(drop)
+        .map(drop)?;
+    ids(&replaced)
 }
 
 /// Removes a version of a cache; whether it was there.
@@ -161,4 +186,36 @@ pub fn remove_cache(writer: &mut Writer<'_>, repository: RepositoryId, id: Cache
         params![repository, id],
     )?;
     Ok(gone > 0)
+}
+
+/// Forgets artifacts that were left before a time: some of them, whose ids are told; none when there are no more.
+pub fn expire(books: &mut Bookkeeping<'_>, before: Timestamp) -> Result<Vec<Uuid>> {
+    let gone = books.returning(
+        Table::StepArtifact,
+        "DELETE FROM step_artifact
+         WHERE id IN (SELECT id FROM step_artifact WHERE created_on < $1 ORDER BY created_on LIMIT 500) RETURNING id",
+        params![before],
+    )?;
+    ids(&gone)
+}
+
+/// The same of caches.
+pub fn expire_caches(books: &mut Bookkeeping<'_>, before: Timestamp) -> Result<Vec<Uuid>> {
+    let gone = books.returning(
+        Table::PipelineCache,
+        "DELETE FROM pipeline_cache
+         WHERE id IN (SELECT id FROM pipeline_cache WHERE created_on < $1 ORDER BY created_on LIMIT 500) RETURNING id",
+        params![before],
+    )?;
+    ids(&gone)
+}
+
+/// Whether there is an artifact of this id.
+pub fn exists(reader: &mut Reader<'_>, id: Uuid) -> Result<bool> {
+    Ok(reader.one("SELECT 1 FROM step_artifact WHERE id = $1", params![id])?.is_some())
+}
+
+/// Whether there is a cache of this id.
+pub fn cache_exists(reader: &mut Reader<'_>, id: Uuid) -> Result<bool> {
+    Ok(reader.one("SELECT 1 FROM pipeline_cache WHERE id = $1", params![id])?.is_some())
 }

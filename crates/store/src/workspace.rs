@@ -169,6 +169,7 @@ pub fn delete(writer: &mut Writer<'_>, id: WorkspaceId, now: Timestamp) -> Resul
         writer.execute(sql, &[id.into()])?;
     }
     crate::pipeline_variable::forget(writer, VariablePlace::Workspace(id))?;
+    crate::dynamic_pipeline::forget(writer, model::DynamicPlace::Workspace(id))?;
     writer.execute(
         "UPDATE credential SET revoked_on = $2 WHERE workspace_id = $1 AND revoked_on IS NULL",
         &[id.into(), now.into()],

@@ -61,6 +61,8 @@ pub struct Restrictions {
     pub admin_only: bool,
     /// The branches from which; all where there are none.
     pub branch_restrictions: Vec<BranchRestriction>,
+    /// How many people approve a deployment before it begins; not part of the contract.
+    pub required_approvals: i64,
 }
 
 /// Branches from which an environment is deployed to.
@@ -123,6 +125,9 @@ pub struct EnvironmentInput {
     /// The second of these, where it stands by itself.
     #[serde(default)]
     pub branch_restrictions: Option<Vec<BranchRestrictionInput>>,
+    /// The third of these, where it stands by itself.
+    #[serde(default)]
+    pub required_approvals: Option<i64>,
 }
 
 /// What an environment is for, as requests send it.
@@ -146,6 +151,9 @@ pub struct RestrictionsInput {
     /// The branches from which.
     #[serde(default)]
     pub branch_restrictions: Option<Vec<BranchRestrictionInput>>,
+    /// How many people approve a deployment before it begins, from 0 to 5; not part of the contract.
+    #[serde(default)]
+    pub required_approvals: Option<i64>,
 }
 
 /// Branches from which an environment is deployed to, as requests send them.

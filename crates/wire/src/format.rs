@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use model::{
-    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CommitStatusId, CredentialId, DeploymentId,
-    EnvironmentId, EventId, GroupId, PipelineId, ProjectId, ReportId, RepositoryId, RequestId, RunnerId,
-    ScheduleId, StepId, Timestamp, UserId, VariableId, WorkspaceId,
+    AlertId, AnnotationId, AuditSinkId, BreakGlassId, CacheId, CommitStatusId, CredentialId, DeploymentId,
+    EnvironmentId, EventId, GroupId, KnownHostId, PipelineId, ProjectId, ReportId, RepositoryId, RequestId,
+    RunnerId, ScheduleId, StepId, TestCaseId, Timestamp, UserId, VariableId, WorkspaceId,
 };
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -40,12 +40,14 @@ braced!(
     AnnotationId,
     AuditSinkId,
     BreakGlassId,
+    CacheId,
     CommitStatusId,
     CredentialId,
     DeploymentId,
     EnvironmentId,
     EventId,
     GroupId,
+    KnownHostId,
     PipelineId,
     ProjectId,
     ReportId,
@@ -54,6 +56,7 @@ braced!(
     RunnerId,
     ScheduleId,
     StepId,
+    TestCaseId,
     UserId,
     VariableId,
     WorkspaceId

@@ -278,6 +278,29 @@ pub struct PipelineStep {
     /// For how long it ran, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_in_seconds: Option<i64>,
+    /// Who approves it, where its environment asks for approvals; not part of the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<StepApprovals>,
+}
+
+/// The approvals of a step that deploys.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "pipeline_step_approvals")]
+pub struct StepApprovals {
+    /// How many its environment asks for.
+    pub required: i64,
+    /// Those that were given, the first one first.
+    pub given: Vec<StepApproval>,
+}
+
+/// Somebody's approval of a step.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "pipeline_step_approval")]
+pub struct StepApproval {
+    /// Who gave it.
+    pub user: User,
+    /// When.
+    pub created_on: DateTime,
 }
 
 /// A run as it is asked for.

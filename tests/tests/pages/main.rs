@@ -11,6 +11,7 @@
 mod alert;
 mod audit;
 mod audit_sink;
+mod aws_role;
 mod branch_restriction;
 mod break_glass;
 mod guardrail;

@@ -6,8 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-
-use crate::scene::Running;
+use testkit::Running;
 
 pub(crate) const IMAGE: &str = "localhost/bastide-amazon:1";
 const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/secretless");

@@ -7,11 +7,14 @@
 
 mod amazon;
 mod apache;
+mod bucket;
+mod registry;
 mod scene;
 mod token;
 
 use amazon::{Amazon, IMAGE};
 use apache::{Apache, Place};
+use registry::Registry;
 use scene::Scene;
 use serde_json::{Value, json};
 use token::{AUDIENCE, Tokens, verified};
@@ -102,7 +105,7 @@ async fn roles(scene: &Scene, amazon: &Amazon) -> String {
     let wanted = |arn: &str, mode: &str| {
         json!({
             "arn": arn, "mode": mode, "region": "eu-central-1",
-            "grants": [{ "repository": "one", "ref": "main" }],
+            "grants": [{ "repository": "one", "ref": "main" }, { "repository": "one", "ref": "kept-*" }],
         })
     };
     let policy = |role: &Value| -> Value {
@@ -148,7 +151,14 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
         format!("http://127.0.0.1:{}", amazon.port),
         format!("http://host.containers.internal:{}", amazon.port),
     );
-    let flags = ["--aws-sts-endpoint", &here, "--config", settings.to_str().expect("a path")];
+    let flags = [
+        "--aws-sts-endpoint",
+        &here,
+        "--aws-ecr-endpoint",
+        &here,
+        "--config",
+        settings.to_str().expect("a path"),
+    ];
     let identity = [("AWS_ACCESS_KEY_ID", "AKIATEST"), ("AWS_SECRET_ACCESS_KEY", "not-a-secret")];
     let scene = Scene::new(&flags, &identity).await;
     let _ = std::fs::copy(&scene.trusted, &authorities).expect("a copy");
@@ -164,9 +174,9 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
             run(bucket)
         )
     };
-    let pipe = |place: &str, pipe: &str, bucket: &str| {
+    let pipe = |role: &str, place: &str, pipe: &str, bucket: &str| {
         format!(
-            "    - step:\n        {place}\n        aws: {{role: '{WEB}'}}\n        script:\n          \
+            "    - step:\n        {place}\n        aws: {{role: '{role}'}}\n        script:\n          \
              - pipe: {pipe}\n            variables: {{BUCKET: {bucket}, AWS_ENDPOINT_URL: '{there}'}}\n"
         )
     };
@@ -174,8 +184,10 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
         "pipelines:\n  default:\n",
         &shell(WEB, "by-token"),
         &shell(SERVED, "by-server"),
-        &pipe("runs-on: linux.shell", &format!("docker://{IMAGE}"), "by-pipe"),
-        &pipe(&format!("image: {IMAGE}"), &format!("acme/deploy:{version}"), "by-table"),
+        &pipe(WEB, "runs-on: linux.shell", &format!("docker://{IMAGE}"), "by-pipe"),
+        &pipe(WEB, &format!("image: {IMAGE}"), &format!("acme/deploy:{version}"), "by-table"),
+        &pipe(SERVED, "runs-on: linux.shell", &format!("docker://{IMAGE}"), "served-pipe"),
+        &pipe(SERVED, &format!("image: {IMAGE}"), &format!("acme/deploy:{version}"), "served-table"),
         &by_hand("eu-central-1", &run("by-hand")),
     ]
     .concat();
@@ -186,14 +198,19 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
     let token = "AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_ROLE_ARN AWS_ROLE_SESSION_NAME \
                  AWS_WEB_IDENTITY_TOKEN_FILE\nby assume-role-with-web-identity\n\
                  who arn:aws:sts::123456789012:assumed-role/by-token/acme.one.1.";
-    let session = "AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY \
-                   AWS_SESSION_TOKEN\nby env\nwho arn:aws:sts::123456789012:assumed-role/by-server/acme.one.1.";
+    let session = "AWS_CONTAINER_AUTHORIZATION_TOKEN AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_DEFAULT_REGION \
+                   AWS_ENDPOINT_URL AWS_REGION\nby container-role\n\
+                   who arn:aws:sts::123456789012:assumed-role/by-server/acme.one.1.";
+    let fixed = "AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY \
+                 AWS_SESSION_TOKEN\nby env\nwho arn:aws:sts::123456789012:assumed-role/by-server/acme.one.1.";
     for (log, bucket, said) in [
         (0, "by-token", token),
         (1, "by-server", session),
         (2, "by-pipe", token),
         (3, "by-table", token),
-        (4, "by-hand", "assumed-role/by-token/"),
+        (4, "served-pipe", fixed),
+        (5, "served-table", session),
+        (6, "by-hand", "assumed-role/by-token/"),
     ] {
         assert!(logs[log].contains(said), "{bucket}: {said}\n{}", logs[log]);
         assert!(logs[log].contains(&format!("\nread hello from {bucket}\n")), "{}", logs[log]);
@@ -201,7 +218,94 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
     for kept in ["AKIATEST", "not-a-secret", external.as_str()] {
         assert!(!all.contains(kept), "{kept} is the server's: {all}");
     }
+    refreshed(&scene, &amazon, &format!("AWS_ENDPOINT_URL={here} {}/bin/python refresh.py", tools.display()))
+        .await;
+    images(&scene, &amazon).await;
     refused(&scene, &amazon, &by_hand("eu-central-1", &run("by-nobody"))).await;
+}
+
+/// Would catch: a password that the registry does not get as it was set, that is shown where it is wrong; a service's image that
+/// is fetched without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_fetched_with_a_name_and_a_password() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let registry = Registry::start(folder.path(), "builder:pass-of-the-registry");
+    let scene = Scene::new(&[], &[]).await;
+    let _agent =
+        scene.agent_within(&[], &[("CONTAINERS_REGISTRIES_CONF", registry.configuration.as_path())]).await;
+    let variables = "/2.0/workspaces/acme/pipelines-config/variables";
+    for (key, value) in [("RIGHT", "pass-of-the-registry"), ("WRONG", "another-password")] {
+        let secured = json!({ "key": key, "value": value, "secured": true });
+        let _ = scene.send("POST", variables, secured).await.expect(201);
+    }
+    for (name, password) in [("wrong", "WRONG"), ("right", "RIGHT")] {
+        let image = |name: &str| {
+            format!("{{name: '{}/{name}:1', username: builder, password: ${password}}}", registry.host)
+        };
+        let configuration = format!(
+            "definitions:\n  services:\n    db: {{image: {}}}\npipelines:\n  default:\n    - step:\n        image: {}\n        \
+             services: [db]\n        script: [echo in the image]\n",
+            image(&format!("{name}-db")),
+            image(name)
+        );
+        let (result, logs) = scene.run("one", name, &configuration, &[]).await;
+        let passed = result["state"]["result"]["name"] == "SUCCESSFUL";
+        assert_eq!(passed, name == "right", "{}", logs[0]);
+        assert_eq!(logs[0].contains("\nin the image\n"), passed, "{}", logs[0]);
+        let refused = logs[0].contains("unauthorized") || logs[0].contains("authentication required");
+        assert_eq!(refused, !passed, "{}", logs[0]);
+        assert!(!logs[0].contains("another-password") && !logs[0].contains("pass-of"), "{}", logs[0]);
+    }
+}
+
+/// A step that outlives its credentials, and does nothing about it but to use Amazon's SDK.
+async fn refreshed(scene: &Scene, amazon: &Amazon, run: &str) {
+    let lifetimes = |lives: Value| async move { amazon.holds(&json!({ "lifetimes": lives })).await };
+    lifetimes(json!({ SERVED: 6 })).await;
+    let before = amazon.log().await.len();
+    let configuration = format!(
+        "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        aws: {{role: '{SERVED}'}}\n        \
+         script: ['{run}']\n"
+    );
+    let files = [("refresh.py", include_str!("../../secretless/refresh.py"))];
+    let (result, logs) = scene.run("one", "kept-long", &configuration, &files).await;
+    assert_eq!(result["state"]["result"]["name"], "SUCCESSFUL", "{}", logs.join("\n"));
+    let said = "by container-role\nchanged True\nwho arn:aws:sts::123456789012:assumed-role/by-server/";
+    assert!(logs[0].contains(said), "{}", logs[0]);
+    let asked = amazon.log().await.split_off(before);
+    assert!(asked.len() >= 2 && asked.iter().all(|one| one["result"] == "given"), "{asked:?}");
+    lifetimes(json!({})).await;
+}
+
+/// Images of Amazon's registry, which is not here: that the step asks for its password as who it should be is seen.
+async fn images(scene: &Scene, amazon: &Amazon) {
+    const IMAGE: &str = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/deploy:1";
+    let key = "{access-key: AKIATEST, secret-key: $ECR_KEY}";
+    let variables = "/2.0/workspaces/acme/pipelines-config/variables";
+    let secured = json!({ "key": "ECR_KEY", "value": "not-a-secret", "secured": true });
+    let _ = scene.send("POST", variables, secured).await.expect(201);
+    for (branch, access, asked, session) in [
+        (
+            "kept-by-role",
+            format!("{{oidc-role: '{WEB}'}}"),
+            &["AssumeRoleWithWebIdentity", "GetAuthorizationToken"][..],
+            true,
+        ),
+        ("kept-by-key", key.to_owned(), &["GetAuthorizationToken"], false),
+        ("other-image", format!("{{oidc-role: '{WEB}'}}"), &["AssumeRoleWithWebIdentity"], false),
+    ] {
+        let before = amazon.log().await.len();
+        let configuration = format!(
+            "pipelines:\n  default:\n    - step:\n        image: {{name: '{IMAGE}', aws: {access}}}\n        script: [env]\n"
+        );
+        let (result, logs) = scene.run("one", branch, &configuration, &[]).await;
+        assert_ne!(result["state"]["result"]["name"], "SUCCESSFUL", "{}", logs.join("\n"));
+        let told = amazon.log().await.split_off(before);
+        let actions: Vec<_> = told.iter().map(|one| one["action"].as_str().unwrap_or_default()).collect();
+        assert_eq!(actions, asked, "{told:?} {}", logs[0]);
+        assert_eq!(told.last().is_some_and(|one| one["session"] == true), session, "{told:?}");
+        assert!(!logs[0].contains("not-a-secret"), "{}", logs[0]);
+    }
 }
 
 /// The same step on another branch, and in another repository; and a step that names the role where no grant lets it.

@@ -2,27 +2,17 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::server::{program, register_runner};
-use testkit::{GitClient, Login, Server, World};
+use testkit::{GitClient, Login, Running, Server, World};
 
 const FILE: &str = "bitbucket-pipelines.yml";
 /// What the server's certificate says.
 const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n\
     subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
-
-/// A process that is ended when this is dropped: asked first, so that it ends its own.
-pub(crate) struct Running(pub(crate) Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
 
 /// A port that nobody listens on now.
 pub(crate) fn free_port() -> u16 {
@@ -103,6 +93,11 @@ impl Scene {
 
     /// Registers a runner of the workspace with the command, and starts it.
     pub(crate) async fn agent(&self, flags: &[&str]) -> Running {
+        self.agent_within(flags, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) async fn agent_within(&self, flags: &[&str], environment: &[(&str, &Path)]) -> Running {
         let runners = "/2.0/workspaces/acme/pipelines-config/runners";
         let made = self.send("POST", runners, json!({ "name": "builder" })).await.expect(200);
         let code = made["registration"]["code"].as_str().expect("a code");
@@ -110,6 +105,7 @@ impl Scene {
         register_runner(&self.base, &directory, code, &["--trust".as_ref(), self.trusted.as_ref()]);
         let mut agent = Command::new(program());
         agent.args(["runner", "run", "--log", "warn", "--directory"]).arg(&directory).args(flags);
+        agent.envs(environment.iter().copied());
         Running(agent.spawn().expect("the runner starts"))
     }
 
@@ -147,7 +143,7 @@ impl Scene {
         }
     }
 
-    async fn logs(&self, pipelines: &str, run: &Value) -> Vec<String> {
+    pub(crate) async fn logs(&self, pipelines: &str, run: &Value) -> Vec<String> {
         let steps = format!("{pipelines}/{}/steps", run["build_number"]);
         let found = self.send("GET", &steps, Value::Null).await.expect(200);
         let mut logs = Vec::new();

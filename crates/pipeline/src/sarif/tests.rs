@@ -226,3 +226,23 @@ proptest! {
         }
     }
 }
+
+/// Would catch: a secret that stays because JSON writes it otherwise, a name or a word of the format that is taken for one.
+#[test]
+fn texts_are_changed_wherever_they_stand() {
+    let file = r#"{"secret": "a s\u0065cret", "level": "warning", "list": ["x", "two\nsecret\"s", "\u0000secret"], "n": 1.5}"#;
+    let changed =
+        change_texts(file.as_bytes(), |text| text.replace("secret", "$\"S").replace("warning", "?")).unwrap();
+    let expected =
+        r#"{"secret": "a $\"S", "level": "warning", "list": ["x", "two\n$\"S\"s", "\u0000$\"S"], "n": 1.5}"#;
+    assert_eq!(String::from_utf8(changed).unwrap(), expected);
+    for file in [SEMGREP, TRIVY, SNYK, GITLEAKS] {
+        let same = change_texts(file.as_bytes(), str::to_owned).unwrap();
+        assert_eq!(read(&same).unwrap(), read(file.as_bytes()).unwrap());
+    }
+    for broken in [r#"{"a": "never ending"#, r#"["\"#, r#"["\ud800 x"]"#] {
+        assert!(change_texts(broken.as_bytes(), str::to_owned).is_err(), "{broken}");
+    }
+    assert!(change_texts(br#"["one text"]"#, |_| "two\0texts".to_owned()).is_err());
+    assert!(change_texts(br#"["one text", "two texts"]"#, |_| "one".to_owned()).is_err());
+}

@@ -76,6 +76,7 @@ pub(crate) fn principal() -> impl Strategy<Value = PrincipalFacts> {
     let places = prop_oneof![
         two(WorkspaceId::new).prop_map(Resource::Workspace),
         two(RepositoryId::new).prop_map(Resource::Repository),
+        Just(Resource::Instance),
     ];
     let runner =
         (two(RunnerId::new), places).prop_map(|(id, bound_to)| PrincipalFacts::Runner { id, bound_to });

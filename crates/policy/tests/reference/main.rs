@@ -80,6 +80,8 @@ fn restrained(question: &Question<'_>) -> bool {
             | A::IdentityProviderUpdate
             | A::AuditSinkRead
             | A::AuditSinkUpdate
+            | A::AwsKeyRead
+            | A::AwsKeyUpdate
             | A::AlertRead
             | A::AlertAcknowledge
             | A::BreakGlassRead
@@ -105,6 +107,8 @@ fn guarded(question: &Question<'_>) -> bool {
                     | A::GuardrailUpdate
                     | A::AuditSinkRead
                     | A::AuditSinkUpdate
+                    | A::AwsKeyRead
+                    | A::AwsKeyUpdate
                     | A::AlertRead
                     | A::AlertAcknowledge
                     | A::BreakGlassRead
@@ -206,6 +210,7 @@ fn need(action: Action, resource: &ResourceFacts) -> Need {
             | A::CommitCreate
             | A::PipelineRun
             | A::PipelineSteer
+            | A::PipelineCacheRead
             | A::PipelineCacheRemove
             | A::PipelineScheduleSet
             | A::PipelineScheduleRemove
@@ -253,7 +258,8 @@ fn permitted(question: &Question<'_>) -> bool {
         }
         PrincipalFacts::Runner { bound_to, .. } => {
             need == Need::Runner
-                && (*bound_to == question.resource.resource()
+                && (*bound_to == Resource::Instance
+                    || *bound_to == question.resource.resource()
                     || question.resource.workspace().map(Resource::Workspace) == Some(*bound_to))
         }
         PrincipalFacts::User { id, staff, .. } => {
@@ -315,6 +321,8 @@ fn operator(action: Action) -> bool {
             | A::AuditRead
             | A::AwsRoleRead
             | A::AwsRoleSet
+            | A::AwsKeyRead
+            | A::AwsKeyUpdate
             | A::GuardrailRead
             | A::GuardrailUpdate
             | A::IdentityProviderRead
@@ -364,6 +372,7 @@ fn staff_or_own(question: &Question<'_>, id: UserId, staff: StaffRole) -> bool {
         A::GuardrailRead | A::GuardrailUpdate | A::AuditSinkUpdate | A::AlertAcknowledge => {
             staff == StaffRole::Administrator && *question.resource == ResourceFacts::Instance
         }
+        A::AwsKeyRead | A::AwsKeyUpdate => staff == StaffRole::Administrator,
         A::WorkspaceCreate | A::UserRead => true,
         A::AccountRead
         | A::AccountUpdate
@@ -512,7 +521,7 @@ fn the_random_questions_are_answered_both_ways() {
         let asked = asked().new_tree(&mut runner).unwrap().current();
         allowed += usize::from(reference(&asked.question()));
     }
-    assert!((200..1_800).contains(&allowed), "{allowed} of 2000 are allowed");
+    assert!((150..1_850).contains(&allowed), "{allowed} of 2000 are allowed");
 }
 
 /// The access model without one policy.

@@ -49,17 +49,17 @@ pub const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "runners-stay",
-        sentence: "A runner takes and ends steps of the repositories it is registered for, and never does anything else.",
+        sentence: "A runner takes and ends steps of the repositories it is registered for, the installation's own of all, and never does anything else.",
         claims: &[
             nothing(&[WorkspaceRunner], &[Repository], "!(resource in principal.workspace)"),
             nothing(&[RepositoryRunner], &[Repository], "resource != principal.repository"),
             nothing(
-                &[WorkspaceRunner, RepositoryRunner],
+                &[InstanceRunner, WorkspaceRunner, RepositoryRunner],
                 &[Instance, ResourceKind::User, Workspace, Project],
                 "true",
             ),
             never(
-                &[WorkspaceRunner, RepositoryRunner],
+                &[InstanceRunner, WorkspaceRunner, RepositoryRunner],
                 Actions::Of(&[
                     "repository.read",
                     "repository.write",

@@ -11,7 +11,7 @@ pub(super) const fn twin(sentence: &'static str, claim: Claim) -> Twin {
 }
 
 pub(super) use PrincipalKind::{
-    Anonymous, Operator, ProjectAccessToken, RepositoryAccessToken, RepositoryRunner, User,
+    Anonymous, InstanceRunner, Operator, ProjectAccessToken, RepositoryAccessToken, RepositoryRunner, User,
     WorkspaceAccessToken, WorkspaceRunner,
 };
 pub(super) use ResourceKind::{Instance, Project, Repository, Workspace};
@@ -22,6 +22,7 @@ pub(super) const WITHOUT_OPERATOR: &[PrincipalKind] = &[
     RepositoryAccessToken,
     ProjectAccessToken,
     WorkspaceAccessToken,
+    InstanceRunner,
     WorkspaceRunner,
     RepositoryRunner,
     Anonymous,

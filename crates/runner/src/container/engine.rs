@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
 use crate::limits::Limits;
-use crate::sandbox::PATH;
+use crate::system::PATH;
 use crate::workspace::{Owner, Workspace};
 
 /// What the program itself may need of the agent's environment. Nothing of it reaches a container.
@@ -35,6 +35,15 @@ const OF_STEP: &str = "org.bastide.step";
 /// What a container may have open, and how many processes of one user, where no group counts them.
 const OPEN_FILES: u64 = 65_536;
 const PROCESSES: u64 = 16_384;
+
+/// What a container may do to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Privileges {
+    /// Nothing beyond its walls, and nothing new.
+    None,
+    /// All: there are no walls.
+    All,
+}
 
 /// Podman or docker.
 #[derive(Clone, Debug)]
@@ -111,13 +120,17 @@ impl Engine {
         command
     }
 
-    /// What every container has.
-    pub(crate) fn labelled(&self, command: &mut Command, step: &str) {
+    /// What every container has, with no privileges or all of them.
+    pub(crate) fn labelled(&self, command: &mut Command, step: &str, privileges: Privileges) {
         command.arg("--label").arg(format!("{OF_AGENT}={}", self.tag));
         command.arg("--label").arg(format!("{OF_STEP}={step}"));
         // Bitbucket's own mark, which some pipes look for.
         command.args(["--label", "org.bitbucket.pipelines.system=true"]);
-        command.args(["--pull", "missing", "--log-driver", "none", "--security-opt", "no-new-privileges"]);
+        command.args(["--pull", "missing", "--log-driver", "none"]);
+        match privileges {
+            Privileges::None => command.args(["--security-opt", "no-new-privileges"]),
+            Privileges::All => command.arg("--privileged"),
+        };
         if self.program == "podman" {
             command.arg("--http-proxy=false");
         }
@@ -189,7 +202,8 @@ impl Engine {
         password: &Secret,
     ) -> io::Result<Access> {
         let first = image.split('/').next().unwrap_or_default();
-        let named = image.contains('/') && (first.contains(['.', ':']) || first == "localhost");
+        let hub = ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(&first);
+        let named = image.contains('/') && !hub && (first.contains(['.', ':']) || first == "localhost");
         let registry = match (named, self.program) {
             (true, _) => first,
             (false, "docker") => "https://index.docker.io/v1/",

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
@@ -20,21 +21,13 @@ pub(crate) struct Fifo {
 
 impl Fifo {
     /// Makes one.
-    #[cfg(target_os = "linux")]
     pub(crate) fn make(path: &Path, owner: Owner) -> io::Result<Self> {
-        use rustix::fs::{CWD, FileType, Mode, mknodat};
         let name = CString::new(path.as_os_str().as_bytes())?;
         mknodat(CWD, name, FileType::Fifo, Mode::from_raw_mode(0o600), 0)?;
         owner.give(path)?;
         let mut options = pipe::OpenOptions::new();
         options.read_write(true);
         Ok(Self { read: options.open_receiver(path)?, write: Mutex::new(options.open_sender(path)?) })
-    }
-
-    /// Makes none: other systems do not open both ends at once.
-    #[cfg(not(target_os = "linux"))]
-    pub(crate) fn make(_: &Path, _: Owner) -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "containers are run on Linux alone"))
     }
 
     /// Writes.

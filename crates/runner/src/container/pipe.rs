@@ -2,23 +2,26 @@
 //! folder, and the values of its variables; it waits until the container has ended, and goes on or fails by its status.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use pipeline::protocol::AwsAccess;
 use pipeline::script::Pipe;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinHandle;
 
+use super::engine::Privileges;
+use super::service::{INTERNAL, PROGRAM};
 use super::{Container, Engine, Fifo};
+use crate::aws::Aws;
 use crate::lease::Lease;
 use crate::log::Log;
 use crate::process::{self, Ended};
 use crate::script;
+use crate::workspace::PIPE_STORAGE;
 
 /// How long a word of a shell may be, in bytes.
 const LONGEST: u64 = 1024 * 1024;
-/// Where pipes leave things, below the folder of temporary files.
-const STORAGE: &str = "pipes";
 
 /// Answers until it is dropped.
 pub(crate) struct Answering(JoinHandle<()>);
@@ -50,9 +53,14 @@ struct Runner {
     folders: Vec<(PathBuf, String)>,
     build: String,
     tmp: String,
+    ssh: String,
     kept: PathBuf,
     log: Log,
     lease: Lease,
+    /// By which address containers of the step's Docker daemon reach it.
+    address: Arc<OnceLock<String>>,
+    /// The way to Amazon, where pipes cannot ask the agent for it.
+    aws: Option<Arc<Aws>>,
 }
 
 impl Container<'_> {
@@ -64,20 +72,30 @@ impl Container<'_> {
         }
         let engine = self.engine()?.clone();
         let (request, answer) = (self.fifo("request")?, self.fifo("answer")?);
-        let folders = vec![
+        let mut folders = vec![
             (self.workspace.build(), self.inside.build.clone()),
             (self.workspace.tmp(), self.inside.tmp.clone()),
+            (self.workspace.ssh(), self.inside.ssh.clone()),
         ];
+        let network = folders.iter().any(|(from, to)| from != Path::new(to));
+        if self.program().exists() {
+            folders.push((self.program(), PROGRAM.to_owned()));
+        }
+        // Beside a step in no image, a pipe has a network of its own, where no agent answers.
+        let session = matches!(self.assignment.aws, Some(AwsAccess::Session { .. }));
         let runner = Runner {
+            aws: self.aws.filter(|_| session && !network).cloned(),
+            address: Arc::clone(&self.address),
             engine,
             step: self.name.to_owned(),
             own: self.own(),
-            network: folders.iter().any(|(from, to)| from != Path::new(to)),
+            network,
             known: pipes.iter().map(|pipe| self.known(pipe)).collect::<Result<_, _>>()?,
             given: self.given(),
             folders,
             build: self.inside.build.clone(),
             tmp: self.inside.tmp.clone(),
+            ssh: self.inside.ssh.clone(),
             kept: self.workspace.kept(),
             log: self.log.clone(),
             lease: self.lease.clone(),
@@ -99,7 +117,7 @@ impl Container<'_> {
             .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
             .collect();
         // Made now: later the folder is under the step's hands.
-        let root = self.workspace.tmp().join(STORAGE);
+        let root = self.workspace.pipe_storage();
         for folder in [root.clone(), root.join("shared"), root.join(&storage)] {
             if !folder.exists() {
                 std::fs::create_dir(&folder).map_err(|error| error.to_string())?;
@@ -115,8 +133,10 @@ impl Container<'_> {
         let tokens = self.assignment.tokens.iter().map(|token| token.variable.as_str());
         let tokens: Vec<_> = tokens.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).collect();
         let aws = |name: &str| self.assignment.aws.is_some() && name.starts_with("AWS_");
+        let daemon = self.daemon.is_some();
         let fits = |name: &str| {
             name == "CI"
+                || (daemon && name == "DOCKER_HOST")
                 || name.starts_with("BITBUCKET_")
                 || name.starts_with("BASTIDE_")
                 || aws(name)
@@ -182,9 +202,10 @@ impl Runner {
         let image = known.image.clone()?;
         let mut command =
             self.engine.command(["run", "--rm", "--name", &format!("{}-pipe-{count}", self.own)]);
-        self.engine.labelled(&mut command, &self.step);
+        self.engine.labelled(&mut command, &self.step, Privileges::None);
         for (from, to) in &self.folders {
-            command.arg("--volume").arg(format!("{}:{to}", from.display()));
+            let mode = if *to == self.ssh || *to == PROGRAM { ":ro" } else { "" };
+            command.arg("--volume").arg(format!("{}:{to}{mode}", from.display()));
         }
         if self.network {
             command.arg("--network").arg(format!("container:{}", self.own));
@@ -192,16 +213,30 @@ impl Runner {
         let within = Path::new(&called.folder).starts_with(&self.build) && !called.folder.contains("..");
         command.arg("--workdir").arg(if within { &called.folder } else { &self.build });
         let mut variables = self.given.clone();
-        let storage = format!("{}/{STORAGE}", self.tmp);
+        let storage = format!("{}/{PIPE_STORAGE}", self.tmp);
         variables.push(("BITBUCKET_PIPE_STORAGE_DIR".to_owned(), format!("{storage}/{}", known.storage)));
         variables.push(("BITBUCKET_PIPE_SHARED_STORAGE_DIR".to_owned(), format!("{storage}/shared")));
+        if let Some(address) = self.address.get() {
+            variables.push((INTERNAL.to_owned(), address.clone()));
+        }
+        if let Some(aws) = &self.aws {
+            let session = aws.session(&self.log).await.map_err(|error| error.to_string())?;
+            variables.retain(|(name, _)| !name.starts_with("AWS_CONTAINER_"));
+            for (name, value) in [
+                ("AWS_ACCESS_KEY_ID", session.access_key),
+                ("AWS_SECRET_ACCESS_KEY", session.secret_key),
+                ("AWS_SESSION_TOKEN", session.session_token),
+            ] {
+                variables.push((name.to_owned(), value));
+            }
+        }
         variables.extend(known.names.iter().cloned().zip(called.values));
         let file = self.kept.join(format!("pipe-{count}"));
         let text = super::environment_text(variables, &mut command);
         super::write_private(&file, &text).map_err(|error| error.to_string())?;
         command.arg("--env-file").arg(&file).arg(image);
         self.log.line(&format!("Pipe {}", known.title)).await;
-        let ended = process::run(command, &self.log, self.lease.clone()).await;
+        let ended = process::run(command, &self.log, self.lease.clone(), process::Rest::Stays).await;
         let _ = std::fs::remove_file(&file);
         match ended.map_err(|error| error.to_string())? {
             Ended::Exit(code) => Ok(code),

@@ -133,6 +133,7 @@ impl Bench {
             },
             tokens: Vec::new(),
             aws: None,
+            ssh: None,
             artifacts: Vec::new(),
             pipes: Default::default(),
         }

@@ -14,7 +14,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use pipeline::protocol::{
-    Assignment, Beat, Claim, Finish, Kept, LogPosition, MintedToken, Registered, Registration, TokenRequest,
+    Assignment, AwsAccess, AwsRequest, Beat, Claim, Finish, Kept, LogPosition, MintedToken, Registered,
+    Registration, TokenRequest,
 };
 use tokio::io::AsyncWriteExt;
 
@@ -29,6 +30,9 @@ pub(crate) struct Known {
     pub(crate) artifacts: HashMap<String, Vec<u8>>,
     pub(crate) beats: u32,
     pub(crate) asked: Vec<Vec<String>>,
+    pub(crate) aws: u32,
+    /// Roles are taken on with tokens.
+    pub(crate) by_token: bool,
     pub(crate) credentials: Vec<String>,
     pub(crate) rotations: u32,
     /// The step is to be stopped.
@@ -68,6 +72,7 @@ impl Server {
             .route("/api/runner/steps/{step}/logs/{log}", post(log))
             .route("/api/runner/steps/{step}/finish", post(finish))
             .route("/api/runner/steps/{step}/tokens", post(tokens))
+            .route("/api/runner/steps/{step}/aws", post(aws))
             .route("/api/runner/steps/{step}/caches/{cache}", get(cache).put(keep_cache))
             .route("/api/runner/steps/{step}/artifacts/{artifact}", get(artifact).put(keep_artifact))
             .fallback(other)
@@ -218,6 +223,30 @@ async fn tokens(State(server): State<Server>, Json(asked): Json<TokenRequest>) -
     Ok(Json(MintedToken {
         token: format!("minted-for-{}", asked.audiences.join("+")),
         expires: 4_000_000_000,
+    }))
+}
+
+/// A token for whoever began with one, and credentials for the others.
+async fn aws(State(server): State<Server>, Json(_): Json<AwsRequest>) -> Answer<AwsAccess> {
+    let mut known = server.known();
+    known.aws += 1;
+    let number = known.aws;
+    Ok(Json(match known.by_token {
+        true => AwsAccess::WebIdentity {
+            role: "arn:aws:iam::123456789012:role/x".to_owned(),
+            session_name: "s".to_owned(),
+            token: format!("fresh-token-{number}"),
+            lives: 3600,
+            duration: 900,
+            region: None,
+        },
+        false => AwsAccess::Session {
+            access_key: format!("AKIA{number}"),
+            secret_key: format!("fresh-secret-{number}"),
+            session_token: format!("fresh-session-{number}"),
+            expires: 4_000_000_000,
+            region: None,
+        },
     }))
 }
 

@@ -93,6 +93,7 @@ async fn tokens_come_as_variables_and_as_files() {
         role: "arn:aws:iam::123456789012:role/x".to_owned(),
         session_name: "s".to_owned(),
         token: "dddd.eeee.ffff".to_owned(),
+        lives: 3600,
         duration: 900,
         region: Some("eu-west-1".to_owned()),
     });
@@ -104,6 +105,65 @@ async fn tokens_come_as_variables_and_as_files() {
         assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
     }
     assert!(!went.log.contains("eeee"), "{}", went.log);
+}
+
+/// Would catch: a token that ends under a step that is longer than it, in a file that names the one before, or that a link in
+/// its place leads elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_role_is_replaced_before_it_ends() {
+    let bench = Bench::new().await;
+    let script = [
+        "first=$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)",
+        "echo mine > elsewhere; ln -sf $PWD/elsewhere $AWS_WEB_IDENTITY_TOKEN_FILE",
+        "while [ \"$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)\" = mine ]; do sleep 0.1; done",
+        "test \"$(cat $AWS_WEB_IDENTITY_TOKEN_FILE)\" != \"$first\"",
+        "cat elsewhere; stat -c %a $AWS_WEB_IDENTITY_TOKEN_FILE; cat $AWS_WEB_IDENTITY_TOKEN_FILE",
+    ];
+    let mut assignment = bench.shell(&script, "");
+    assignment.aws = Some(AwsAccess::WebIdentity {
+        role: "arn:aws:iam::123456789012:role/x".to_owned(),
+        session_name: "s".to_owned(),
+        token: "dddd.eeee.ffff".to_owned(),
+        lives: 2,
+        duration: 900,
+        region: None,
+    });
+    bench.server.known().by_token = true;
+    let went = bench.run(assignment).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    assert!(went.log.contains("\nmine\n600\n$AWS_WEB_IDENTITY_TOKEN"), "{}", went.log);
+    assert!(!went.log.contains("fresh-token"), "{}", went.log);
+}
+
+/// Would catch: credentials that stand in a variable, or that a step gets without its secret; that end under a step; that the
+/// server is asked for each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_asked_for_and_refreshed() {
+    let bench = Bench::new().await;
+    let ask = "curl -s -H \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\" $AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    let first = format!("{ask} | grep -o 'AKIA[0-9]*'");
+    let script = [
+        "env | grep AWS_ACCESS_KEY_ID || echo no key",
+        "curl -s -o /dev/null -w '%{http_code}\\n' $AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        &first,
+        &first,
+        ask,
+    ];
+    let mut assignment = bench.shell(&script, "");
+    // Its life is over when it comes.
+    assignment.aws = Some(AwsAccess::Session {
+        access_key: "AKIA0".to_owned(),
+        secret_key: "first-secret".to_owned(),
+        session_token: "first-session".to_owned(),
+        expires: 1,
+        region: None,
+    });
+    let went = bench.run(assignment).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+    for line in ["\nno key\n", "\n401\n", "\nAKIA1\n", "\"Expiration\":\"2096-"] {
+        assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
+    }
+    assert!(!went.log.contains("AKIA2") && !went.log.contains("fresh-s"), "{}", went.log);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,12 +326,16 @@ async fn what_is_exposed_is_seen_wherever_it_lies() {
     std::fs::write(shown.join("tool"), "a tool").unwrap();
     std::fs::write(folder.path().join("certificates"), "a certificate").unwrap();
     std::fs::write(folder.path().join("above/hidden"), "a secret").unwrap();
+    std::fs::create_dir(shown.join("kept")).unwrap();
+    std::fs::write(shown.join("kept/key"), "a secret").unwrap();
     let mut settings = bench.settings();
     settings.exposed = vec![shown.clone(), folder.path().join("certificates")];
+    settings.hidden = vec![shown.join("kept")];
     let at = folder.path().display();
     let script = [
         format!("cat {at}/above/shown/tool {at}/certificates; echo"),
         format!("ls {at}/above"),
+        format!("cat {at}/above/shown/kept/key || echo not there"),
         format!("touch {at}/above/shown/more && echo written || true"),
     ];
     let script: Vec<&str> = script.iter().map(String::as_str).collect();
@@ -279,4 +343,5 @@ async fn what_is_exposed_is_seen_wherever_it_lies() {
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert!(went.log.contains("\na toola certificate\n"), "{}", went.log);
     assert!(!went.log.contains("hidden") && !went.log.contains("\nwritten"), "{}", went.log);
+    assert!(went.log.contains("\nnot there"), "{}", went.log);
 }

@@ -9,7 +9,7 @@ use super::admitted;
 use crate::http::{Cx, Response, answer};
 
 fn shape(view: AwsRoleView) -> api::AwsRole {
-    let AwsRoleView { role, external_id, server, setup, proof } = view;
+    let AwsRoleView { role, external_id, server, setup, proof, .. } = view;
     let grant = |grant: model::AwsGrant| api::AwsGrant {
         repository: grant.repository.map_or_else(|| "*".to_owned(), |id| id.braced()),
         refs: grant.refs.map(|refs| refs.as_str().to_owned()),
@@ -53,7 +53,7 @@ async fn body(cx: &mut Cx) -> Result<NewAwsRole> {
         name: body.name,
         region: body.region,
         longest_session: body.longest_session,
-        grants: body.grants.into_iter().map(grant).collect(),
+        grants: Some(body.grants.into_iter().map(grant).collect()),
     })
 }
 

@@ -58,6 +58,8 @@ struct Health {
     jobs: i64,
     failing_jobs: i64,
     administrators: i64,
+    aws_key: Option<String>,
+    aws_key_error: Option<String>,
     base_url: String,
     mail_server: bool,
 }
@@ -68,12 +70,15 @@ struct Health {
 /// When anybody but the command line asks.
 pub async fn health(cx: Cx) -> Result<Response> {
     let found = admitted(&cx)?.health(&cx.caller).await?;
+    let (aws_key, aws_key_error) = found.aws_key.map(|key| (key.id.to_string(), key.last_error)).unzip();
     let shape = Health {
         unsequenced: found.unsequenced,
         oldest_unsequenced: found.oldest_unsequenced,
         jobs: found.jobs,
         failing_jobs: found.failing_jobs,
         administrators: found.administrators,
+        aws_key,
+        aws_key_error: aws_key_error.flatten(),
         base_url: cx.app.settings.base_url.clone(),
         mail_server: cx.service()?.has_mail(),
     };

@@ -3,8 +3,12 @@
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderValue, StatusCode, header};
 use model::{Error, Result, StepId};
-use service::protocol::{Claim, Finish, Heartbeat, LOG_CHUNK, Registration, TokenRequest};
-use service::{BodyReader, KeptFile};
+use service::LARGEST_TEST_REPORT;
+use service::protocol::{
+    AwsRequest, Claim, Finish, Heartbeat, LOG_CHUNK, Registration, RegistryRequest, SarifReport,
+    SarifReports, TokenRequest,
+};
+use service::{BodyReader, KeptFile, LONGEST_SARIF, SarifUpload};
 
 use crate::http::{Cx, Response, answer};
 
@@ -81,12 +85,33 @@ pub async fn token(mut cx: Cx) -> Result<Response> {
     answer::json(StatusCode::OK, &cx.service()?.step_token(&cx.caller, step, &asked).await?)
 }
 
+/// `POST /api/runner/steps/{step}/aws`
+///
+/// # Errors
+/// When the lease is lost, or the step may not have the role.
+pub async fn aws(mut cx: Cx) -> Result<Response> {
+    let asked: AwsRequest = cx.json().await?;
+    let step = step(&cx)?;
+    answer::json(StatusCode::OK, &cx.service()?.step_aws(&cx.caller, step, asked.attempt).await?)
+}
+
+/// `POST /api/runner/steps/{step}/registry`
+///
+/// # Errors
+/// When the lease is lost, the step has no such image, or Amazon refuses.
+pub async fn registry(mut cx: Cx) -> Result<Response> {
+    let asked: RegistryRequest = cx.json().await?;
+    let step = step(&cx)?;
+    answer::json(StatusCode::OK, &cx.service()?.step_registry(&cx.caller, step, &asked).await?)
+}
+
 /// The body as it comes.
 fn body(cx: &mut Cx) -> BodyReader<BodyDataStream> {
     BodyReader::new(cx.body.take().into_data_stream())
 }
 
-fn sent(kept: KeptFile) -> Result<Response> {
+/// What is kept, as it is sent.
+pub(crate) fn sent(kept: KeptFile) -> Result<Response> {
     let mut response = answer::empty(StatusCode::OK);
     *response.body_mut() = Body::from_stream(kept.bytes);
     let headers = response.headers_mut();
@@ -138,6 +163,37 @@ pub async fn cache(cx: Cx) -> Result<Response> {
     let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
     let key = cx.query.get("key")?.unwrap_or_default();
     sent(cx.service()?.cache(&cx.caller, step, attempt, cx.param("cache"), key).await?)
+}
+
+/// `PUT /api/runner/steps/{step}/test-report`
+///
+/// # Errors
+/// When the lease is lost, or it tells of too much.
+pub async fn put_test_report(mut cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    cx.must_be_json()?;
+    let bytes = cx.bytes_up_to(LARGEST_TEST_REPORT).await?;
+    let told = wire::body::read(&bytes)?;
+    cx.service()?.put_test_report(&cx.caller, step, attempt, told).await?;
+    Ok(answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// `PUT /api/runner/steps/{step}/sarif?attempt=&report=`
+///
+/// # Errors
+/// When the lease is lost, the file is not SARIF 2.1.0 or too large, or a report of the same name belongs to somebody else.
+pub async fn put_sarif(mut cx: Cx) -> Result<Response> {
+    let (step, attempt) = (step(&cx)?, number(&cx, "attempt")?);
+    cx.must_be_json()?;
+    let report = cx.query.get("report")?.filter(|name| !name.is_empty()).map(str::to_owned);
+    let file = cx.bytes_up_to(LONGEST_SARIF).await?;
+    let upload = SarifUpload { file, report, title: None };
+    let made = cx.service()?.upload_step_sarif(&cx.caller, step, attempt, upload).await?;
+    let told = |one: service::SarifReport| SarifReport {
+        name: one.report.external_id,
+        annotations: one.annotations,
+    };
+    answer::json(StatusCode::OK, &SarifReports { reports: made.into_iter().map(told).collect() })
 }
 
 /// `POST /api/runner/steps/{step}/finish`

@@ -1,4 +1,5 @@
-//! `bastide aws`: what is made at Amazon so that steps get roles there: the server's own identity, and a role that trusts it.
+//! `bastide aws`: what is made at Amazon so that steps get roles there: the server's own identity, and a role that trusts it. The
+//! key that may be that identity is in `aws_key`.
 
 use axum::http::Method;
 use clap::{Subcommand, ValueEnum};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use service::server_setup;
 
 use super::Verdict;
+use super::aws_key::{self, Key};
 use super::client::Client;
 use super::installation::Place;
 use super::output::Output;
@@ -32,6 +34,9 @@ pub(super) enum Aws {
         #[arg(long, value_enum, default_value_t = Format::Cli)]
         format: Format,
     },
+    /// The server's own key, where no machine gives it an identity
+    #[command(subcommand)]
+    Key(Key),
 }
 
 /// A form.
@@ -67,7 +72,12 @@ fn segment(workspace: &str) -> Result<String> {
 
 /// Runs the command.
 pub(super) async fn run(aws: Aws) -> Result<Verdict> {
-    let Aws::Setup { place, workspace, role, role_prefix, format } = aws;
+    let (place, workspace, role, role_prefix, format) = match aws {
+        Aws::Setup { place, workspace, role, role_prefix, format } => {
+            (place, workspace, role, role_prefix, format)
+        }
+        Aws::Key(key) => return aws_key::run(key).await.map(|()| Verdict::Good),
+    };
     let arn: RoleArn = role.parse().map_err(|why| Error::invalid(format!("--role: {why}")))?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
     if role_prefix.is_empty() || !role_prefix.bytes().all(plain) {

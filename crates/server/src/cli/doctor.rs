@@ -147,10 +147,19 @@ fn inside(health: &Value) -> Vec<Check> {
         _ => "not sent: no --smtp-url is given",
     };
     let mail = Check::new("mail", Ok(mail.to_owned()));
-    vec![
+    let mut checks = vec![
         mail,
         Check::new("ledger", ledger),
         Check::new("administrators", administrators),
         Check::new("jobs", jobs),
-    ]
+    ];
+    let text = |field: &str| health.get(field).and_then(Value::as_str);
+    if let Some(key) = text("aws_key") {
+        let told = match text("aws_key_error") {
+            None => Ok(format!("{key}: `bastide aws key show` tells more")),
+            Some(why) => Err(format!("{key} could not be replaced: {why}")),
+        };
+        checks.push(Check::new("key at Amazon", told));
+    }
+    checks
 }

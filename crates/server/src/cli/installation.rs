@@ -58,9 +58,25 @@ pub struct Place {
     /// Where Amazon's token service is asked, instead of Amazon's own addresses: a private endpoint
     #[arg(long, env = "BASTIDE_AWS_STS_ENDPOINT", value_name = "URL")]
     pub aws_sts_endpoint: Option<String>,
+    /// Where Amazon's registry of images is asked, instead of Amazon's own addresses: a private endpoint
+    #[arg(long, env = "BASTIDE_AWS_ECR_ENDPOINT", value_name = "URL")]
+    pub aws_ecr_endpoint: Option<String>,
+    /// Where Amazon's IAM is asked, instead of Amazon's own addresses: a private endpoint
+    #[arg(long, env = "BASTIDE_AWS_IAM_ENDPOINT", value_name = "URL")]
+    pub aws_iam_endpoint: Option<String>,
+    /// After how many days the server replaces its own key at Amazon (`bastide aws key`); 0 for never [default: 30]
+    #[arg(long, env = "BASTIDE_AWS_KEY_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=365))]
+    pub aws_key_days: Option<u16>,
     /// The region whose token service is asked for roles that name none; without, the global one
     #[arg(long, env = "BASTIDE_AWS_REGION", value_name = "REGION")]
     pub aws_region: Option<String>,
+    /// A bucket of an S3-compatible store for logs of pipelines that have ended, NAME or NAME/PREFIX, instead of the data
+    /// directory. It is reached with the server's identity at Amazon, or a store's keys in the same variables
+    #[arg(long, env = "BASTIDE_LOG_BUCKET", value_name = "BUCKET")]
+    pub log_bucket: Option<String>,
+    /// The address of that store, instead of Amazon's own
+    #[arg(long, env = "BASTIDE_S3_ENDPOINT", value_name = "URL")]
+    pub s3_endpoint: Option<String>,
     /// The configuration file; bastide.toml in the working directory when there is one
     #[arg(long, env = "BASTIDE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -100,8 +116,18 @@ pub struct Config {
     pub outbound_trust: Option<PathBuf>,
     /// `--aws-sts-endpoint`
     pub aws_sts_endpoint: Option<String>,
+    /// `--aws-ecr-endpoint`
+    pub aws_ecr_endpoint: Option<String>,
+    /// `--aws-iam-endpoint`
+    pub aws_iam_endpoint: Option<String>,
+    /// `--aws-key-days`
+    pub aws_key_days: Option<u16>,
     /// `--aws-region`
     pub aws_region: Option<String>,
+    /// `--log-bucket`
+    pub log_bucket: Option<String>,
+    /// `--s3-endpoint`
+    pub s3_endpoint: Option<String>,
     /// `--session-idle`
     pub session_idle: Option<u32>,
     /// `--session-lifetime`
@@ -120,6 +146,8 @@ pub struct Config {
     pub insecure: Option<bool>,
     /// `--metrics`
     pub metrics: Option<String>,
+    /// `--with-runner`
+    pub with_runner: Option<u32>,
     /// `--proxy`
     pub proxy: Option<Vec<String>>,
     /// `--rate-limit`
@@ -138,6 +166,8 @@ pub struct Installation {
     pub data: PathBuf,
     /// What the configuration file says.
     pub config: Config,
+    /// Files that hold secrets: the configuration file, and those with passwords.
+    pub(super) secret_files: Vec<PathBuf>,
     database: Option<(String, Option<Secret>)>,
     restore_days: u16,
     audit_days: Option<u16>,
@@ -153,6 +183,9 @@ pub struct Installation {
 
 /// For how many days a deleted repository can be restored, unless told otherwise.
 const RESTORE_DAYS: u16 = 30;
+/// After how many days the server's own key at Amazon is replaced, unless told otherwise; and the most that may be said.
+const AWS_KEY_DAYS: u16 = 30;
+const MOST_AWS_KEY_DAYS: u16 = 365;
 /// For how many days the daily counts of what was used are kept, unless told otherwise. They name people and addresses, so
 /// they are kept for what asks about them and no longer: reviews once a year, and a month to hold one.
 pub(super) const COUNT_DAYS: u16 = 400;
@@ -197,13 +230,33 @@ impl Place {
         };
         let region = self.aws_region.as_ref().or(config.aws_region.as_ref());
         let region = region.map(|text| text.parse()).transpose();
+        let store = self.s3_endpoint.clone().or_else(|| config.s3_endpoint.clone());
+        let log_bucket = self.log_bucket.as_ref().or(config.log_bucket.as_ref());
+        let log_bucket = log_bucket.map(|text| service::LogBucketSettings::parse(text, store)).transpose()?;
+        // Of what the file says nothing was looked at yet.
+        let key_days = self.aws_key_days.or(config.aws_key_days).unwrap_or(AWS_KEY_DAYS);
+        if key_days > MOST_AWS_KEY_DAYS {
+            let message = format!("from 0, which is never, to {MOST_AWS_KEY_DAYS} days");
+            return Err(Error::invalid_field("aws-key-days", message));
+        }
         let aws = service::AwsSettings {
+            log_bucket,
+            iam_endpoint: self.aws_iam_endpoint.clone().or_else(|| config.aws_iam_endpoint.clone()),
+            key_days,
             sts_endpoint: self.aws_sts_endpoint.clone().or_else(|| config.aws_sts_endpoint.clone()),
+            ecr_endpoint: self.aws_ecr_endpoint.clone().or_else(|| config.aws_ecr_endpoint.clone()),
             region: region.map_err(|why| Error::invalid(format!("--aws-region: {why}")))?,
         };
         let (sign_in, master_key) = (service::SignInSettings::default(), variable(MASTER_KEY));
+        let configuration = self.config.clone().unwrap_or_else(|| CONFIG.into());
+        let named =
+            [self.database_password_file.as_ref().or(config.database_password_file.as_ref()).cloned()];
+        let mail_file = self.mail.password_file().or(config.smtp_password_file.as_ref()).cloned();
+        let files = named.into_iter().chain([mail_file, Some(configuration)]).flatten();
+        let secret_files = files.filter(|file| file.exists()).collect();
         Ok(Installation {
             data,
+            secret_files,
             config,
             database,
             restore_days,
@@ -269,6 +322,7 @@ impl Installation {
     #[must_use]
     pub fn at(data: PathBuf) -> Self {
         Self {
+            secret_files: Vec::new(),
             data,
             config: Config::default(),
             database: None,
@@ -314,6 +368,8 @@ impl Installation {
             let allowed = format!("from {SHORTEST_LEASE} to {LONGEST_LEASE} seconds, not {step_lease}");
             return Err(Error::invalid_field("step-lease", allowed));
         }
+        pipeline::script::check_images(&self.config.pipes)
+            .map_err(|why| Error::invalid_field("pipes", why))?;
         Ok(service::Settings {
             data: self.data.clone(),
             database,

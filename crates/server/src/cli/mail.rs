@@ -36,6 +36,11 @@ pub(super) struct MailFlags {
 }
 
 impl MailFlags {
+    /// The file with the password, where a flag or variable names one.
+    pub(super) fn password_file(&self) -> Option<&PathBuf> {
+        self.smtp_password_file.as_ref()
+    }
+
     /// What they say, or the configuration file where they say nothing.
     pub(super) fn settings(&self, config: &Config) -> Result<Option<MailSettings>> {
         let Some(url) = self.smtp_url.as_ref().or(config.smtp_url.as_ref()) else { return Ok(None) };

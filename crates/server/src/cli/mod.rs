@@ -5,6 +5,7 @@ mod access;
 mod admin;
 mod audit;
 mod aws;
+mod aws_key;
 mod break_glass;
 mod client;
 mod demo;
@@ -14,6 +15,7 @@ mod identity_token;
 mod installation;
 mod mail;
 mod output;
+mod own_runner;
 mod pipeline;
 pub mod runner;
 mod serve;
@@ -56,7 +58,7 @@ enum Command {
     Pipeline(pipeline::Pipeline),
     /// Run the steps of pipelines, on this machine or any other
     #[command(subcommand)]
-    Runner(runner::Runner),
+    Runner(::runner::command::Command),
     /// Give steps of pipelines roles at Amazon
     #[command(subcommand)]
     Aws(aws::Aws),

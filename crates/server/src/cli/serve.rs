@@ -4,7 +4,7 @@
 //! balancer sees "starting" rather than nothing. The first signal ends it gently: new requests are turned away, those
 //! in flight, above all pushes, come to their end. A second signal does not wait.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use super::Verdict;
 use super::installation::{COUNT_DAYS, Installation, Lock, Place};
 use super::output::{Output, notice};
+use super::own_runner::{How, OwnRunner};
 use super::sign_in::SignInFlags;
 use crate::app::{App, Settings};
 use crate::http::listener::serving;
@@ -29,6 +30,9 @@ use crate::tls::Certificates;
 const LISTEN: &str = "127.0.0.1:7990";
 /// How often the ledger's backlog is measured.
 const MEASURE: Duration = Duration::from_secs(5);
+
+/// How many steps the installation's own runner may run at once.
+const MOST_STEPS: std::ops::RangeInclusive<u32> = 1..=64;
 
 /// The flags of `serve`.
 #[derive(Args, Clone, Debug, Default)]
@@ -63,6 +67,11 @@ pub struct Serve {
     /// longer, since they name people and addresses [default: 400]
     #[arg(long, env = "BASTIDE_COUNT_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     count_days: Option<u16>,
+    /// Run pipelines on this machine too, so many steps at once: with a runner of the installation, which takes steps of every
+    /// repository
+    #[arg(long, env = "BASTIDE_WITH_RUNNER", value_name = "STEPS", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u32))]
+    with_runner: Option<u32>,
     #[command(flatten)]
     sign_in: SignInFlags,
     /// What to log, as `tracing` filters
@@ -91,6 +100,12 @@ pub struct Start {
     pub budgets: Budgets,
     /// For how many days it keeps the daily counts of what was used.
     pub count_days: u16,
+    /// How many steps the installation's own runner may run at once; without, there is none.
+    pub with_runner: Option<u32>,
+    /// Certificates by which that runner knows the server, where the system does not.
+    pub certificate: Option<PathBuf>,
+    /// Files that hold what the server keeps secret, which its steps must not see.
+    pub hidden: Vec<PathBuf>,
 }
 
 impl Start {
@@ -106,6 +121,9 @@ impl Start {
             proxies: Networks::default(),
             budgets: Budgets::default(),
             count_days: COUNT_DAYS,
+            with_runner: None,
+            certificate: None,
+            hidden: Vec::new(),
         }
     }
 }
@@ -122,6 +140,7 @@ pub struct Running {
     pub service: Service,
     stop: Stop,
     listeners: JoinSet<()>,
+    own_runner: Option<OwnRunner>,
     _lock: Lock,
 }
 
@@ -164,7 +183,34 @@ pub async fn start(installation: &Installation, how: Start) -> Result<Running> {
     tokio::spawn(measure(app.clone()));
     let socket = Listener::unix(&installation.socket())?;
     listeners.spawn(socket.serve(serving(app.clone()), Limits::default(), stop.clone()));
-    Ok(Running { base_url, address, app, service, stop, listeners, _lock: lock })
+    let own_runner = match how.with_runner {
+        Some(steps) => {
+            let url = if secure { base_url.clone() } else { format!("http://{}", reached_at(bound)) };
+            let how = How {
+                data: installation.data.clone(),
+                url,
+                trusted: how.certificate,
+                hidden: how.hidden,
+                steps,
+            };
+            Some(OwnRunner::begin(service.clone(), how).await?)
+        }
+        None => {
+            service.end_own_runner(&Caller::operator(RequestId::new(&app.random))).await?;
+            None
+        }
+    };
+    Ok(Running { base_url, address, app, service, stop, listeners, own_runner, _lock: lock })
+}
+
+/// How a listener is reached from its own machine.
+fn reached_at(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bound.port())
 }
 
 /// Keeps the figures of the ledger's backlog up to date.
@@ -189,6 +235,10 @@ impl Running {
     /// # Errors
     /// When what was written cannot be brought to its end.
     pub async fn finish(mut self) -> Result<()> {
+        // While it can still tell how its steps ended.
+        if let Some(runner) = self.own_runner.take() {
+            runner.finish().await;
+        }
         self.app.stop();
         self.stop.stop();
         while self.listeners.join_next().await.is_some() {}
@@ -237,6 +287,13 @@ impl Serve {
             true => config.proxy.clone().unwrap_or_default(),
             false => self.proxy.clone(),
         };
+        let with_runner = self.with_runner.or(config.with_runner);
+        if with_runner.is_some_and(|steps| !MOST_STEPS.contains(&steps)) {
+            return Err(Error::invalid_field(
+                "with-runner",
+                "from 1 to 64 steps; leave it out for no runner",
+            ));
+        }
         Ok(Start {
             address: address(listen)?,
             base_url: self.base_url.clone().or_else(|| config.base_url.clone()),
@@ -244,6 +301,9 @@ impl Serve {
             insecure: self.insecure || config.insecure.unwrap_or(false),
             metrics,
             proxies: networks(&proxies)?,
+            with_runner,
+            certificate: certificate.cloned(),
+            hidden: installation.secret_files.iter().chain(key).cloned().collect(),
             count_days: self.count_days.or(config.count_days).unwrap_or(COUNT_DAYS),
             budgets: budgets(&self.rate_limit, config.rate_limit.as_deref())?,
         })

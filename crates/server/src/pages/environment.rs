@@ -70,6 +70,11 @@ fn restrictions(one: &Environment) -> Vec<String> {
         let names: Vec<String> = one.branches.iter().map(|glob| format!("`{glob}`")).collect();
         texts.push(format!("From branches named {} alone.", names.join(" or ")));
     }
+    match one.required_approvals {
+        0 => {}
+        1 => texts.push("A deployment begins when 1 person has approved it.".to_owned()),
+        several => texts.push(format!("A deployment begins when {several} people have approved it.")),
+    }
     texts
 }
 
@@ -90,6 +95,7 @@ fn restriction_fields(typed: &Typed, before: Option<&Environment>) -> Vec<Field>
     let globs = before.map(|one| one.branches.as_slice()).unwrap_or_default();
     let globs: Vec<String> = globs.iter().map(ToString::to_string).collect();
     let branches = typed.value_or("branches", &globs.join(" "));
+    let approvals = before.map_or(0, |one| one.required_approvals).to_string();
     vec![
         typed
             .check("admin_only", "Administrators alone deploy to it", before.is_some_and(|one| one.admin_only))
@@ -101,12 +107,19 @@ fn restriction_fields(typed: &Typed, before: Option<&Environment>) -> Vec<Field>
             .hint("Patterns such as main or release/*, with spaces between them. Runs of other branches, and of tags, do not deploy to it. Empty for every branch.")
             .optional(),
         typed
+            .line("required_approvals", "Approvals")
+            .kind(Kind::Line("number"))
+            .value(typed.value_or("required_approvals", &approvals))
+            .hint("How many administrators of the repository approve a deployment before it begins, from 0 to 5. Who started the run is not one of them."),
+        typed
             .check("lock_enabled", "One run at a time", before.is_none_or(|one| one.lock_enabled))
             .hint("A second run waits until the first has left the environment."),
     ]
 }
 
 fn change(form: &Parameters) -> Result<EnvironmentChange> {
+    // What is no number is told like one that is out of bounds: beside the field, to who may change it.
+    let approvals = text(form, "required_approvals")?.parse::<i64>().unwrap_or(-1);
     Ok(EnvironmentChange {
         name: Some(text(form, "name")?),
         kind: None,
@@ -114,6 +127,7 @@ fn change(form: &Parameters) -> Result<EnvironmentChange> {
         hidden: None,
         admin_only: Some(ticked(form, "admin_only")?),
         branches: Some(words(form, "branches")?),
+        required_approvals: Some(approvals),
         lock_enabled: Some(ticked(form, "lock_enabled")?),
     })
 }

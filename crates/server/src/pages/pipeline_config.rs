@@ -7,32 +7,47 @@ use wire::Parameters;
 
 use super::resource_form::{Typed, text};
 use super::settings::{self, RepositorySection};
-use super::{form, page, repository_path, see_other};
+use super::{form, page, pipeline_cache, pipeline_ssh, repository_path, see_other};
 use crate::http::{Cx, Response};
 
 const PART: &str = "pipelines";
 
 async fn shown(cx: &Cx, typed: Typed) -> Result<Response> {
-    let (located, config) = cx.service()?.pipeline_config(&cx.caller, &repository_path(cx)?).await?;
+    let path = repository_path(cx)?;
+    let (located, config) = cx.service()?.pipeline_config(&cx.caller, &path).await?;
     let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
     let action = settings::repository_address(&located, PART);
     let raise = format!("{action}/build-number");
     let value = typed.value_or("next", &config.last_build_number.saturating_add(1).to_string());
     let next = typed.line("next", "Number").value(value);
     let next = next.hint("It only goes up: a number that a run has had is given to no other.");
+    let known: Vec<_> = std::iter::once(next.clone()).chain(pipeline_ssh::fields(&typed)).collect();
     let shown = PipelineConfigPage {
         frame: settings::repository(cx, &located, "Pipelines", RepositorySection::Pipelines).await,
         on: format!("{workspace}/{slug}"),
-        error: typed.elsewhere(std::slice::from_ref(&next), &[]),
+        error: typed.elsewhere(&known, &[]),
         enabled: config.enabled,
         form_token: form::token(cx, &action),
         runs: pages::address::of(&[workspace, slug, "pipelines"]),
         next,
         raise_token: form::token(cx, &raise),
+        ssh: pipeline_ssh::part(cx, &path, &action, &typed).await?,
+        caches: pipeline_cache::part(cx, &path, &action).await?,
         action,
         raise,
     };
     page(typed.status(), &shown)
+}
+
+/// Back to a part of the page.
+pub(super) async fn back(cx: &Cx, part: &str) -> Result<Response> {
+    let located = cx.service()?.repository(&cx.caller, &repository_path(cx)?).await?;
+    see_other(&format!("{}{part}", settings::repository_address(&located, PART)))
+}
+
+/// The page with what was sent, and what is wrong with it.
+pub(super) async fn again(cx: &Cx, form: Parameters, error: Error) -> Result<Response> {
+    shown(cx, Typed::default().refused(form, error)?).await
 }
 
 /// `GET …/settings/pipelines`
@@ -66,10 +81,7 @@ pub async fn raise_build_number(cx: Cx, form: Parameters) -> Result<Response> {
         Err(error) => Err(error),
     };
     match raised {
-        Ok(_) => {
-            let located = cx.service()?.repository(&cx.caller, &path).await?;
-            see_other(&settings::repository_address(&located, PART))
-        }
-        Err(error) => shown(&cx, Typed::default().refused(form, error)?).await,
+        Ok(_) => back(&cx, "").await,
+        Err(error) => again(&cx, form, error).await,
     }
 }

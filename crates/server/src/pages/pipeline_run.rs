@@ -2,28 +2,33 @@
 
 use axum::http::StatusCode;
 use model::{Action, Error, PipelineState, PipelineTrigger, Result, Timestamp};
+use pages::change::{Limits, lines_of};
 use pages::commit::subject_and_body;
 use pages::frame::Pages;
 use pages::log::LogReader;
 use pages::measure::{Moment, size};
 use pages::pipeline_run::{
-    Button, LogView, PipelineConfigurationPage, PipelinePage, PipelineRow, PipelinesPage, Standing,
-    StepGroup, StepRow, TextLine, sections,
+    Button, LogView, PatchView, PipelineConfigurationPage, PipelinePage, PipelineRow, PipelinesPage,
+    Standing, StepGroup, StepRow, TextLine, sections,
 };
 use pipeline::plan::{Group, GroupKind};
 use service::{
-    Caller, Located, LogName, Named, NewPipeline, PipelineName, PipelineQuery, PipelineView, RepositoryPath,
-    Service, StepView,
+    Caller, KnownPipelines, Located, LogName, Named, NewPipeline, PipelineName, PipelineQuery, PipelineView,
+    RepositoryPath, Service, StepView,
 };
 use wire::Parameters;
 
+use super::step_approval::{Offer, missing, offer, waits_for};
 use super::{
-    ROWS, RepositoryTab, by_id, form, may, now, numbered, page, repository_frame, repository_path, see_other,
+    ROWS, RepositoryTab, by_id, form, may, may_each, now, numbered, page, repository_frame, repository_path,
+    see_other, test_report,
 };
 use crate::http::{Cx, Response};
 
 /// How much of a log's end a page holds, in bytes.
 const SHOWN: u64 = 1024 * 1024;
+/// How many custom pipelines are suggested.
+const SUGGESTED: usize = 100;
 
 const FILTERS: [(&str, &str, &[PipelineState]); 5] = [
     ("All", "", &[]),
@@ -116,10 +121,11 @@ fn row(view: &PipelineView, subject: &str, now: Timestamp) -> PipelineRow {
 /// # Errors
 /// When the caller may not see them.
 pub async fn list(cx: Cx) -> Result<Response> {
-    shown_list(&cx, "", None).await
+    shown_list(&cx, ("", ""), None).await
 }
 
-async fn shown_list(cx: &Cx, branch: &str, wrong: Option<Error>) -> Result<Response> {
+/// The list, with the branch and the custom pipeline that were asked for where what was sent is wrong.
+async fn shown_list(cx: &Cx, (branch, custom): (&str, &str), wrong: Option<Error>) -> Result<Response> {
     let path = repository_path(cx)?;
     let service = cx.service()?;
     let located = service.repository(&cx.caller, &path).await?;
@@ -137,6 +143,12 @@ async fn shown_list(cx: &Cx, branch: &str, wrong: Option<Error>) -> Result<Respo
     let here = base(&located);
     let start = format!("{here}/run");
     let starts = may(cx, Action::PipelineRun, Named::Repository(by_id(&located))).await;
+    let branch = if branch.is_empty() { located.repository.default_branch.as_str() } else { branch };
+    let known = match starts {
+        // They are a help: the list is shown without them.
+        true => service.known_pipelines(&cx.caller, &path, branch).await.unwrap_or_default(),
+        false => KnownPipelines::default(),
+    };
     let at = |word: &str| match word {
         "" => here.clone(),
         word => pages::address::with_query(&here, "state", word),
@@ -154,10 +166,10 @@ async fn shown_list(cx: &Cx, branch: &str, wrong: Option<Error>) -> Result<Respo
         runs,
         state,
         start: starts.then(|| Button { token: form::token(cx, &start), href: start.clone() }),
-        branch: match branch {
-            "" => located.repository.default_branch.clone(),
-            branch => branch.to_owned(),
-        },
+        branch: branch.to_owned(),
+        custom: custom.to_owned(),
+        names: known.names.into_iter().take(SUGGESTED).collect(),
+        providers: known.providers,
         error: wrong.map(|error| told(&error)).unwrap_or_default(),
     };
     page(status, &shown)
@@ -192,12 +204,14 @@ pub async fn run(cx: Cx, form: Parameters) -> Result<Response> {
     let (branch, custom) = (text("branch")?, text("custom")?);
     let new = NewPipeline {
         branch: Some(branch.clone()),
-        custom: (!custom.is_empty()).then_some(custom),
+        custom: (!custom.is_empty()).then(|| custom.clone()),
         ..NewPipeline::default()
     };
     match cx.service()?.run_pipeline(&cx.caller, &path, new).await {
         Ok(view) => see_other(&format!("{}/{}", base(&view.located), view.run.build_number)),
-        Err(error @ Error::Invalid { .. }) => shown_list(&cx, &branch, Some(error)).await,
+        Err(error @ Error::Invalid { .. }) => {
+            shown_list(&cx, (branch.as_str(), custom.as_str()), Some(error)).await
+        }
         Err(error) => Err(error),
     }
 }
@@ -214,7 +228,10 @@ fn step_name(view: &StepView) -> String {
 fn waits(view: &StepView) -> String {
     match view.row.state.as_str() {
         "ready" => format!("Waits for a runner with {}.", labels(&view.row.labels)),
-        "paused" => "Waits for somebody to start it.".to_owned(),
+        "paused" => match missing(view) {
+            Some(approvals) => waits_for(approvals),
+            None => "Waits for somebody to start it.".to_owned(),
+        },
         "skipped" => "Its condition did not hold.".to_owned(),
         _ => String::new(),
     }
@@ -265,19 +282,28 @@ pub async fn get(cx: Cx) -> Result<Response> {
     let located = &view.located;
     let here = format!("{}/{}", base(located), view.run.build_number);
     let chosen = chosen(&cx, &steps)?;
-    let steers = may(&cx, Action::PipelineSteer, Named::Repository(by_id(located))).await;
+    let actions = [Action::PipelineSteer, Action::DeploymentApprove];
+    let may = may_each(&cx, &actions, Named::Repository(by_id(located))).await;
+    let (steers, approves) = (may.first() == Some(&true), may.get(1) == Some(&true));
+    let viewer = cx.caller.as_user().map(|user| user.id);
     let button = |end: &str| {
         let href = format!("{here}/{end}");
         Button { token: form::token(&cx, &href), href }
     };
-    let step_row = |(at, step): (usize, &StepView)| StepRow {
-        href: pages::address::with_query(&here, "step", &(at + 1).to_string()),
-        name: step_name(step),
-        standing: step_standing(&step.row.state),
-        took: took(step.row.started_on, step.row.completed_on),
-        waits: waits(step),
-        start: (steers && step.row.state == "paused").then(|| button(&format!("steps/{}/start", at + 1))),
-        here: Some(at) == chosen,
+    let step_row = |(at, step): (usize, &StepView)| {
+        let offer = offer(step, (steers, approves), viewer);
+        let offers = matches!(offer, Offer::Start | Offer::Approve);
+        StepRow {
+            href: pages::address::with_query(&here, "step", &(at + 1).to_string()),
+            name: step_name(step),
+            standing: step_standing(&step.row.state),
+            took: took(step.row.started_on, step.row.completed_on),
+            waits: waits(step),
+            start: offers.then(|| button(&format!("steps/{}/start", at + 1))),
+            approves: matches!(offer, Offer::Approve),
+            not_approved: if let Offer::NotTheirs(why) = offer { why } else { "" },
+            here: Some(at) == chosen,
+        }
     };
     let shown_groups = groups
         .iter()
@@ -288,6 +314,10 @@ pub async fn get(cx: Cx) -> Result<Response> {
         .collect();
     let log = match chosen.and_then(|at| Some((at, steps.get(at)?))) {
         Some((at, step)) => Some(log(&cx, &path, &view, at, step, &here).await?),
+        None => None,
+    };
+    let tests = match chosen.and_then(|at| steps.get(at)) {
+        Some(step) => test_report::part(&cx, &path, name, step).await?,
         None => None,
     };
     let over = view.run.state.is_over();
@@ -305,6 +335,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
             .map(|(name, value, _)| (name.clone(), value.clone().unwrap_or_else(|| "hidden".to_owned())))
             .collect(),
         log,
+        tests,
         stop: (steers && !over).then(|| button("stop")),
         rerun: (steers && again && !steps.is_empty()).then(|| button("rerun")),
         configuration: format!("{here}/configuration"),
@@ -461,10 +492,10 @@ pub async fn rerun(cx: Cx, _: Parameters) -> Result<Response> {
     back(&cx).await
 }
 
-/// `POST …/pipelines/{number}/steps/{step}/start`
+/// `POST …/pipelines/{number}/steps/{step}/start`: starts or approves it.
 ///
 /// # Errors
-/// When the caller may not, or the step waits for nobody.
+/// When the caller may not, the step waits for nobody, or this approval does not count.
 pub async fn start(cx: Cx, _: Parameters) -> Result<Response> {
     let (_, step) = step_of(&cx).await?;
     let (path, name) = (repository_path(&cx)?, name(&cx)?);
@@ -477,6 +508,17 @@ async fn back(cx: &Cx) -> Result<Response> {
     see_other(&format!("{}/{}", base(&view.located), view.run.build_number))
 }
 
+/// Who changed a configuration, for readers.
+fn changer(word: &str) -> &str {
+    match word {
+        "repository-provider" => "the repository's provider",
+        "workspace-provider" => "the workspace's provider",
+        "repository-rules" => "the repository's rules",
+        "workspace-rules" => "the workspace's rules",
+        other => other,
+    }
+}
+
 /// `GET …/pipelines/{number}/configuration`
 ///
 /// # Errors
@@ -485,23 +527,28 @@ pub async fn configuration(cx: Cx) -> Result<Response> {
     let (path, name) = (repository_path(&cx)?, name(&cx)?);
     let service = cx.service()?;
     let view = service.pipeline(&cx.caller, &path, name).await?;
-    let (source, text) = service.pipeline_configuration(&cx.caller, &path, name).await?;
+    let found = service.pipeline_configuration(&cx.caller, &path, name).await?;
     let subject = subject(service, &cx.caller, &path, &view.run.commit).await;
     let title = format!("Configuration of pipeline #{}", view.run.build_number);
     let short: String = view.run.commit.chars().take(12).collect();
     let shown = PipelineConfigurationPage {
         frame: repository_frame(&cx, &view.located, &title, RepositoryTab::Pipelines).await,
         run: row(&view, &subject, now(&cx)),
-        source: match source.as_str() {
+        source: match found.source.as_str() {
             "on demand" => "Sent with the request that started it; it is not in the repository.".to_owned(),
             file => format!("{file}, as it was at commit {short}."),
         },
-        lines: text
+        changed_by: view.changed_by.iter().map(|word| changer(word).to_owned()).collect(),
+        lines: found
+            .text
             .lines()
             .enumerate()
             .map(|(at, line)| TextLine { number: at + 1, text: line.to_owned() })
             .collect(),
-        changes: None,
+        changes: found.changes.map(|patch| {
+            let (lines, cut) = lines_of(&patch, Limits::WHOLE);
+            PatchView { lines, cut }
+        }),
     };
     page(StatusCode::OK, &shown)
 }

@@ -49,6 +49,11 @@ impl Typed {
         }
     }
 
+    /// The same, beside what is there.
+    pub(super) fn before(self, there: Vec<(&'static str, String)>) -> Self {
+        Self { there, ..self }
+    }
+
     /// What was sent, which nothing is wrong with.
     pub(super) fn sent(self, sent: Parameters) -> Self {
         Self { sent: Some(sent), ..self }

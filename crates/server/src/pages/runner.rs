@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use model::{Error, Result, Runner, RunnerId};
 use pages::form::{Field, YES};
 use pages::measure::Moment;
-use pages::runner::{AddedRunnerPage, RunnerRow, RunnersPage};
+use pages::runner::{AddedRunnerPage, OwnRunner, RunnerRow, RunnersPage};
 use service::{NewRunner, RunnerChange, RunnerPlace, RunnerState, Window};
 use wire::Parameters;
 
@@ -50,12 +50,9 @@ fn row(cx: &Cx, list: &str, runner: &Runner) -> Result<RunnerRow> {
     let (state, look, means) = state_words(cx.service()?.runner_state(runner));
     let switch = format!("{list}/{}", runner.id);
     let remove = format!("{switch}/remove");
-    let mut labels = vec!["self.hosted".to_owned()];
-    labels
-        .extend(runner.own_labels.iter().chain(&runner.labels).filter(|one| *one != "self.hosted").cloned());
     Ok(RunnerRow {
         name: runner.name.to_string(),
-        labels,
+        labels: labels(runner),
         state,
         look,
         means,
@@ -67,6 +64,11 @@ fn row(cx: &Cx, list: &str, runner: &Runner) -> Result<RunnerRow> {
         remove_token: form::token(cx, &remove),
         remove,
     })
+}
+
+fn labels(runner: &Runner) -> Vec<String> {
+    let told = runner.own_labels.iter().chain(&runner.labels).filter(|label| *label != "self.hosted");
+    std::iter::once("self.hosted".to_owned()).chain(told.cloned()).collect()
 }
 
 fn fields(typed: &Typed) -> Vec<Field> {
@@ -81,12 +83,18 @@ fn fields(typed: &Typed) -> Vec<Field> {
 
 async fn shown(cx: &Cx, place: &Place, typed: Typed) -> Result<Response> {
     let found = cx.service()?.runners(&cx.caller, &place_of(place), ALL).await?;
+    let own = cx.service()?.own_runner_of(&cx.caller, &place_of(place)).await?;
+    let own = own.map(|runner| -> Result<OwnRunner> {
+        let (state, look, _) = state_words(cx.service()?.runner_state(&runner));
+        Ok(OwnRunner { labels: labels(&runner), state, look })
+    });
     let (action, fields) = (place.address(PART), fields(&typed));
     let shown = RunnersPage {
         frame: place.frame(cx, "Runners", AT).await,
         on: place.whose(),
         error: typed.elsewhere(&fields, &[]),
         runners: found.values.iter().map(|runner| row(cx, &action, runner)).collect::<Result<_>>()?,
+        own: own.transpose()?,
         fields,
         form_token: form::token(cx, &action),
         action,

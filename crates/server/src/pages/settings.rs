@@ -32,11 +32,13 @@ pub(super) enum Section {
     Alerts,
     AuditSinks,
     PipelineVariables,
+    DynamicPipelines,
     Runners,
     IdentityTokens,
+    AwsRoles,
 }
 
-const WORKSPACE: [Row<Section>; 14] = [
+const WORKSPACE: [Row<Section>; 16] = [
     (Section::General, "General", "general", Action::WorkspaceUpdate),
     (Section::Members, "Members", "members", Action::MemberList),
     (Section::Groups, "Groups", "groups", Action::GroupRead),
@@ -46,8 +48,10 @@ const WORKSPACE: [Row<Section>; 14] = [
     (Section::IdentityProvider, "Identity provider", "identity-provider", Action::IdentityProviderRead),
     (Section::BreakGlass, "Break-glass", "break-glass", Action::BreakGlassRead),
     (Section::PipelineVariables, "Pipeline variables", "pipeline-variables", Action::PipelineVariableRead),
+    (Section::DynamicPipelines, "Dynamic pipelines", "dynamic-pipelines", Action::DynamicPipelineRead),
     (Section::Runners, "Runners", "runners", Action::RunnerRead),
     (Section::IdentityTokens, "Identity tokens", "identity-tokens", Action::IdentityTokenRead),
+    (Section::AwsRoles, "AWS roles", "aws-roles", Action::AwsRoleRead),
     (Section::AuditLog, "Audit log", "audit", Action::AuditRead),
     (Section::Alerts, "Alerts", ALERTS, Action::AlertRead),
     (Section::AuditSinks, "Audit receivers", "audit/receivers", Action::AuditSinkRead),
@@ -78,11 +82,12 @@ pub(super) enum RepositorySection {
     PipelineVariables,
     Environments,
     Schedules,
+    DynamicPipelines,
     Runners,
     OpenIdConnect,
 }
 
-const REPOSITORY: [Row<RepositorySection>; 10] = [
+const REPOSITORY: [Row<RepositorySection>; 11] = [
     (RepositorySection::General, "General", "general", Action::RepositoryUpdate),
     (RepositorySection::Permissions, "Permissions", "permissions", Action::GrantList),
     (
@@ -102,6 +107,12 @@ const REPOSITORY: [Row<RepositorySection>; 10] = [
     // Whoever reads the repository may read these two; they stand here for who changes them.
     (RepositorySection::Environments, "Deployment environments", "environments", Action::EnvironmentSet),
     (RepositorySection::Schedules, "Schedules", "schedules", Action::PipelineScheduleSet),
+    (
+        RepositorySection::DynamicPipelines,
+        "Dynamic pipelines",
+        "dynamic-pipelines",
+        Action::DynamicPipelineRead,
+    ),
     (RepositorySection::Runners, "Runners", "runners", Action::RunnerRead),
     (RepositorySection::OpenIdConnect, "OpenID Connect", "openid-connect", Action::IdentityTokenRead),
 ];

@@ -27,6 +27,7 @@ pub(super) fn shown(one: &model::Environment, held: bool) -> Environment {
         restrictions: Restrictions {
             admin_only: one.admin_only,
             branch_restrictions: one.branches.iter().map(branch).collect(),
+            required_approvals: one.required_approvals,
         },
         lock: EnvironmentLock::new(held),
         environment_lock_enabled: one.lock_enabled,
@@ -50,6 +51,7 @@ fn change(input: EnvironmentInput) -> EnvironmentChange {
         hidden: input.hidden,
         admin_only: restrictions.admin_only.or(input.admin_only),
         branches: restrictions.branch_restrictions.or(input.branch_restrictions).map(patterns),
+        required_approvals: restrictions.required_approvals.or(input.required_approvals),
         lock_enabled: input.environment_lock_enabled,
     }
 }

@@ -14,15 +14,18 @@ pub mod group;
 pub mod group_privilege;
 pub mod identity_token;
 pub mod permission;
+pub mod pipeline_cache;
 pub mod pipeline_config;
 pub mod pipeline_run;
 pub mod pipeline_schedule;
+pub mod pipeline_ssh;
 pub mod pipeline_variable;
 pub mod project;
 pub mod report;
 pub mod repository;
 pub mod runner;
 pub mod source;
+pub mod test_report;
 pub mod upload;
 pub mod workspace;
 

@@ -12,7 +12,8 @@ use service::{
 };
 use wire::pipeline_run::{
     Command, CommitName, ConfigurationSource, Image, Pipeline, PipelineInput, PipelineLinks, PipelineStep,
-    RunVariable, Selector, SelfLink, State, StateError, StepRunner, Target, Trigger,
+    RunVariable, Selector, SelfLink, State, StateError, StepApproval, StepApprovals, StepRunner, Target,
+    Trigger,
 };
 
 use super::shape::full_name;
@@ -82,6 +83,15 @@ fn shown(shape: &Shape, view: &PipelineView) -> Pipeline {
     let run = &view.run;
     let full_name = full_name(&view.located);
     let file = shape.base.api(&["repositories", &full_name, "src", &run.commit, &view.source]).href;
+    let mut sources = vec![ConfigurationSource { source: view.source.clone(), uri: file }];
+    sources.extend(view.changed_by.iter().map(|word| {
+        let place = match word.starts_with("workspace") {
+            true => format!("workspaces/{}", view.located.workspace.slug),
+            false => format!("repositories/{full_name}"),
+        };
+        let uri = format!("{}/api/{place}/dynamic-pipelines", shape.base.url());
+        ConfigurationSource { source: word.clone(), uri }
+    }));
     Pipeline {
         uuid: run.id.into(),
         build_number: run.build_number,
@@ -102,7 +112,7 @@ fn shown(shape: &Shape, view: &PipelineView) -> Pipeline {
         created_on: run.created_on.into(),
         completed_on: run.completed_on.map(Into::into),
         build_seconds_used: view.build_seconds,
-        configuration_sources: vec![ConfigurationSource { source: view.source.clone(), uri: file }],
+        configuration_sources: sources,
         links: PipelineLinks::new(&shape.base, &full_name, &run.id.braced()),
     }
 }
@@ -120,7 +130,15 @@ fn commands(items: &[ScriptItem]) -> Vec<Command> {
         .collect()
 }
 
-fn shown_step(view: &StepView) -> PipelineStep {
+fn approvals(shape: &Shape, of: &service::StepApprovals) -> StepApprovals {
+    let given = of
+        .given
+        .iter()
+        .map(|one| StepApproval { user: shape.user(&one.user), created_on: one.created_on.into() });
+    StepApprovals { required: of.required, given: given.collect() }
+}
+
+fn shown_step(shape: &Shape, view: &StepView) -> PipelineStep {
     let (row, plan) = (&view.row, &view.plan);
     let ran = row.started_on.zip(row.completed_on);
     PipelineStep {
@@ -141,14 +159,15 @@ fn shown_step(view: &StepView) -> PipelineStep {
         started_on: row.started_on.map(Into::into),
         completed_on: row.completed_on.map(Into::into),
         duration_in_seconds: ran.map(|(from, to)| (to.micros() - from.micros()).max(0) / 1_000_000),
+        approvals: view.approvals.as_ref().map(|of| approvals(shape, of)),
     }
 }
 
-fn name(cx: &Cx) -> Result<PipelineName> {
+pub(super) fn name(cx: &Cx) -> Result<PipelineName> {
     PipelineName::parse(cx.param("pipeline_uuid"))
 }
 
-fn step(cx: &Cx) -> Result<StepId> {
+pub(super) fn step(cx: &Cx) -> Result<StepId> {
     cx.param("step_uuid").parse().map_err(|_| Error::not_found("the step"))
 }
 
@@ -320,15 +339,12 @@ pub async fn steps(cx: Cx) -> Result<Response> {
     let (request, window) = list_request(&cx)?;
     let (path, name) = (repository_path(&cx)?, name(&cx)?);
     let found = cx.service()?.pipeline_steps(&cx.caller, &path, name).await?;
-    let size = i64::try_from(found.len()).unwrap_or(i64::MAX);
-    let skip = usize::try_from(window.offset).unwrap_or(usize::MAX);
-    let take = usize::try_from(window.limit).unwrap_or(0);
-    let values = found.into_iter().skip(skip).take(take).collect();
-    let list = service::Listing { values, size: Some(size), more: false };
+    let list = service::Listing::cut(found, window);
     let uuid = cx.param("pipeline_uuid");
     let parts = ["repositories", cx.param("workspace"), cx.param("repo_slug"), "pipelines", uuid, "steps"];
-    let here = Shape::of(&cx).api(&parts);
-    send(&cx, StatusCode::OK, &page(&cx, &request, list, &here, |view| shown_step(&view)))
+    let shape = Shape::of(&cx);
+    let here = shape.api(&parts);
+    send(&cx, StatusCode::OK, &page(&cx, &request, list, &here, |view| shown_step(&shape, &view)))
 }
 
 /// `GET …/pipelines/{pipeline_uuid}/steps/{step_uuid}`
@@ -338,7 +354,7 @@ pub async fn steps(cx: Cx) -> Result<Response> {
 pub async fn get_step(cx: Cx) -> Result<Response> {
     let (path, name, step) = (repository_path(&cx)?, name(&cx)?, step(&cx)?);
     let found = cx.service()?.pipeline_step(&cx.caller, &path, name, step).await?;
-    send(&cx, StatusCode::OK, &shown_step(&found))
+    send(&cx, StatusCode::OK, &shown_step(&Shape::of(&cx), &found))
 }
 
 /// `POST …/pipelines/{pipeline_uuid}/stopPipeline`
@@ -363,16 +379,17 @@ pub async fn rerun(cx: Cx) -> Result<Response> {
     send(&cx, StatusCode::OK, &shown(&Shape::of(&cx), &view))
 }
 
-/// `POST /api/…/pipelines/{pipeline_uuid}/steps/{step_uuid}/start`: starts a step that waits for somebody.
+/// `POST /api/…/pipelines/{pipeline_uuid}/steps/{step_uuid}/start`: starts a step that waits for somebody, or approves it
+/// where its environment asks for approvals.
 ///
 /// # Errors
-/// When the caller may not, or the step waits for nobody.
+/// When the caller may not, the step waits for nobody, or this approval does not count.
 pub async fn start_step(cx: Cx) -> Result<Response> {
     let (path, name, step) = (repository_path(&cx)?, name(&cx)?, step(&cx)?);
     let service = cx.service()?;
     service.start_step(&cx.caller, &path, name, step).await?;
     let view = service.pipeline_step(&cx.caller, &path, name, step).await?;
-    send(&cx, StatusCode::OK, &shown_step(&view))
+    send(&cx, StatusCode::OK, &shown_step(&Shape::of(&cx), &view))
 }
 
 /// `GET …/pipelines/{pipeline_uuid}/steps/{step_uuid}/log`

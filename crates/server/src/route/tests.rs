@@ -73,7 +73,15 @@ fn what_writes_requires_a_scope_in_both_columns() {
 }
 
 /// Calls of `/api` that say the same as one of the published interface, and so have its scopes.
-const MADE_BY_PROGRAMS: &[&str] = &["api_upload_sarif", "api_rerun_pipeline", "api_start_pipeline_step"];
+const MADE_BY_PROGRAMS: &[&str] = &[
+    "api_upload_sarif",
+    "api_rerun_pipeline",
+    "api_start_pipeline_step",
+    "api_get_pipeline_cache_content",
+    "api_get_repository_dynamic_pipelines",
+    "api_set_repository_dynamic_pipelines",
+    "api_list_pipeline_definitions",
+];
 
 /// Would catch a scope in the wrong column, which no credential could ever meet, or which would bind nobody.
 #[test]
@@ -126,12 +134,13 @@ fn what_changes_something_leaves_an_event() {
         "page_ask_password_reset",
         "page_set_password_by_link",
         "page_verify_email_by_link",
-        // What a runner is let in by is made by a code that proves itself; leases, logs and files are kept without an event.
+        // What a runner is let in by is made by a code that proves itself; leases, logs, files and reports of tests are kept without an event.
         "runner_register",
         "runner_heartbeat",
         "runner_log",
         "runner_put_artifact",
         "runner_put_cache",
+        "runner_put_test_report",
     ];
     assert_eq!(reads_by_post, BTreeSet::from(known));
 }

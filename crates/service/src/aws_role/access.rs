@@ -7,7 +7,7 @@ use model::{
 use pipeline::aws_session;
 use pipeline::identity::IdentityFacts;
 use pipeline::protocol::AwsAccess;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Asked, place, target};
 use crate::{Caller, Service};
@@ -107,11 +107,13 @@ impl Service {
                 let audience = [pipeline::aws_trust::AUDIENCE.to_owned()];
                 let token = self.mint_identity_token(facts, &audience, lifetime).await?;
                 let token = token.record(self, caller).await?;
+                let lives = token.expires.seconds().saturating_sub(self.clock.now().seconds());
                 self.record_aws_role(caller, facts, &role, &session_name, wanted.session_duration).await?;
                 Ok(AwsAccess::WebIdentity {
                     role: role.arn.to_string(),
                     session_name,
                     token: token.token.expose().to_owned(),
+                    lives: u32::try_from(lives).unwrap_or(0),
                     duration: wanted.session_duration,
                     region,
                 })
@@ -154,15 +156,31 @@ impl Service {
         session: &str,
         duration: u32,
     ) -> Result<()> {
-        let asked = (Action::AwsRoleAssume, Outcome::Done);
-        let origin = self.origin(caller);
-        let mut event = self.event(&origin, &target(facts), asked, vec!["sensitive-read".to_owned()]);
-        event.after = json!({
+        let told = json!({
             "role": role.arn.as_str(), "mode": role.mode.as_str(), "session": session, "duration": duration,
+        });
+        self.record_role_use(caller, facts, told).await
+    }
+
+    /// Records that a step takes a role on; `told` is which one, and what for.
+    pub(super) async fn record_role_use(
+        &self,
+        caller: &Caller,
+        facts: &IdentityFacts,
+        mut told: Value,
+    ) -> Result<()> {
+        let of_step = json!({
             "ref": facts.git_ref(), "environment": facts.environment.as_ref().map(|one| &one.name),
             "pipeline": facts.pipeline.as_braced().to_string(), "step": facts.step.as_braced().to_string(),
             "attempt": facts.attempt,
         });
+        if let (Value::Object(told), Value::Object(of_step)) = (&mut told, of_step) {
+            told.extend(of_step);
+        }
+        let asked = (Action::AwsRoleAssume, Outcome::Done);
+        let origin = self.origin(caller);
+        let mut event = self.event(&origin, &target(facts), asked, vec!["sensitive-read".to_owned()]);
+        event.after = told;
         self.store.record(event).await
     }
 }

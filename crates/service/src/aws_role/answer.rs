@@ -93,6 +93,21 @@ impl Refused {
         Some(Self { code, message })
     }
 
+    /// The same, of an answer in JSON.
+    pub(crate) fn of_json(bytes: &[u8]) -> Option<Self> {
+        let told: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        let text = |name: &str| told.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let kind = text("__type")?;
+        let code = kind.rsplit('#').next().unwrap_or_default().to_owned();
+        let message = text("message").or_else(|| text("Message")).unwrap_or_default();
+        Self::of(&BTreeMap::from([("Code", code), ("Message", message)]))
+    }
+
+    /// Whether the key is none that Amazon knows: one that was removed, or that is too new to be known everywhere.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        matches!(self.code.as_str(), "InvalidClientTokenId" | "UnrecognizedClientException")
+    }
+
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self.code.as_str(), "AccessDenied" | "AccessDeniedException")
     }
@@ -141,6 +156,16 @@ mod tests {
             let told = text(code, "x-amz-security-token:SECRET");
             assert_eq!(Refused::of(&read(told.as_bytes()).unwrap()).unwrap().to_string(), code);
         }
+    }
+
+    #[test]
+    fn a_refusal_in_json_is_told_likewise() {
+        let of = |text: &str| Refused::of_json(text.as_bytes()).map(|refused| refused.to_string());
+        let denied = r#"{"__type":"com.amazonaws#AccessDeniedException","message":"x may not"}"#;
+        assert_eq!(of(denied).as_deref(), Some("AccessDeniedException: x may not"));
+        let repeats = r#"{"__type":"InvalidSignatureException","message":"x-amz-security-token:SECRET"}"#;
+        assert_eq!(of(repeats).as_deref(), Some("InvalidSignatureException"));
+        assert_eq!(of("[]"), None);
     }
 
     /// Attack: an answer that names a file, or grows when it is read.

@@ -1,12 +1,12 @@
-//! Amazon's token service, asked with the server's own identity: what the machine has, found as Amazon's own tools find it (the
-//! environment, the shared files, a web identity, a container's or machine's role). The address is the operator's or Amazon's
-//! own, never one that a workspace names.
+//! Amazon's token service, asked with the server's own identity: the key that an administrator gave it, else what the machine
+//! has, found as Amazon's own tools find it (the environment, the shared files, a web identity, a container's or machine's
+//! role). The address is the operator's or Amazon's own, never one that a workspace names.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::{AwsRegion, Clock, Error, Result, Secret, Timestamp};
+use model::{AwsRegion, Clock, Error, Result, RoleArn, Secret, Timestamp};
 use reqsign_aws_v4::{DefaultCredentialProvider, RequestSigner};
 use reqsign_core::{Context, OsEnv, ProvideCredential, SignRequest, SigningCredential};
 use reqsign_file_read_tokio::TokioFileRead;
@@ -16,6 +16,9 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::answer::{self, Refused};
+use super::registry::Registry;
+use crate::aws_key::OwnKey;
+use crate::jobs::log_text;
 
 /// How long finding an identity may take, connecting, and a whole exchange.
 const FIND: Duration = Duration::from_secs(6);
@@ -25,15 +28,23 @@ const EXCHANGE: Duration = Duration::from_secs(15);
 const KNOWN: i64 = 600;
 const NOBODY: i64 = 60;
 /// Where the global endpoint is.
-const GLOBAL: &str = "us-east-1";
+pub(super) const GLOBAL: &str = "us-east-1";
 
 /// What the operator decides about Amazon.
 #[derive(Clone, Debug, Default)]
 pub struct AwsSettings {
     /// Where the token service is asked, instead of Amazon's own addresses.
     pub sts_endpoint: Option<String>,
+    /// Where the registry of images is asked, instead of Amazon's own addresses.
+    pub ecr_endpoint: Option<String>,
+    /// Where IAM is asked, instead of Amazon's own addresses.
+    pub iam_endpoint: Option<String>,
+    /// After how many days the server's own key is replaced; never where there are none.
+    pub key_days: u16,
     /// The region where it is asked for roles that name none.
     pub region: Option<AwsRegion>,
+    /// The bucket for logs that do not grow any more; without, they stay in the data directory.
+    pub log_bucket: Option<crate::LogBucketSettings>,
 }
 
 /// Why Amazon gave nothing.
@@ -41,6 +52,8 @@ pub struct AwsSettings {
 pub(crate) enum Failed {
     /// The machine has no identity.
     NoIdentity,
+    /// The server has a key of its own, and cannot read it.
+    Unreadable,
     /// It was not reached, or its answer is none.
     Unreached(&'static str),
     /// It refused.
@@ -53,7 +66,10 @@ impl std::fmt::Display for Failed {
             Self::NoIdentity => f.write_str(
                 "the server has no identity at Amazon: see `bastide aws setup`, or use the mode `web-identity`",
             ),
-            Self::Unreached(why) => write!(f, "Amazon's token service was asked, but {why}"),
+            Self::Unreadable => {
+                f.write_str("the server's own key at Amazon cannot be read: look into the server's log")
+            }
+            Self::Unreached(why) => write!(f, "Amazon was asked, but {why}"),
             Self::Refused(refused) => write!(f, "Amazon said {refused}"),
         }
     }
@@ -77,19 +93,66 @@ pub(crate) struct Session {
     pub(crate) expires: i64,
 }
 
+/// Whose a request is.
+pub(crate) struct Identity(pub(super) reqsign_aws_v4::Credential);
+
+impl Identity {
+    /// Somebody's key.
+    pub(crate) fn of_key(access_key_id: String, secret_access_key: String) -> Self {
+        let (session_token, expires_in) = (None, None);
+        Self(reqsign_aws_v4::Credential { access_key_id, secret_access_key, session_token, expires_in })
+    }
+
+    /// A session.
+    pub(crate) fn of_session(session: Session) -> Self {
+        let mut made = Self::of_key(session.access_key, session.secret_key.expose().to_owned());
+        made.0.session_token = Some(session.session_token.expose().to_owned());
+        made
+    }
+}
+
+/// A registry that is asked for a password.
+pub(crate) struct RegistryQuestion<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) identity: &'a Identity,
+}
+
+/// A service that is asked with forms and answers with XML.
+pub(super) struct FormService<'a> {
+    pub(super) endpoint: String,
+    /// The name and the region that requests are signed for.
+    pub(super) name: &'static str,
+    pub(super) region: &'a str,
+    pub(super) version: &'static str,
+}
+
+/// Who the server is, or that it is nobody, as Amazon told.
+#[derive(Clone)]
+struct Known {
+    who: Option<String>,
+    /// The server's own key then, since whoever gives it another wants to see that.
+    key: Option<String>,
+    until: Timestamp,
+}
+
 /// Asks Amazon.
 pub(crate) struct Sts {
-    settings: AwsSettings,
+    pub(super) settings: AwsSettings,
     client: reqwest::Client,
     context: Context,
+    own: Arc<OwnKey>,
     chain: DefaultCredentialProvider,
     found: tokio::sync::Mutex<Option<reqsign_aws_v4::Credential>>,
-    who: Mutex<Option<(Option<String>, Timestamp)>>,
+    who: Mutex<Option<Known>>,
 }
 
 impl Sts {
     /// Trusts what the house trusts.
-    pub(crate) fn new(settings: AwsSettings, tls: &Arc<rustls::ClientConfig>) -> Result<Self> {
+    pub(crate) fn new(
+        settings: AwsSettings,
+        tls: &Arc<rustls::ClientConfig>,
+        own: Arc<OwnKey>,
+    ) -> Result<Self> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.as_ref().clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -99,8 +162,14 @@ impl Sts {
             .user_agent(concat!("bastide/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Error::internal)?;
-        if let Some(endpoint) = &settings.sts_endpoint {
-            address(endpoint)?;
+        for (flag, endpoint) in [
+            ("--aws-sts-endpoint", &settings.sts_endpoint),
+            ("--aws-ecr-endpoint", &settings.ecr_endpoint),
+            ("--aws-iam-endpoint", &settings.iam_endpoint),
+        ] {
+            if let Some(endpoint) = endpoint {
+                address(flag, endpoint)?;
+            }
         }
         let context = Context::new()
             .with_file_read(TokioFileRead)
@@ -108,10 +177,18 @@ impl Sts {
             .with_env(OsEnv);
         let chain = DefaultCredentialProvider::builder().no_process().no_sso().build();
         let (found, who) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { settings, client, context, chain, found, who })
+        Ok(Self { settings, client, context, own, chain, found, who })
     }
 
     async fn identity(&self) -> Result<reqsign_aws_v4::Credential, Failed> {
+        match self.own.credential().await {
+            Ok(Some(own)) => return Ok(own),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = log_text(&error), "the server's own key at Amazon cannot be read");
+                return Err(Failed::Unreadable);
+            }
+        }
         let mut found = self.found.lock().await;
         if let Some(known) = found.as_ref().filter(|known| known.is_valid()) {
             return Ok(known.clone());
@@ -126,12 +203,33 @@ impl Sts {
         Ok(self.identity().await?.session_token.is_some())
     }
 
+    /// Asks with the server's own identity.
     async fn ask(
         &self,
         region: Option<&AwsRegion>,
         fields: &[(&str, &str)],
     ) -> Result<BTreeMap<&'static str, String>, Failed> {
         let identity = self.identity().await?;
+        match self.ask_as(Some(&identity), region, fields).await {
+            Err(Failed::Refused(refused)) if refused.is_unknown_key() => {
+                // Another server may have replaced the key a moment ago.
+                self.own.forget().await;
+                let now = self.identity().await?;
+                match now.access_key_id == identity.access_key_id {
+                    true => Err(Failed::Refused(refused)),
+                    false => self.ask_as(Some(&now), region, fields).await,
+                }
+            }
+            told => told,
+        }
+    }
+
+    async fn ask_as(
+        &self,
+        identity: Option<&reqsign_aws_v4::Credential>,
+        region: Option<&AwsRegion>,
+        fields: &[(&str, &str)],
+    ) -> Result<BTreeMap<&'static str, String>, Failed> {
         let region = region.or(self.settings.region.as_ref()).map(AwsRegion::as_str);
         let endpoint = match (&self.settings.sts_endpoint, region) {
             (Some(endpoint), _) => endpoint.clone(),
@@ -141,30 +239,64 @@ impl Sts {
             }
             (None, Some(region)) => format!("https://sts.{region}.amazonaws.com/"),
         };
-        let endpoint = address(&endpoint).map_err(|_| Failed::Unreached("its address is none"))?;
+        let region = region.unwrap_or(GLOBAL);
+        let service = FormService { endpoint, name: "sts", region, version: "2011-06-15" };
+        self.query(&service, identity, fields).await
+    }
+
+    /// Asks a service with a form.
+    pub(super) async fn query(
+        &self,
+        service: &FormService<'_>,
+        identity: Option<&reqsign_aws_v4::Credential>,
+        fields: &[(&str, &str)],
+    ) -> Result<BTreeMap<&'static str, String>, Failed> {
+        let version = service.version;
         let body =
-            Serializer::new(String::new()).append_pair("Version", "2011-06-15").extend_pairs(fields).finish();
+            Serializer::new(String::new()).append_pair("Version", version).extend_pairs(fields).finish();
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let signed = identity.map(|identity| (identity, service.name, service.region));
+        let (fine, bytes) = self.exchange(&service.endpoint, signed, &headers, body).await?;
+        let texts =
+            answer::read(&bytes).ok_or(Failed::Unreached("its answer is not one that is understood"))?;
+        match (fine, Refused::of(&texts)) {
+            (true, _) => Ok(texts),
+            (false, Some(refused)) => Err(Failed::Refused(refused)),
+            (false, None) => Err(Failed::Unreached("its answer is not one that is understood")),
+        }
+    }
+
+    /// Sends a request, signed where somebody signs it for a service in a region; whether it succeeded, and the answer.
+    async fn exchange(
+        &self,
+        endpoint: &str,
+        signed: Option<(&reqsign_aws_v4::Credential, &str, &str)>,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<(bool, Vec<u8>), Failed> {
+        let endpoint = address("", endpoint).map_err(|_| Failed::Unreached("its address is none"))?;
         let unsigned = |_| Failed::Unreached("the request could not be made");
         let digest: String =
             Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut request = self
-            .client
-            .post(endpoint)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("x-amz-content-sha256", digest)
-            .body(body)
-            .build()
-            .map_err(unsigned)?;
-        let uri = request.url().as_str().parse().map_err(|_| Failed::Unreached("its address is none"))?;
-        let mut parts = parts_of(uri, request.headers().clone());
-        RequestSigner::new("sts", region.unwrap_or(GLOBAL))
-            .sign_request(&self.context, &mut parts, Some(&identity), None)
-            .await
-            .map_err(|_| Failed::Unreached("the request could not be signed"))?;
-        *request.headers_mut() = parts.headers;
+        let mut request = self.client.post(endpoint).header("x-amz-content-sha256", digest);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(body).build().map_err(unsigned)?;
+        if let Some((identity, service, region)) = signed {
+            let uri = request.url().as_str().parse().map_err(|_| Failed::Unreached("its address is none"))?;
+            let mut parts = parts_of(uri, request.headers().clone());
+            RequestSigner::new(service, region)
+                .sign_request(&self.context, &mut parts, Some(identity), None)
+                .await
+                .map_err(|_| Failed::Unreached("the request could not be signed"))?;
+            *request.headers_mut() = parts.headers;
+        }
         let mut response = self.client.execute(request).await.map_err(|error| {
-            tracing::info!(error = %error.without_url(), "Amazon's token service was not reached");
-            Failed::Unreached("it could not be reached: look at the region and --aws-sts-endpoint")
+            tracing::info!(error = %error.without_url(), "Amazon was not reached");
+            Failed::Unreached(
+                "it could not be reached: look at --aws-region, --aws-sts-endpoint and their like",
+            )
         })?;
         let fine = response.status().is_success();
         let mut bytes = Vec::new();
@@ -176,12 +308,41 @@ impl Sts {
             }
             bytes.extend_from_slice(&piece);
         }
-        let texts =
-            answer::read(&bytes).ok_or(Failed::Unreached("its answer is not one that is understood"))?;
-        match (fine, Refused::of(&texts)) {
-            (true, _) => Ok(texts),
-            (false, Some(refused)) => Err(Failed::Refused(refused)),
-            (false, None) => Err(Failed::Unreached("its answer is not one that is understood")),
+        Ok((fine, bytes))
+    }
+
+    /// Takes on a role for who shows a token; the server's own identity has no part in it.
+    pub(crate) async fn assume_by_token(
+        &self,
+        role: &RoleArn,
+        region: &AwsRegion,
+        session: &str,
+        token: &Secret,
+    ) -> Result<Session, Failed> {
+        let fields = [
+            ("Action", "AssumeRoleWithWebIdentity"),
+            ("RoleArn", role.as_str()),
+            ("RoleSessionName", session),
+            ("WebIdentityToken", token.expose()),
+            ("DurationSeconds", "900"),
+        ];
+        session_of(self.ask_as(None, Some(region), &fields).await?)
+    }
+
+    /// The answer of a registry that is asked for a password.
+    pub(crate) async fn registry_token(&self, question: &RegistryQuestion<'_>) -> Result<Vec<u8>, Failed> {
+        let region = question.registry.region.as_str();
+        let own = || format!("https://api.ecr.{region}.{}/", question.registry.suffix);
+        let endpoint = self.settings.ecr_endpoint.clone().unwrap_or_else(own);
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"),
+        ];
+        let signed = Some((&question.identity.0, "ecr", region));
+        match self.exchange(&endpoint, signed, &headers, "{}".to_owned()).await? {
+            (true, bytes) => Ok(bytes),
+            (false, bytes) => Err(Refused::of_json(&bytes)
+                .map_or(Failed::Unreached("its answer is not one that is understood"), Failed::Refused)),
         }
     }
 
@@ -202,25 +363,23 @@ impl Sts {
             fields.push((format!("Tags.member.{number}.Value"), value));
         }
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        let mut texts = self.ask(asked.region, &fields).await?;
-        let mut take =
-            |name: &str| texts.remove(name).ok_or(Failed::Unreached("its answer lacks credentials"));
-        let expires: jiff::Timestamp =
-            take("Expiration")?.parse().map_err(|_| Failed::Unreached("its answer tells no time"))?;
-        Ok(Session {
-            access_key: take("AccessKeyId")?,
-            secret_key: Secret::new(take("SecretAccessKey")?),
-            session_token: Secret::new(take("SessionToken")?),
-            expires: expires.as_second(),
-        })
+        session_of(self.ask(asked.region, &fields).await?)
+    }
+
+    /// Whose a key is, as Amazon tells it: what proves the key.
+    pub(crate) async fn caller(&self, identity: &Identity) -> Result<String, Failed> {
+        let fields = [("Action", "GetCallerIdentity")];
+        let mut told = self.ask_as(Some(&identity.0), None, &fields).await?;
+        told.remove("Arn").ok_or(Failed::Unreached("its answer names nobody"))
     }
 
     /// Who the server is at Amazon, as trust policies name it; nobody where it has no identity, or Amazon does not say.
     pub(crate) async fn who(&self, clock: &Clock) -> Option<String> {
         let now = clock.now();
+        let key = self.own.credential().await.ok().flatten().map(|own| own.access_key_id);
         let known = self.who.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((who, _)) = known.filter(|(_, until)| *until > now) {
-            return who;
+        if let Some(known) = known.filter(|known| known.until > now && known.key == key) {
+            return known.who;
         }
         let told = self.ask(None, &[("Action", "GetCallerIdentity")]).await;
         if let Err(failed) = &told {
@@ -230,9 +389,23 @@ impl Sts {
         let who = who.filter(|arn| arn.starts_with("arn:") && arn.len() <= 2_000);
         let who = who.map(|arn| pipeline::aws_trust::principal(&arn));
         let until = now.plus_seconds(if who.is_some() { KNOWN } else { NOBODY });
-        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = Some((who.clone(), until));
+        let known = Known { who: who.clone(), key, until };
+        *self.who.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         who
     }
+}
+
+/// The credentials in an answer.
+fn session_of(mut texts: BTreeMap<&'static str, String>) -> Result<Session, Failed> {
+    let mut take = |name: &str| texts.remove(name).ok_or(Failed::Unreached("its answer lacks credentials"));
+    let expires: jiff::Timestamp =
+        take("Expiration")?.parse().map_err(|_| Failed::Unreached("its answer tells no time"))?;
+    Ok(Session {
+        access_key: take("AccessKeyId")?,
+        secret_key: Secret::new(take("SecretAccessKey")?),
+        session_token: Secret::new(take("SessionToken")?),
+        expires: expires.as_second(),
+    })
 }
 
 /// What is signed of a request.
@@ -244,10 +417,11 @@ fn parts_of(uri: http::Uri, headers: http::HeaderMap) -> http::request::Parts {
     request.into_parts().0
 }
 
-fn address(text: &str) -> Result<Url> {
+/// The address of a service that gets signed requests: over TLS, or on this machine.
+pub(crate) fn address(flag: &str, text: &str) -> Result<Url> {
     let wrong = || {
         Error::invalid(format!(
-            "--aws-sts-endpoint: `{text}` is no address: write it as https://sts.example.com, or http:// to this machine"
+            "{flag}: `{text}` is no address: write it as https://aws.example.com, or http:// to this machine"
         ))
     };
     let url = Url::parse(text).map_err(|_| wrong())?;
@@ -269,10 +443,10 @@ mod tests {
     #[test]
     fn credentials_go_out_in_the_clear_to_this_machine_alone() {
         for good in ["https://sts.example.com", "http://127.0.0.1:8080", "http://localhost:1/"] {
-            assert!(address(good).is_ok(), "{good}");
+            assert!(address("", good).is_ok(), "{good}");
         }
         for bad in ["http://sts.example.com", "https://a:b@c", "ftp://x", "sts.amazonaws.com", ""] {
-            assert!(address(bad).is_err(), "{bad}");
+            assert!(address("", bad).is_err(), "{bad}");
         }
     }
 }

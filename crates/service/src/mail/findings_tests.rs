@@ -176,7 +176,7 @@ async fn who_started_the_run_and_administrators_are_told() {
         let (service, at, starter, verdict) =
             (house.service.clone(), scan.at.clone(), Some(starter.id), verdict.clone());
         let write = move |writer: &mut store::Writer<'_>| {
-            service.notify_findings(writer, &at, &commit(), starter, &verdict)
+            service.notify_findings(writer, &at, (7, &commit()), starter, &verdict)
         };
         house.service.store.write(&permit, write).await.unwrap();
         house.work().await;
@@ -192,7 +192,7 @@ async fn who_started_the_run_and_administrators_are_told() {
     }
     for text in &messages {
         assert!(!text.contains("secret finding") && !text.contains("\nBcc:"), "{text}");
-        assert!(text.contains("acme/one/commits/aaaa"), "{text}");
+        assert!(text.contains("acme/one/commits/aaaa") && text.contains("acme/one/pipelines/7\n"), "{text}");
     }
     // Who cannot see the repository any more is not told, and an administrator who started it is told once.
     let before = server.messages().len();

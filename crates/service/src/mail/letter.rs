@@ -152,16 +152,18 @@ pub(crate) fn alert(to: &Email, alert: &Alert, place: Option<&str>, base: &str) 
 pub(crate) fn findings(
     to: &Email,
     (workspace, repository): (&str, &str),
-    commit: &ObjectId,
+    (number, commit): (i64, &ObjectId),
     verdict: &str,
     base: &str,
 ) -> Message {
     let short: String = commit.as_str().chars().take(12).collect();
+    let place = format!("{base}/{workspace}/{repository}");
     let body = format!(
-        "A run of a pipeline on {workspace}/{repository}, commit {short}, has failed.\n\nReason: {}\n\nWhat was found \
-         stands with the commit:\n\n    {base}/{workspace}/{repository}/commits/{commit}\n\nAn owner of the workspace \
-         decides which findings fail a run.",
+        "Run #{number} of a pipeline on {workspace}/{repository}, commit {short}, has failed.\n\nReason: {}\n\nThe run:\n\n    \
+         {place}/pipelines/{number}\n\nWhat was found stands with the commit:\n\n    {place}/commits/{commit}\n\nAn owner of \
+         the workspace decides which findings fail a run.",
         paragraph(&verdict.chars().take(1_000).collect::<String>())
     );
-    Message::new(to, &format!("{workspace}/{repository}: findings failed a run"), &signed(&body, base))
+    let subject = format!("{workspace}/{repository}: findings failed run #{number}");
+    Message::new(to, &subject, &signed(&body, base))
 }

@@ -2,9 +2,9 @@
 
 use model::{
     AlertId, AnnotationId, AuditSinkId, AwsRoleId, BreakGlassId, CacheId, CommitStatusId, CredentialId,
-    DeploymentId, EnvironmentId, EventId, GroupId, JobId, PipelineId, ProjectId, PushId, ReportId,
-    RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SecretHash, SessionId, StepId, Timestamp,
-    UserId, VariableId, WorkspaceId,
+    DeploymentId, EnvironmentId, EventId, GroupId, JobId, KnownHostId, PipelineId, ProjectId, PushId,
+    ReportId, RepositoryId, RequestId, RunnerId, ScheduleId, SecondStepId, SecretHash, SessionId, StepId,
+    TestCaseId, Timestamp, UserId, VariableId, WorkspaceId,
 };
 use uuid::Uuid;
 
@@ -226,6 +226,8 @@ ids!(
     DeploymentId,
     ScheduleId,
     CacheId,
+    TestCaseId,
+    KnownHostId,
     AnnotationId,
     CommitStatusId,
     ReportId

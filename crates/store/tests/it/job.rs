@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use model::{PushId, Result, act};
 use serde_json::json;
-use store::{job, lease};
+use store::{job, lease, pipeline_run};
 use testkit::{TestStore, both_engines};
 
 async fn enqueue(store: &TestStore, key: &'static str, n: i64) {
@@ -50,6 +51,32 @@ both_engines! {
         assert_eq!(claim(&store).await, None);
         assert_eq!(store.keep(job::release).await.unwrap(), 1);
         assert_eq!(claim(&store).await.unwrap().attempts, 2);
+    }
+
+    /// Catches a push that starts twice because what it has started was forgotten while its job waits, and rows that stay
+    /// for ever.
+    async fn what_a_push_has_started_is_remembered_while_its_job_is_there(store) {
+        let permit = testkit::permit::<act::PipelineRun>(&store);
+        let (done, waits) = (PushId::new(store.random()), PushId::new(store.random()));
+        let waiting = waits.to_string();
+        store.keep(move |books| job::enqueue(books, "work", &waiting, json!({}), 0)).await.unwrap();
+        let keys = [done, waits].map(|push| format!("{push} refs/heads/main"));
+        let started = async || {
+            let keys = keys.clone();
+            let added = store.write(&permit, move |writer| {
+                keys.iter().map(|key| pipeline_run::first_time(writer, key)).collect::<Result<Vec<bool>>>()
+            });
+            added.await.unwrap()
+        };
+        assert_eq!(started().await, [true, true]);
+        assert_eq!(started().await, [false, false]);
+        let now = store.clock().now();
+        for (before, forgotten) in [(-60, 0), (60, 1), (60, 0)] {
+            let before = now.plus_seconds(before);
+            let gone = store.keep(move |books| pipeline_run::forget_started(books, before, "work")).await;
+            assert_eq!(gone.unwrap(), forgotten);
+        }
+        assert_eq!(started().await, [true, false]);
     }
 
     async fn work_that_waits_is_not_queued_twice_and_work_that_runs_is_run_once_more(store) {

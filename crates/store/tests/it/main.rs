@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod aws_key;
 mod aws_role;
 mod branch_restriction;
 mod break_glass;
@@ -20,4 +21,5 @@ mod pipeline_variable;
 mod postgres;
 mod report;
 mod sequence;
+mod step_approval;
 mod write;

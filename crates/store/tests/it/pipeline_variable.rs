@@ -39,6 +39,7 @@ fn new_environment(store: &TestStore, repository: RepositoryId, name: &str, slug
         hidden: true,
         admin_only: true,
         branches: vec!["main".parse().unwrap(), "release/*".parse().unwrap()],
+        required_approvals: 2,
         lock_enabled: false,
         created_on: now,
         updated_on: now,
@@ -132,6 +133,7 @@ both_engines! {
         assert_eq!(left.await.unwrap(), 0);
         let mut changed = new.clone();
         (changed.name, changed.slug, changed.branches, changed.rank) = ("EU".to_owned(), "eu".to_owned(), Vec::new(), 0);
+        changed.required_approvals = 5;
         let update = changed.clone();
         store.write(&permit, move |writer| environment::update(writer, &update)).await.unwrap();
         assert!(list().await.contains(&changed));
@@ -230,7 +232,7 @@ both_engines! {
 }
 
 /// A repository in a workspace, as little as the due schedules' query looks at.
-async fn repository(store: &TestStore) -> RepositoryId {
+pub(crate) async fn repository(store: &TestStore) -> RepositoryId {
     use model::{DisplayName, ForkPolicy, Project, ProjectId, Repository, Workspace};
     let now = store.clock().now();
     let name: DisplayName = "Acme".parse().unwrap();
