@@ -73,24 +73,7 @@ async fn minted(service: &Service, facts: &IdentityFacts, algorithm: TokenAlgori
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        data: folder.path().join("data"),
-        database: None,
-        base_url: "https://git.example.org".to_owned(),
-        program: "/bin/true".into(),
-        search_path: None,
-        restore_days: 30,
-        step_lease: 30,
-        count_days: 400,
-        public_ledger: false,
-        pipes: std::collections::BTreeMap::new(),
-        audit_days: None,
-        mail: None,
-        sign_in: service::SignInSettings::default(),
-        outbound: service::OutboundSettings::default(),
-        aws: service::AwsSettings::default(),
-        master_key: None,
-    };
+    let settings = Settings::new(folder.path().join("data"), "https://git.example.org", "/bin/true");
     let random = Random::system();
     let service = Service::open(settings, Clock::system(), random.clone()).await.unwrap();
     let operator = Caller::operator(RequestId::new(&random));

@@ -71,24 +71,7 @@ pub(crate) mod tests {
 
     /// A service over a folder of the test's own.
     pub(crate) async fn service(folder: &std::path::Path, clock: &Clock) -> Service {
-        let settings = Settings {
-            data: folder.join("data"),
-            database: None,
-            base_url: "http://localhost".to_owned(),
-            program: "/bin/true".into(),
-            search_path: None,
-            restore_days: 30,
-            step_lease: 30,
-            public_ledger: false,
-            pipes: std::collections::BTreeMap::new(),
-            outbound: Default::default(),
-            aws: Default::default(),
-            audit_days: None,
-            sign_in: crate::SignInSettings::default(),
-            count_days: 400,
-            mail: None,
-            master_key: None,
-        };
+        let settings = Settings::new(folder.join("data"), "http://localhost", "/bin/true");
         Service::open(settings, clock.clone(), Random::seeded(1)).await.unwrap()
     }
 

@@ -20,6 +20,7 @@ mod audit_stream;
 mod authn;
 mod aws_key;
 mod aws_role;
+mod aws_signature;
 mod branch_restriction;
 mod branch_rule;
 mod branching_model;

@@ -45,6 +45,11 @@ pub(crate) fn away(log: &Path) -> PathBuf {
     log.with_extension("log.away")
 }
 
+/// Whether a log does not grow any more. Asked under the lock of the log's file, the answer stays true until it is given back.
+pub(crate) fn has_ended(log: &Path) -> bool {
+    packed(log).exists() || away(log).exists()
+}
+
 impl Service {
     fn logs(&self) -> PathBuf {
         self.settings.data.join("pipelines/logs")
@@ -178,13 +183,19 @@ fn mark(away: &Path) -> io::Result<()> {
 /// Compresses what is plain in a folder. Gives the logs that are compressed now, those of an earlier try among them.
 fn pack_folder(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for log in files(folder, "log")? {
-        let (packed, fresh) = (packed(&log), log.with_extension("log.fresh"));
-        if fresh.exists() {
-            std::fs::remove_file(&fresh)?;
+        // Who appends has the same lock, and sees afterwards that the log has ended.
+        let open = std::fs::File::options().read(true).append(true).open(&log)?;
+        open.lock()?;
+        // What has ended already is whole where it is, whatever has come to lie here again.
+        if !has_ended(&log) {
+            let fresh = log.with_extension("log.fresh");
+            if fresh.exists() {
+                std::fs::remove_file(&fresh)?;
+            }
+            log_pack::pack(&log, &fresh)?;
+            std::fs::rename(&fresh, packed(&log))?;
+            std::fs::File::open(folder).and_then(|folder| folder.sync_all())?;
         }
-        log_pack::pack(&log, &fresh)?;
-        std::fs::rename(&fresh, &packed)?;
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all())?;
         std::fs::remove_file(&log)?;
     }
     // `step.log.gz` without its last extension.
@@ -244,5 +255,23 @@ mod tests {
         assert_eq!(pack_folder(folder.path()).unwrap(), std::slice::from_ref(&log));
         assert_eq!(log_pack::read(&packed(&log), 0, 10).unwrap(), (b"one\n".to_vec(), 4));
         assert_eq!(pack_folder(&folder.path().join("none")).unwrap(), Vec::<PathBuf>::new());
+    }
+
+    /// Would catch: an empty file where a log was, left by who came too late, that is compressed in the place of the log.
+    #[test]
+    fn what_comes_to_lie_where_a_log_has_ended_does_not_replace_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("step.log");
+        std::fs::write(&log, "one\n").unwrap();
+        pack_folder(folder.path()).unwrap();
+        std::fs::write(&log, "").unwrap();
+        assert_eq!(pack_folder(folder.path()).unwrap(), std::slice::from_ref(&log));
+        assert_eq!(log_pack::read(&packed(&log), 0, 10).unwrap(), (b"one\n".to_vec(), 4));
+        // In the bucket an object would be written over.
+        mark(&away(&log)).unwrap();
+        std::fs::remove_file(packed(&log)).unwrap();
+        std::fs::write(&log, "").unwrap();
+        assert_eq!(pack_folder(folder.path()).unwrap(), Vec::<PathBuf>::new());
+        assert!(!log.exists() && away(&log).exists());
     }
 }

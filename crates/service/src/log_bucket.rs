@@ -8,16 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use model::{Error, Result};
-use reqsign_aws_v4::{DefaultCredentialProvider, RequestSigner};
-use reqsign_core::{Context, OsEnv, ProvideCredential, SignRequest};
-use reqsign_file_read_tokio::TokioFileRead;
-use reqsign_http_send_reqwest::ReqwestHttpSend;
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use url::Url;
 
 use crate::aws_key::OwnKey;
 use crate::aws_role::address;
+use crate::aws_signature::{AwsSignature, SignedBy};
 
 /// How long connecting may take, and a whole exchange: an object has at most some ten megabytes.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -69,8 +65,7 @@ pub(crate) struct LogBucket {
     base: Url,
     region: String,
     client: reqwest::Client,
-    context: Context,
-    chain: DefaultCredentialProvider,
+    signature: AwsSignature,
     own: Arc<OwnKey>,
     /// Whether it has an address of its own, and so may be a store that does not know the server's own key at Amazon.
     elsewhere: bool,
@@ -98,27 +93,19 @@ impl LogBucket {
             .user_agent(concat!("bastide/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(Error::internal)?;
-        let context = Context::new()
-            .with_file_read(TokioFileRead)
-            .with_http_send(ReqwestHttpSend::new(client.clone()))
-            .with_env(OsEnv);
-        let chain = DefaultCredentialProvider::builder().no_process().no_sso().build();
+        let signature = AwsSignature::new(&client);
         let (base, elsewhere) = (Url::parse(&base).map_err(Error::internal)?, settings.endpoint.is_some());
-        Ok(Self { base, region, client, context, chain, own, elsewhere })
-    }
-
-    async fn found(&self) -> Option<reqsign_aws_v4::Credential> {
-        self.chain.provide_credential(&self.context).await.ok().flatten()
+        Ok(Self { base, region, client, signature, own, elsewhere })
     }
 
     /// Whose requests are: the server's own key goes first at Amazon, and what the machine has goes first elsewhere.
     async fn identity(&self) -> Result<reqsign_aws_v4::Credential> {
-        let mut found = if self.elsewhere { self.found().await } else { None };
+        let mut found = if self.elsewhere { self.signature.found().await } else { None };
         if found.is_none() {
             found = self.own.credential().await?;
         }
         if found.is_none() && !self.elsewhere {
-            found = self.found().await;
+            found = self.signature.found().await;
         }
         found.ok_or_else(|| {
             Error::internal("the bucket of logs: the server has no identity at Amazon, nor keys of a store")
@@ -149,20 +136,10 @@ impl LogBucket {
     ) -> Result<reqwest::Response> {
         let failed = |why: &str| Error::internal(format!("the bucket of logs: {why}"));
         let url = self.base.join(key).map_err(|_| failed("an object's name is none"))?;
-        let digest: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
-        let request =
-            self.client.request(method.clone(), url).header("x-amz-content-sha256", digest).body(body);
-        let mut request = request.build().map_err(|_| failed("the request could not be made"))?;
-        let mut signed = http::Request::new(());
-        *signed.method_mut() = method;
-        *signed.uri_mut() = request.url().as_str().parse().map_err(|_| failed("its address is none"))?;
-        *signed.headers_mut() = request.headers().clone();
-        let mut parts = signed.into_parts().0;
-        RequestSigner::new("s3", &self.region)
-            .sign_request(&self.context, &mut parts, Some(identity), None)
-            .await
-            .map_err(|_| failed("the request could not be signed"))?;
-        *request.headers_mut() = parts.headers;
+        let request = self.client.request(method, url).build();
+        let mut request = request.map_err(|_| failed("the request could not be made"))?;
+        let by = SignedBy { identity, service: "s3", region: &self.region };
+        self.signature.sign(&mut request, body, Some(by)).await.map_err(failed)?;
         let sent = self.client.execute(request).await;
         sent.map_err(|error| failed(&format!("it could not be reached ({})", error.without_url())))
     }

@@ -70,6 +70,36 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// For how many days a deleted repository can be restored, unless told otherwise.
+    pub const RESTORE_DAYS: u16 = 30;
+    /// For how many days the daily counts of what was used are kept, unless told otherwise. They name people and addresses, so
+    /// they are kept for what asks about them and no longer: reviews once a year, and a month to hold one.
+    pub const COUNT_DAYS: u16 = 400;
+
+    /// What holds where nothing more is said: for a data directory, a base address without a final slash, and the program that
+    /// git's hooks are. `git` is looked for where the system has it.
+    #[must_use]
+    pub fn new(data: impl Into<PathBuf>, base_url: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            database: None,
+            base_url: base_url.into(),
+            program: program.into(),
+            search_path: None,
+            restore_days: i64::from(Self::RESTORE_DAYS),
+            count_days: i64::from(Self::COUNT_DAYS),
+            public_ledger: false,
+            audit_days: None,
+            mail: None,
+            pipes: std::collections::BTreeMap::new(),
+            step_lease: pipeline::protocol::LEASE,
+            sign_in: SignInSettings::default(),
+            outbound: crate::OutboundSettings::default(),
+            aws: crate::AwsSettings::default(),
+            master_key: None,
+        }
+    }
+
     /// The host in the base address.
     pub(crate) fn host(&self) -> &str {
         let rest = self.base_url.split_once("://").map_or(self.base_url.as_str(), |(_, rest)| rest);

@@ -7,12 +7,14 @@ use model::report::{DataType, LONGEST_NAME, LONGEST_SUMMARY, ReportData, ReportR
 use model::{Action, Annotation, AnnotationId, Error, Report, ReportId, Result, StepId, Timestamp, act};
 use pipeline::sarif::{Finding, SarifError, ToolReport, slug};
 use serde_json::{Value, json};
+use store::pipeline_step::Lease;
 use store::repository::{Located, RepositoryName};
 
 use crate::access::{RepositoryPath, repository_target};
 use crate::access_question::usual_scopes;
 use crate::field::Fields;
 use crate::report::{Content, put, put_annotations, shown, tool_of};
+use crate::step_claim::hold;
 use crate::{Caller, Service};
 
 pub use pipeline::sarif::LONGEST as LONGEST_SARIF;
@@ -149,6 +151,18 @@ impl Service {
         revision: &str,
         upload: SarifUpload,
     ) -> Result<(Located, Vec<SarifReport>)> {
+        self.put_sarif(caller, path, revision, upload, None).await
+    }
+
+    /// Where a step's runner brings it, the step's lease must be held when it is written.
+    async fn put_sarif(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        revision: &str,
+        upload: SarifUpload,
+        lease: Option<Lease>,
+    ) -> Result<(Located, Vec<SarifReport>)> {
         let ground = self.repository_ground(caller, path).await?;
         let permit = self.permit(caller, act::ReportSet, ground.as_ref())?;
         let mut fields = Fields::default();
@@ -167,6 +181,9 @@ impl Service {
         let made = self
             .store
             .write(&permit, move |writer| {
+                if let Some(lease) = &lease {
+                    hold(&mut writer.bookkeeping(), lease)?;
+                }
                 let mut made = Vec::with_capacity(found.len());
                 let alone = found.len() == 1;
                 for (place, (name, one)) in names.iter().zip(&found).enumerate() {
@@ -198,7 +215,17 @@ impl Service {
         attempt: u32,
         upload: SarifUpload,
     ) -> Result<Vec<SarifReport>> {
-        self.leased(caller, step, attempt).await?;
+        let lease = self.leased(caller, step, attempt).await?;
+        self.put_step_sarif(caller, lease, upload).await
+    }
+
+    async fn put_step_sarif(
+        &self,
+        caller: &Caller,
+        lease: Lease,
+        upload: SarifUpload,
+    ) -> Result<Vec<SarifReport>> {
+        let step = lease.step;
         let found = self
             .store
             .read(move |reader| {
@@ -215,18 +242,41 @@ impl Service {
         let as_step = Caller::access_token(Arc::new(credential), caller);
         let as_step = as_step.requiring(usual_scopes(Action::ReportSet));
         let path = RepositoryPath { workspace: None, repository: RepositoryName::Id(repository) };
-        match self.upload_sarif(&as_step, &path, &commit, upload).await {
-            Ok((_, made)) => Ok(made),
-            // A conflict tells a runner that it has lost the step.
-            Err(Error::Conflict(why)) => Err(Error::forbidden(why)),
-            Err(error) => Err(error),
-        }
+        let made = self.put_sarif(&as_step, &path, &commit, upload, Some(lease)).await;
+        let (_, made) = self.told_to_runner(caller, lease, made).await?;
+        Ok(made)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step_claim::tests::Scene;
+
+    /// Attack: a runner that was let in while it had the step, and brings a clean report for the step's commit when it has lost
+    /// it. The step's own token lives on until that is noticed.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_report_that_comes_after_the_loss_of_its_step_is_not_written() {
+        let scene = Scene::new("{script: [a]}").await;
+        let (service, lease) = (&scene.service, scene.lease().await);
+        let bring = async |tool: &str| {
+            let driver = json!({ "driver": { "name": tool } });
+            let file = json!({ "version": "2.1.0", "runs": [{ "tool": driver, "results": [] }] });
+            let upload = SarifUpload { file: file.to_string().into(), report: None, title: None };
+            service.put_step_sarif(&scene.caller, lease, upload).await
+        };
+        assert_eq!(bring("first").await.unwrap().len(), 1);
+        scene.lose();
+        let refused = bring("second").await;
+        assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+        let (repository, commit) = (scene.step.repository, scene.commit.parse::<model::ObjectId>().unwrap());
+        let known = service
+            .store
+            .read(move |reader| store::report::list(reader, repository, &commit, (10, 0)))
+            .await
+            .unwrap();
+        assert_eq!(known.iter().map(|one| one.external_id.as_str()).collect::<Vec<_>>(), ["sarif-first"]);
+    }
 
     fn found(tool: &str) -> ToolReport {
         ToolReport {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use model::runner::SYSTEM_LABELS;
 use model::{
     Action, Credential, CredentialId, CredentialKind, DeploymentResult, DisplayName, Error, Holder,
-    RepositoryId, Resource, Result, Runner, RunnerId, StepId, Timestamp, Token, act,
+    RepositoryId, Resource, Result, Runner, StepId, Timestamp, Token, act,
 };
 use pipeline::PlannedStep;
 use pipeline::protocol::{
@@ -18,6 +19,7 @@ use pipeline::protocol::{
 };
 use policy::InternalReason;
 use serde_json::{Value, json};
+use store::Bookkeeping;
 use store::pipeline_step::{Lease, StepRow};
 use store::repository::Located;
 use store::step_artifact::ArtifactRow;
@@ -186,6 +188,9 @@ impl Service {
             .write(&permit, move |writer| {
                 let gone = || Error::Conflict("another runner has it".to_owned());
                 let before = store::pipeline_step::get(writer, step)?.ok_or_else(gone)?;
+                if !may_take(store::runner::find(writer, runner_id)?, &before)? {
+                    return Err(gone());
+                }
                 let plan: PlannedStep = serde_json::from_value(before.plan).map_err(Error::internal)?;
                 let seconds = i64::from(plan.max_time) * 60 + TOKEN_SECONDS;
                 let credential =
@@ -269,14 +274,37 @@ impl Service {
     /// How a step ended. Said twice, it is heard once.
     pub async fn finish_step(&self, caller: &Caller, step: StepId, finish: &Finish) -> Result<()> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
-        let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
-        let row = row.ok_or_else(|| Error::not_found("the step"))?;
         let attempt = i64::from(finish.attempt);
-        if row.runner == Some(runner) && row.attempt == attempt && row.verdict.is_some() {
+        let heard =
+            |row: &StepRow| row.runner == Some(runner) && row.attempt == attempt && row.verdict.is_some();
+        let row = self.found_step(step).await?;
+        if heard(&row) {
             return Ok(());
         }
-        self.leased(caller, step, finish.attempt).await?;
-        let ground = self.ground_of(caller, row.repository).await?;
+        let finished = match self.leased(caller, step, finish.attempt).await {
+            Ok(lease) => self.finish_leased(caller, row.repository, lease, finish).await,
+            Err(error) => Err(error),
+        };
+        // A runner that got no answer says it again while the first time is still at work.
+        if matches!(finished, Err(Error::Conflict(_))) && heard(&self.found_step(step).await?) {
+            return Ok(());
+        }
+        finished
+    }
+
+    async fn found_step(&self, step: StepId) -> Result<StepRow> {
+        let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
+        row.ok_or_else(|| Error::not_found("the step"))
+    }
+
+    async fn finish_leased(
+        &self,
+        caller: &Caller,
+        repository: RepositoryId,
+        lease: Lease,
+        finish: &Finish,
+    ) -> Result<()> {
+        let ground = self.ground_of(caller, repository).await?;
         let permit = self.permit(caller, act::StepFinish, &ground)?;
         let verdict = serde_json::to_value(&finish.verdict).map_err(Error::internal)?;
         let outputs = bounded(finish.outputs.clone())?;
@@ -288,15 +316,9 @@ impl Service {
         };
         self.store
             .write(&permit, move |writer| {
-                let now = writer.now();
-                let lease = store::pipeline_step::lease(writer, step)?;
-                let its =
-                    |lease: &Lease| lease.runner == runner && lease.attempt == attempt && now < lease.until;
-                if !lease.as_ref().is_some_and(its) {
-                    return Err(lost());
-                }
+                hold(&mut writer.bookkeeping(), &lease)?;
                 let outputs = (state == "passed").then(|| outputs.clone());
-                end_step(writer, &service, step, state, verdict.clone(), outputs)
+                end_step(writer, &service, lease.step, state, verdict.clone(), outputs)
             })
             .await?;
         self.step_ended();
@@ -309,14 +331,58 @@ impl Service {
         self.progress.notify_waiters();
     }
 
-    /// Lets through who has the step now.
+    /// Lets through who has the step now. Whatever is then written of the step asks once more, by [`hold`].
     pub(crate) async fn leased(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<Lease> {
         let runner = caller.as_runner().ok_or(Error::Unauthenticated)?.id;
-        let now = self.clock.now();
-        let lease = self.store.read(move |reader| lease_of(reader, step, runner, attempt, now)).await?;
-        match lease {
+        let found = self.store.read(move |reader| {
+            let now = reader.now();
+            let lease = store::pipeline_step::lease(reader, step)?;
+            let its = |lease: &Lease| {
+                lease.runner == runner && lease.attempt == i64::from(attempt) && now < lease.until
+            };
+            Ok(lease.filter(its))
+        });
+        match found.await? {
             Some(lease) => Ok(lease),
             None => Err(self.not_its_step(caller, step).await?),
+        }
+    }
+
+    /// Keeps the books of a step for the runner that has it. When the lease is lost by then, nothing is kept.
+    ///
+    /// # Errors
+    /// `Conflict` when the lease is over, `NotFound` when another runner has the step, and what `f` fails with, of which a
+    /// `Conflict` is told as a refusal.
+    pub(crate) async fn keep_leased<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        lease: Lease,
+        mut f: impl FnMut(&mut Bookkeeping<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let kept = self.store.keep(move |books| {
+            hold(books, &lease)?;
+            f(books)
+        });
+        let kept = kept.await;
+        self.told_to_runner(caller, lease, kept).await
+    }
+
+    /// What a runner is told of a write about its step. To it a conflict means that the step is lost, so it is told of one only
+    /// where that is so.
+    pub(crate) async fn told_to_runner<T>(
+        &self,
+        caller: &Caller,
+        lease: Lease,
+        outcome: Result<T>,
+    ) -> Result<T> {
+        let why = match outcome {
+            Err(Error::Conflict(why)) => why,
+            other => return other,
+        };
+        let held = self.store.keep(move |books| store::pipeline_step::hold(books, &lease)).await?;
+        match held {
+            true => Err(Error::forbidden(why)),
+            false => Err(self.not_its_step(caller, lease.step).await?),
         }
     }
 
@@ -400,18 +466,28 @@ impl Service {
     }
 }
 
-/// The lease by which a runner has an attempt at a step now, if it does.
-pub(crate) fn lease_of(
-    reader: &mut store::Reader<'_>,
-    step: StepId,
-    runner: RunnerId,
-    attempt: u32,
-    now: Timestamp,
-) -> Result<Option<Lease>> {
-    let lease = store::pipeline_step::lease(reader, step)?;
-    let holds =
-        |lease: &Lease| lease.runner == runner && lease.attempt == i64::from(attempt) && now < lease.until;
-    Ok(lease.filter(holds))
+/// Whether a runner may still take a step when it comes to that: its claim may have waited for half a minute, in which somebody
+/// has removed it, switched it off or taken a label from it.
+///
+/// # Errors
+/// When it may take none at all.
+fn may_take(runner: Option<Runner>, step: &StepRow) -> Result<bool> {
+    let runner = runner.filter(|runner| runner.registered_on.is_some()).ok_or(Error::Unauthenticated)?;
+    if !runner.enabled {
+        return Err(Error::forbidden("this runner is switched off"));
+    }
+    // The system labels are as the claim itself has told them.
+    let has = |label: &String| SYSTEM_LABELS.contains(&label.as_str()) || runner.labels.contains(label);
+    Ok(step.labels.iter().all(has))
+}
+
+/// Lets a runner write of a step while it has it: asked first thing in the transaction that writes. What was looked at before
+/// may be long ago, and what is written after the step's end is in no record of it.
+///
+/// # Errors
+/// `Conflict` when the lease is lost.
+pub(crate) fn hold(books: &mut Bookkeeping<'_>, lease: &Lease) -> Result<()> {
+    if store::pipeline_step::hold(books, lease)? { Ok(()) } else { Err(lost()) }
 }
 
 /// A step's attempt ends, its token with it, and the run goes on.
@@ -482,7 +558,7 @@ fn lost() -> Error {
 
 /// The labels that a runner has by what it can do: of the fixed list alone.
 fn own_labels(told: &[String]) -> Result<Vec<String>> {
-    if told.iter().all(|label| model::runner::SYSTEM_LABELS.contains(&label.as_str())) {
+    if told.iter().all(|label| SYSTEM_LABELS.contains(&label.as_str())) {
         return Ok(told.to_vec());
     }
     Err(Error::invalid_field("labels", "a runner tells system labels alone: people give it the others"))
@@ -499,32 +575,4 @@ fn bounded(outputs: BTreeMap<String, String>) -> Result<BTreeMap<String, String>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_event_of_a_steps_end_names_what_it_leaves_and_stays_small() {
-        let random = model::Random::seeded(1);
-        let (step, pipeline) = (StepId::new(&random), model::PipelineId::new(&random));
-        let row = |at: usize| ArtifactRow {
-            id: StepId::new(&random).uuid(),
-            step,
-            pipeline,
-            position: 0,
-            name: format!("a{at}"),
-            size: 7,
-            sha256: "00".to_owned(),
-            created_on: Timestamp::from_micros(0),
-        };
-        let told = |count: usize| {
-            let rows: Vec<ArtifactRow> = (0..count).map(row).collect();
-            Value::Object(left(&rows).into_iter().collect())
-        };
-        assert_eq!(told(0), json!({}));
-        assert_eq!(told(1), json!({ "artifacts": [{ "name": "a0", "size": 7, "sha256": "00" }] }));
-        let many = told(MOST_TOLD + 2);
-        assert_eq!(many["artifacts"].as_array().unwrap().len(), MOST_TOLD);
-        assert_eq!(many["more_artifacts"], 2);
-        assert!(told(MOST_TOLD).get("more_artifacts").is_none());
-    }
-}
+pub(crate) mod tests;

@@ -6,14 +6,14 @@ use std::time::UNIX_EPOCH;
 use model::{CacheId, Error, Result, StepId, act};
 use pipeline::protocol::Kept;
 use sha2::{Digest, Sha256};
-use store::pipeline_step::StepRow;
+use store::Reader;
+use store::pipeline_step::{Lease, StepRow};
 use store::step_artifact::{ArtifactRow, CacheRow};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 use uuid::Uuid;
 
 use crate::access::RepositoryPath;
-use crate::step_claim::lease_of;
 use crate::{Caller, Listing, Service, Window};
 
 /// The largest artifact, in bytes.
@@ -56,6 +56,18 @@ fn named(field: &str, text: &str) -> Result<()> {
             field,
             format!("1 to {LONGEST_NAME} bytes, without control characters"),
         ));
+    }
+    Ok(())
+}
+
+/// Whether a step may leave an artifact of this name beside the others.
+///
+/// # Errors
+/// `Forbidden` when there are too many.
+fn has_room(reader: &mut Reader<'_>, step: StepId, name: &str) -> Result<()> {
+    let kept = store::step_artifact::of_step(reader, step)?;
+    if kept.iter().filter(|one| one.name != name).count() >= MOST_ARTIFACTS {
+        return Err(Error::forbidden(format!("a step leaves at most {MOST_ARTIFACTS} artifacts")));
     }
     Ok(())
 }
@@ -122,42 +134,31 @@ impl Service {
         R: AsyncRead + Send + Unpin,
     {
         named("artifact", name)?;
-        self.leased(caller, step, attempt).await?;
-        let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
-        let row = row.ok_or_else(|| Error::not_found("the step"))?;
-        let pipeline = row.pipeline;
-        let kept = self.store.read(move |reader| store::step_artifact::of_pipeline(reader, pipeline)).await?;
-        if kept.iter().filter(|one| one.step == step && one.name != name).count() >= MOST_ARTIFACTS {
-            return Err(Error::Conflict(format!("a step leaves at most {MOST_ARTIFACTS} artifacts")));
-        }
+        let lease = self.leased(caller, step, attempt).await?;
+        let wanted = name.to_owned();
+        let found = self.store.read(move |reader| {
+            has_room(reader, step, &wanted)?;
+            store::pipeline_step::get(reader, step)
+        });
+        let row = found.await?.ok_or_else(|| Error::not_found("the step"))?;
         let id = StepId::new(&self.random).uuid();
         let (size, sha256) = self.keep_file("artifacts", id, LARGEST_ARTIFACT, input).await?;
         let artifact = ArtifactRow {
             id,
             step,
-            pipeline,
+            pipeline: row.pipeline,
             position: row.position,
             name: name.to_owned(),
             size: i64::try_from(size).unwrap_or(i64::MAX),
             sha256,
             created_on: self.clock.now(),
         };
-        let (runner, now) = (caller.as_runner().ok_or(Error::Unauthenticated)?.id, self.clock.now());
-        // It may have taken long; and what comes after the step's end is in no record of it.
-        let put = move |books: &mut store::Bookkeeping<'_>| match lease_of(books, step, runner, attempt, now)?
-        {
-            Some(_) => store::step_artifact::put(books, &artifact).map(Some),
-            None => Ok(None),
-        };
-        let replaced = match self.store.keep(put).await {
-            Ok(Some(replaced)) => replaced,
-            other => {
-                self.drop_kept("artifacts", vec![id]).await;
-                other?;
-                return Err(self.not_its_step(caller, step).await?);
-            }
-        };
-        self.drop_kept("artifacts", replaced).await;
+        let put = self.keep_leased(caller, lease, move |books| {
+            // Others may have come while this one did.
+            has_room(books, step, &artifact.name)?;
+            store::step_artifact::put(books, &artifact)
+        });
+        self.replace_kept("artifacts", id, put.await).await?;
         Ok(Kept { id: id.to_string(), size })
     }
 
@@ -189,10 +190,9 @@ impl Service {
     where
         R: AsyncRead + Send + Unpin,
     {
-        let (step_row, path) = self.cache_of(caller, step, attempt, name, key).await?;
+        let (lease, step_row, path) = self.cache_of(caller, step, attempt, name, key).await?;
         let id = CacheId::new(&self.random);
         let (size, sha256) = self.keep_file("caches", id.uuid(), LARGEST_CACHE, input).await?;
-        self.leased(caller, step, attempt).await?;
         let row = CacheRow {
             id,
             repository: step_row.repository,
@@ -205,8 +205,8 @@ impl Service {
             sha256,
             created_on: self.clock.now(),
         };
-        let replaced = self.store.keep(move |books| store::step_artifact::put_cache(books, &row)).await?;
-        self.drop_kept("caches", replaced).await;
+        let put = self.keep_leased(caller, lease, move |books| store::step_artifact::put_cache(books, &row));
+        self.replace_kept("caches", id.uuid(), put.await).await?;
         Ok(Kept { id: id.to_string(), size })
     }
 
@@ -219,7 +219,7 @@ impl Service {
         name: &str,
         key: &str,
     ) -> Result<KeptFile> {
-        let repository = self.cache_of(caller, step, attempt, name, key).await?.0.repository;
+        let repository = self.cache_of(caller, step, attempt, name, key).await?.1.repository;
         let (name, key) = (name.to_owned(), key.to_owned());
         let found = self
             .store
@@ -229,7 +229,7 @@ impl Service {
         self.open_kept("caches", found.id.uuid(), found.size, found.sha256).await
     }
 
-    /// Lets a step at the caches alone that it names; gives the step, and where the cache lies in it.
+    /// Lets a step at the caches alone that it names; gives its lease, the step, and where the cache lies in it.
     async fn cache_of(
         &self,
         caller: &Caller,
@@ -237,19 +237,19 @@ impl Service {
         attempt: u32,
         name: &str,
         key: &str,
-    ) -> Result<(StepRow, Option<String>)> {
+    ) -> Result<(Lease, StepRow, Option<String>)> {
         named("cache", name)?;
         if !key.is_empty() {
             named("key", key)?;
         }
-        self.leased(caller, step, attempt).await?;
+        let lease = self.leased(caller, step, attempt).await?;
         let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
         let row = row.ok_or_else(|| Error::not_found("the step"))?;
         let plan: pipeline::PlannedStep =
             serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
         let cache = plan.caches.into_iter().find(|cache| cache.name == name);
         let cache = cache.ok_or_else(missing_cache)?;
-        Ok((row, cache.path))
+        Ok((lease, row, cache.path))
     }
 
     /// A part of what a repository's caches keep: by name, the newest of each first.
@@ -315,6 +315,18 @@ impl Service {
         Ok(())
     }
 
+    /// The file that came stays where its row was written, and those go whose rows it has replaced; else it goes itself.
+    async fn replace_kept(&self, kind: &str, id: Uuid, put: Result<Vec<Uuid>>) -> Result<()> {
+        let (gone, outcome) = match put {
+            Ok(replaced) => (replaced, Ok(())),
+            // Whether the row was written may be unknown then: the sweep finds out whether one names the file.
+            Err(error @ Error::Internal(_)) => (Vec::new(), Err(error)),
+            Err(error) => (vec![id], Err(error)),
+        };
+        self.drop_kept(kind, gone).await;
+        outcome
+    }
+
     /// Removes files whose rows are gone. What fails is found again by [`Service::sweep_step_files`].
     async fn drop_kept(&self, kind: &str, ids: Vec<Uuid>) {
         for id in ids {
@@ -350,7 +362,7 @@ impl Service {
     async fn sweep_unnamed(
         &self,
         kind: &str,
-        exists: fn(&mut store::Reader<'_>, Uuid) -> Result<bool>,
+        exists: fn(&mut Reader<'_>, Uuid) -> Result<bool>,
     ) -> Result<()> {
         let mut entries = match tokio::fs::read_dir(self.kept_folder(kind)).await {
             Ok(entries) => entries,
@@ -381,9 +393,11 @@ fn missing_cache() -> Error {
 #[cfg(test)]
 mod tests {
     use model::{Clock, RepositoryId, Timestamp};
+    use tokio::io::DuplexStream;
 
     use super::*;
     use crate::housekeeping::tests::{DAY, service};
+    use crate::step_claim::tests::Scene;
 
     /// Would catch: a disk that fills up for ever, and a sweep that takes what is still named or still on its way.
     #[tokio::test(flavor = "multi_thread")]
@@ -445,5 +459,96 @@ mod tests {
         assert_eq!(files(), [third.to_string()]);
         let left = service.store.read(move |reader| store::step_artifact::caches(reader, repository)).await;
         assert_eq!(left.unwrap().iter().map(|row| row.id).collect::<Vec<_>>(), [third]);
+    }
+
+    /// Sends a byte, does something when it is being read, which is when its sender was let in, and ends.
+    async fn during<T>(
+        put: impl AsyncFnOnce(DuplexStream) -> Result<T>,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Result<T> {
+        let (mut ours, theirs) = tokio::io::duplex(1);
+        let sent = async move {
+            ours.write_all(b"ab").await.unwrap();
+            meanwhile.await;
+        };
+        tokio::join!(put(theirs), sent).0
+    }
+
+    /// Attack: a runner that begins to send a file while it has the step, and is done when it has lost it: later steps would
+    /// get what is in no record, and later runs what nobody has vouched for.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_comes_after_the_loss_of_its_step_is_not_kept() {
+        for kind in ["artifacts", "caches"] {
+            let scene = Scene::new("{script: [a], caches: [node]}").await;
+            let (service, caller, id) = (&scene.service, &scene.caller, scene.step.id);
+            let put = async |input: DuplexStream| match kind {
+                "artifacts" => service.put_artifact(caller, id, 1, "a", input).await,
+                _ => service.put_cache(caller, id, 1, "node", "", input).await,
+            };
+            let kept = async || {
+                let files = std::fs::read_dir(service.kept_folder(kind)).map_or(0, Iterator::count);
+                let repository = scene.step.repository;
+                let rows = service.store.read(move |reader| {
+                    let artifacts = store::step_artifact::of_step(reader, id)?.len();
+                    Ok(artifacts + store::step_artifact::caches(reader, repository)?.len())
+                });
+                (files, rows.await.unwrap())
+            };
+            scene.lease().await;
+            let refused = during(put, async { scene.lose() }).await;
+            assert!(matches!(refused, Err(Error::Conflict(_))), "{kind}");
+            assert_eq!(kept().await, (0, 0), "{kind}");
+
+            // The same where the next attempt has the step by then.
+            scene.clock.advance(DAY);
+            service.give_up_lost_steps().await.unwrap();
+            let next = scene.lease().await.attempt;
+            let put = async |input: DuplexStream| match kind {
+                "artifacts" => service.put_artifact(caller, id, 2, "a", input).await,
+                _ => service.put_cache(caller, id, 2, "node", "", input).await,
+            };
+            let taken = async {
+                scene.clock.advance(DAY);
+                service.give_up_lost_steps().await.unwrap();
+                assert_eq!(scene.lease().await.attempt, next + 1);
+            };
+            let refused = during(put, taken).await;
+            assert!(matches!(refused, Err(Error::Conflict(_))), "{kind}");
+            assert_eq!(kept().await, (0, 0), "{kind}");
+        }
+    }
+
+    /// Attack: a step that sends many artifacts at once, each of which finds room.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn artifacts_that_come_at_once_find_room_once() {
+        let scene = Scene::new("{script: [a]}").await;
+        let (service, caller, id) = (&scene.service, &scene.caller, scene.step.id);
+        let lease = scene.lease().await;
+        let row = |at: usize| ArtifactRow {
+            id: StepId::new(&service.random).uuid(),
+            step: id,
+            pipeline: scene.step.pipeline,
+            position: 0,
+            name: format!("a{at}"),
+            size: 1,
+            sha256: String::new(),
+            created_on: scene.clock.now(),
+        };
+        let rows: Vec<ArtifactRow> = (1..MOST_ARTIFACTS).map(row).collect();
+        let fill = service.keep_leased(caller, lease, move |books| {
+            rows.iter().try_for_each(|row| store::step_artifact::put(books, row).map(drop))
+        });
+        fill.await.unwrap();
+        let send = async |name: &str| service.put_artifact(caller, id, 1, name, b"x".as_slice()).await;
+        let put = async |input: DuplexStream| service.put_artifact(caller, id, 1, "late", input).await;
+        let late = during(put, async { send("last").await.map(drop).unwrap() });
+        assert!(matches!(late.await, Err(Error::Forbidden { .. })));
+        // One that takes the place of another finds room always.
+        send("last").await.unwrap();
+        assert!(matches!(send("more").await, Err(Error::Forbidden { .. })));
+        let kept = service.store.read(move |reader| store::step_artifact::of_step(reader, id)).await.unwrap();
+        assert_eq!(kept.len(), MOST_ARTIFACTS);
+        let files = std::fs::read_dir(service.kept_folder("artifacts")).unwrap().count();
+        assert_eq!(files, 1, "what found no room is gone with its file");
     }
 }

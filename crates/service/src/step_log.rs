@@ -11,7 +11,7 @@ use model::{Error, PipelineId, Result, StepId, act};
 use pipeline::protocol::{LOG_CHUNK, LOG_LIMIT, LogPosition, STEP_LOG};
 
 use crate::access::RepositoryPath;
-use crate::log_archive::{away, packed};
+use crate::log_archive::has_ended;
 use crate::{Caller, Service};
 
 /// What a log may hold beyond the runner's own limit: the sentence that tells of it.
@@ -117,18 +117,33 @@ impl Service {
     }
 }
 
+fn ended() -> Error {
+    Error::Conflict("the log has ended".to_owned())
+}
+
 fn append(path: &Path, offset: u64, bytes: &[u8]) -> Result<u64> {
-    if packed(path).exists() || away(path).exists() {
-        return Err(Error::Conflict("the log has ended".to_owned()));
+    if has_ended(path) {
+        return Err(ended());
     }
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(Error::internal)?;
     }
     let open = OpenOptions::new().create(true).append(true).read(true).open(path);
-    let mut file = open.map_err(Error::internal)?;
+    append_to(&mut open.map_err(Error::internal)?, path, offset, bytes)
+}
+
+fn append_to(file: &mut File, path: &Path, offset: u64, bytes: &[u8]) -> Result<u64> {
     // A request that was cut off may still be at work when it is repeated.
     file.lock().map_err(Error::internal)?;
     let length = file.metadata().map_err(Error::internal)?.len();
+    // It may have been compressed since it was opened: what is written now would be lost, and a file that was made anew
+    // would hide what is compressed.
+    if has_ended(path) {
+        if length == 0 {
+            let _ = std::fs::remove_file(path);
+        }
+        return Err(ended());
+    }
     let Some(known) = length.checked_sub(offset) else {
         return Ok(length);
     };
@@ -155,6 +170,27 @@ pub(crate) fn read_plain(path: &Path, offset: u64, limit: usize) -> std::io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_archive::packed;
+
+    /// Would catch: bytes that are acknowledged and go with the file that was compressed meanwhile, and an empty file that
+    /// hides the compressed one.
+    #[test]
+    fn what_comes_for_a_log_that_was_just_compressed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step.log");
+        let opened = || OpenOptions::new().create(true).append(true).read(true).open(&path).unwrap();
+        assert_eq!(append(&path, 0, b"one").unwrap(), 3);
+        let before = opened();
+        std::fs::write(packed(&path), b"compressed").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for mut file in [before, opened()] {
+            let refused = append_to(&mut file, &path, 3, b"two");
+            assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+        }
+        assert!(!path.exists());
+        assert!(matches!(append(&path, 3, b"two"), Err(Error::Conflict(_))));
+        assert!(!path.exists());
+    }
 
     #[test]
     fn what_is_repeated_is_kept_once_and_a_gap_is_told() {

@@ -2,6 +2,7 @@
 
 use model::{Error, Result, StepId, TestCaseId, act};
 use pipeline::test_report::TestReport;
+use store::pipeline_step::Lease;
 use store::test_report::{TestCaseRow, TestReportRow};
 
 use crate::access::RepositoryPath;
@@ -17,17 +18,22 @@ impl Service {
         attempt: u32,
         told: TestReport,
     ) -> Result<()> {
-        self.leased(caller, step, attempt).await?;
+        let lease = self.leased(caller, step, attempt).await?;
+        self.keep_test_report(caller, lease, told).await
+    }
+
+    async fn keep_test_report(&self, caller: &Caller, lease: Lease, told: TestReport) -> Result<()> {
         if !told.is_bounded() {
             return Err(Error::invalid("the report has more or longer cases than a step may tell of"));
         }
+        let step = lease.step;
         let row = self.store.read(move |reader| store::pipeline_step::get(reader, step)).await?;
         let row = row.ok_or_else(|| Error::not_found("the step"))?;
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let report = TestReportRow {
             step,
             repository: row.repository,
-            attempt: i64::from(attempt),
+            attempt: lease.attempt,
             passed: number(told.totals.passed),
             failed: number(told.totals.failed),
             errors: number(told.totals.errors),
@@ -49,7 +55,7 @@ impl Service {
                 output: case.output,
             })
             .collect();
-        self.store.keep(move |books| store::test_report::put(books, &report, &cases)).await
+        self.keep_leased(caller, lease, move |books| store::test_report::put(books, &report, &cases)).await
     }
 
     /// How many of a step's test cases ended how, in its last attempt.
@@ -103,5 +109,32 @@ impl Service {
         self.test_report(caller, path, pipeline, step).await?;
         let found = self.store.read(move |reader| store::test_report::find(reader, step, case)).await?;
         found.ok_or_else(|| Error::not_found("the test case"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::test_report::TestTotals;
+
+    use super::*;
+    use crate::step_claim::tests::Scene;
+
+    /// Attack: a runner that was let in while it had the step, and replaces what its tests reported when it has lost it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_report_that_comes_after_the_loss_of_its_step_is_not_kept() {
+        let scene = Scene::new("{script: [a]}").await;
+        let (service, id) = (&scene.service, scene.step.id);
+        let lease = scene.lease().await;
+        let keep = async |failed: u64| {
+            let told =
+                TestReport { totals: TestTotals { failed, ..TestTotals::default() }, cases: Vec::new() };
+            service.keep_test_report(&scene.caller, lease, told).await
+        };
+        keep(1).await.unwrap();
+        scene.lose();
+        let refused = keep(0).await;
+        assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+        let kept = service.store.read(move |reader| store::test_report::get(reader, id)).await.unwrap();
+        assert_eq!(kept.unwrap().failed, 1);
     }
 }

@@ -74,24 +74,8 @@ impl World {
     async fn new(seed: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let random = Random::seeded(seed);
-        let settings = Settings {
-            data: directory.path().join("data"),
-            database: None,
-            base_url: "http://localhost".to_owned(),
-            program: "/bin/true".into(),
-            search_path: None,
-            restore_days: 7,
-            step_lease: 30,
-            sign_in: service::SignInSettings::default(),
-            count_days: 400,
-            public_ledger: false,
-            pipes: std::collections::BTreeMap::new(),
-            outbound: Default::default(),
-            aws: Default::default(),
-            audit_days: None,
-            mail: None,
-            master_key: None,
-        };
+        let data = directory.path().join("data");
+        let settings = Settings { restore_days: 7, ..Settings::new(data, "http://localhost", "/bin/true") };
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
         let mut world = Self {

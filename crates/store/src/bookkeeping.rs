@@ -50,7 +50,7 @@ pub enum Table {
     Alert,
     /// How far the trail was looked through for alerts.
     AlertState,
-    /// Until when a runner has a step: renewed with each sign of life.
+    /// Until when a runner has a step: renewed with each sign of life, and touched by what it writes of the step.
     StepLease,
     /// When a runner was last heard of, and what it told of itself.
     RunnerContact,

@@ -369,6 +369,19 @@ pub fn renew(
     rows.first().map(|row| row.get("stop")).transpose()
 }
 
+/// Whether a runner still has a step by a lease: asked in the transaction that writes something of the step. The lease's row
+/// counts as changed by it, so that whoever ends the step at the same moment comes before, or sees what was written: on
+/// PostgreSQL bookkeeping is not serializable.
+pub fn hold(books: &mut Bookkeeping<'_>, lease: &Lease) -> Result<bool> {
+    let now = books.now();
+    let held = books.execute(
+        Table::StepLease,
+        "UPDATE step_lease SET stop = stop WHERE step_id = $1 AND attempt = $2 AND runner_id = $3 AND lease_until > $4",
+        params![lease.step, lease.attempt, lease.runner, now],
+    )?;
+    Ok(held > 0)
+}
+
 /// Asks a running step to be stopped: its runner is told with its next sign of life.
 pub fn ask_to_stop(writer: &mut Writer<'_>, step: StepId) -> Result<()> {
     writer.execute("UPDATE step_lease SET stop = TRUE WHERE step_id = $1", params![step]).map(drop)

@@ -181,14 +181,11 @@ pub struct Installation {
     master_key: Option<Secret>,
 }
 
-/// For how many days a deleted repository can be restored, unless told otherwise.
-const RESTORE_DAYS: u16 = 30;
 /// After how many days the server's own key at Amazon is replaced, unless told otherwise; and the most that may be said.
 const AWS_KEY_DAYS: u16 = 30;
 const MOST_AWS_KEY_DAYS: u16 = 365;
-/// For how many days the daily counts of what was used are kept, unless told otherwise. They name people and addresses, so
-/// they are kept for what asks about them and no longer: reviews once a year, and a month to hold one.
-pub(super) const COUNT_DAYS: u16 = 400;
+/// For how many days the daily counts of what was used are kept, unless told otherwise.
+pub(super) const COUNT_DAYS: u16 = service::Settings::COUNT_DAYS;
 
 impl Place {
     /// Finds the installation.
@@ -216,7 +213,8 @@ impl Place {
             None => variable(DATABASE_PASSWORD),
         };
         let database = url.map(|url| (url, password));
-        let restore_days = self.restore_days.or(config.restore_days).unwrap_or(RESTORE_DAYS);
+        let restore_days =
+            self.restore_days.or(config.restore_days).unwrap_or(service::Settings::RESTORE_DAYS);
         let audit_days = self.audit_days.or(config.audit_days);
         let public_ledger = self.public_ledger || config.public_ledger.unwrap_or(false);
         let mail = self.mail.settings(&config)?;
@@ -326,7 +324,7 @@ impl Installation {
             data,
             config: Config::default(),
             database: None,
-            restore_days: RESTORE_DAYS,
+            restore_days: service::Settings::RESTORE_DAYS,
             audit_days: None,
             public_ledger: false,
             outbound: Default::default(),
@@ -370,6 +368,7 @@ impl Installation {
         }
         pipeline::script::check_images(&self.config.pipes)
             .map_err(|why| Error::invalid_field("pipes", why))?;
+        // Without `..`, so that the compiler asks what a new setting is here.
         Ok(service::Settings {
             data: self.data.clone(),
             database,

@@ -39,24 +39,10 @@ pub(super) fn app(rows: &[(Method, &'static str, Operation)]) -> App {
 /// Opens an empty house behind the app; it is gone with the directory.
 async fn open_house(app: &App) -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let settings = service::Settings {
-        data: directory.path().join("data"),
-        database: None,
-        base_url: app.settings.base_url.clone(),
-        program: "/bin/true".into(),
-        search_path: None,
-        restore_days: 7,
-        step_lease: 30,
-        sign_in: service::SignInSettings::default(),
-        count_days: 400,
-        public_ledger: false,
-        pipes: std::collections::BTreeMap::new(),
-        outbound: Default::default(),
-        aws: Default::default(),
-        audit_days: None,
-        mail: None,
-        master_key: None,
-    };
+    let data = directory.path().join("data");
+    let base_url = app.settings.base_url.clone();
+    let settings =
+        service::Settings { restore_days: 7, ..service::Settings::new(data, base_url, "/bin/true") };
     let house = service::Service::open(settings, app.clock.clone(), app.random.clone()).await.unwrap();
     app.open(house);
     directory

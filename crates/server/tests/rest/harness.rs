@@ -90,24 +90,9 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let random = Random::seeded(7);
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
-        let settings = service::Settings {
-            data: folder.path().join("data"),
-            database: None,
-            base_url: BASE.to_owned(),
-            program: "/bin/true".into(),
-            search_path: None,
-            restore_days: 7,
-            step_lease: 30,
-            sign_in: service::SignInSettings::default(),
-            count_days: 400,
-            public_ledger: false,
-            pipes: std::collections::BTreeMap::new(),
-            outbound: Default::default(),
-            aws: Default::default(),
-            audit_days: None,
-            mail: None,
-            master_key: None,
-        };
+        let data = folder.path().join("data");
+        let settings =
+            service::Settings { restore_days: 7, ..service::Settings::new(data, BASE, "/bin/true") };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
         let settings = Settings { base_url: BASE.to_owned(), body_limit: 1 << 16, ..Settings::default() };
         let app = App::new(settings, clock, random).unwrap();

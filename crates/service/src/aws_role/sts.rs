@@ -7,17 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{AwsRegion, Clock, Error, Result, RoleArn, Secret, Timestamp};
-use reqsign_aws_v4::{DefaultCredentialProvider, RequestSigner};
-use reqsign_core::{Context, OsEnv, ProvideCredential, SignRequest, SigningCredential};
-use reqsign_file_read_tokio::TokioFileRead;
-use reqsign_http_send_reqwest::ReqwestHttpSend;
-use sha2::{Digest, Sha256};
+use reqsign_core::SigningCredential;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::answer::{self, Refused};
 use super::registry::Registry;
 use crate::aws_key::OwnKey;
+use crate::aws_signature::{AwsSignature, SignedBy};
 use crate::jobs::log_text;
 
 /// How long finding an identity may take, connecting, and a whole exchange.
@@ -139,9 +136,8 @@ struct Known {
 pub(crate) struct Sts {
     pub(super) settings: AwsSettings,
     client: reqwest::Client,
-    context: Context,
+    signature: AwsSignature,
     own: Arc<OwnKey>,
-    chain: DefaultCredentialProvider,
     found: tokio::sync::Mutex<Option<reqsign_aws_v4::Credential>>,
     who: Mutex<Option<Known>>,
 }
@@ -171,13 +167,9 @@ impl Sts {
                 address(flag, endpoint)?;
             }
         }
-        let context = Context::new()
-            .with_file_read(TokioFileRead)
-            .with_http_send(ReqwestHttpSend::new(client.clone()))
-            .with_env(OsEnv);
-        let chain = DefaultCredentialProvider::builder().no_process().no_sso().build();
+        let signature = AwsSignature::new(&client);
         let (found, who) = (tokio::sync::Mutex::default(), Mutex::default());
-        Ok(Self { settings, client, context, own, chain, found, who })
+        Ok(Self { settings, client, signature, own, found, who })
     }
 
     async fn identity(&self) -> Result<reqsign_aws_v4::Credential, Failed> {
@@ -193,8 +185,7 @@ impl Sts {
         if let Some(known) = found.as_ref().filter(|known| known.is_valid()) {
             return Ok(known.clone());
         }
-        let loaded = tokio::time::timeout(FIND, self.chain.provide_credential(&self.context)).await;
-        *found = loaded.ok().and_then(Result::ok).flatten();
+        *found = tokio::time::timeout(FIND, self.signature.found()).await.ok().flatten();
         found.clone().ok_or(Failed::NoIdentity)
     }
 
@@ -255,8 +246,9 @@ impl Sts {
         let body =
             Serializer::new(String::new()).append_pair("Version", version).extend_pairs(fields).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let signed = identity.map(|identity| (identity, service.name, service.region));
-        let (fine, bytes) = self.exchange(&service.endpoint, signed, &headers, body).await?;
+        let by =
+            identity.map(|identity| SignedBy { identity, service: service.name, region: service.region });
+        let (fine, bytes) = self.exchange(&service.endpoint, by, &headers, body).await?;
         let texts =
             answer::read(&bytes).ok_or(Failed::Unreached("its answer is not one that is understood"))?;
         match (fine, Refused::of(&texts)) {
@@ -266,32 +258,22 @@ impl Sts {
         }
     }
 
-    /// Sends a request, signed where somebody signs it for a service in a region; whether it succeeded, and the answer.
+    /// Sends a request, signed where somebody signs it; whether it succeeded, and the answer.
     async fn exchange(
         &self,
         endpoint: &str,
-        signed: Option<(&reqsign_aws_v4::Credential, &str, &str)>,
+        by: Option<SignedBy<'_>>,
         headers: &[(&str, &str)],
         body: String,
     ) -> Result<(bool, Vec<u8>), Failed> {
         let endpoint = address("", endpoint).map_err(|_| Failed::Unreached("its address is none"))?;
-        let unsigned = |_| Failed::Unreached("the request could not be made");
-        let digest: String =
-            Sha256::digest(body.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut request = self.client.post(endpoint).header("x-amz-content-sha256", digest);
+        let mut request = self.client.post(endpoint);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(body).build().map_err(unsigned)?;
-        if let Some((identity, service, region)) = signed {
-            let uri = request.url().as_str().parse().map_err(|_| Failed::Unreached("its address is none"))?;
-            let mut parts = parts_of(uri, request.headers().clone());
-            RequestSigner::new(service, region)
-                .sign_request(&self.context, &mut parts, Some(identity), None)
-                .await
-                .map_err(|_| Failed::Unreached("the request could not be signed"))?;
-            *request.headers_mut() = parts.headers;
-        }
+        let request = request.build();
+        let mut request = request.map_err(|_| Failed::Unreached("the request could not be made"))?;
+        self.signature.sign(&mut request, body.into(), by).await.map_err(Failed::Unreached)?;
         let mut response = self.client.execute(request).await.map_err(|error| {
             tracing::info!(error = %error.without_url(), "Amazon was not reached");
             Failed::Unreached(
@@ -338,8 +320,8 @@ impl Sts {
             ("content-type", "application/x-amz-json-1.1"),
             ("x-amz-target", "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"),
         ];
-        let signed = Some((&question.identity.0, "ecr", region));
-        match self.exchange(&endpoint, signed, &headers, "{}".to_owned()).await? {
+        let by = Some(SignedBy { identity: &question.identity.0, service: "ecr", region });
+        match self.exchange(&endpoint, by, &headers, "{}".to_owned()).await? {
             (true, bytes) => Ok(bytes),
             (false, bytes) => Err(Refused::of_json(&bytes)
                 .map_or(Failed::Unreached("its answer is not one that is understood"), Failed::Refused)),
@@ -406,15 +388,6 @@ fn session_of(mut texts: BTreeMap<&'static str, String>) -> Result<Session, Fail
         session_token: Secret::new(take("SessionToken")?),
         expires: expires.as_second(),
     })
-}
-
-/// What is signed of a request.
-fn parts_of(uri: http::Uri, headers: http::HeaderMap) -> http::request::Parts {
-    let mut request = http::Request::new(());
-    *request.method_mut() = http::Method::POST;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    request.into_parts().0
 }
 
 /// The address of a service that gets signed requests: over TLS, or on this machine.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use testkit::MailServer;
 
 use super::{LONGEST_SUBJECT, MAIL, MailSettings, Message, delivery};
-use crate::{Caller, NewUser, Service, Settings, SignInSettings};
+use crate::{Caller, NewUser, Service, Settings};
 
 pub(super) struct House {
     pub(super) service: Service,
@@ -23,22 +23,8 @@ pub(super) async fn house(server: Option<String>) -> House {
     let clock = Clock::manual(Timestamp::from_micros(1_790_000_000_000_000));
     let from = "bastide@bastide.example".parse().unwrap();
     let settings = Settings {
-        data: folder.path().join("data"),
-        database: None,
-        base_url: "https://bastide.example".to_owned(),
-        program: "/bin/true".into(),
-        search_path: None,
-        restore_days: 30,
-        step_lease: 30,
-        public_ledger: false,
-        pipes: std::collections::BTreeMap::new(),
-        outbound: Default::default(),
-        aws: Default::default(),
-        audit_days: None,
         mail: server.map(|url| MailSettings::read(&url, None, from, None, false).unwrap()),
-        sign_in: SignInSettings::default(),
-        count_days: 400,
-        master_key: None,
+        ..Settings::new(folder.path().join("data"), "https://bastide.example", "/bin/true")
     };
     let service = Service::open(settings, clock.clone(), Random::seeded(1)).await.unwrap();
     House { service, clock, _folder: folder }

@@ -28,22 +28,10 @@ impl House {
         let clock = Clock::manual(Timestamp::from_micros(1_700_000_000_000_000));
         let random = Random::system();
         let settings = Settings {
-            data: directory.path().join("data"),
-            database: None,
-            base_url: "https://bastide.example".to_owned(),
-            program: "/bin/false".into(),
             search_path: std::env::var_os("PATH"),
             restore_days: 7,
-            step_lease: 30,
             sign_in,
-            count_days: 400,
-            public_ledger: false,
-            pipes: std::collections::BTreeMap::new(),
-            outbound: Default::default(),
-            aws: Default::default(),
-            audit_days: None,
-            mail: None,
-            master_key: None,
+            ..Settings::new(directory.path().join("data"), "https://bastide.example", "/bin/false")
         };
         let service = Service::open(settings, clock.clone(), random.clone()).await.unwrap();
         let operator = Caller::operator(RequestId::new(&random));
