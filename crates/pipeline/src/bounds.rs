@@ -47,5 +47,8 @@ pub const SHARED: usize = 32 * 1024;
 pub const RULES: usize = 100;
 /// How many pipelines the rules of `triggers` start upon one event.
 pub const TRIGGERED: usize = 20;
-/// How large all secrets of a step may be together, in bytes.
+/// How large all secrets of a step may be together, in bytes. Identity tokens that it asks for while it runs are counted apart.
 pub const SECRETS: usize = 64 * 1024;
+/// How many identity tokens that a step has asked for while it runs are hidden at once. Looking for one takes some 20 kilobytes
+/// of memory.
+pub const HIDDEN_TOKENS: usize = 1000;

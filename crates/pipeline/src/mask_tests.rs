@@ -1,8 +1,12 @@
 #![cfg(test)]
 //! What a masker hides, and that neither pieces nor lines matter.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -11,7 +15,31 @@ fn masker(secrets: &[(&str, &str)]) -> Masker {
 }
 
 fn masked(secrets: &[(&str, &str)], text: &str) -> String {
-    let mut masker = masker(secrets);
+    shown_by(&mut masker(secrets), text)
+}
+
+/// What stands before the signature of each token: some kilobyte, as in those that Bastide makes.
+fn claims() -> String {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text.repeat(20));
+    format!("{}.{}", part("{\"alg\":\"RS256\"}"), part("{\"repository\":\"acme/one\",\"ref\":\"x\"}"))
+}
+
+/// A signature of 342 letters, as a key of 2048 bits makes them.
+fn signature_of(number: usize) -> String {
+    let block = |at: usize| Sha256::digest(format!("{number} {at}"));
+    URL_SAFE_NO_PAD.encode((0..8).flat_map(block).collect::<Vec<u8>>())
+}
+
+fn token(number: usize) -> String {
+    format!("{}.{}", claims(), signature_of(number))
+}
+
+/// A masker of these tokens.
+fn of_tokens(tokens: &[String]) -> Result<Masker, MaskError> {
+    Masker::new(tokens.iter().map(|token| Secret::token("TOKEN", token.as_bytes())))
+}
+
+fn shown_by(masker: &mut Masker, text: &str) -> String {
     let mut shown = Vec::new();
     masker.push(text.as_bytes(), &mut shown);
     masker.finish(&mut shown);
@@ -131,6 +159,137 @@ fn too_many_secrets_are_refused() {
     assert!(matches!(Masker::new([("A", large.as_bytes())]), Err(MaskError::TooLarge)));
 }
 
+/// Would catch: a token whose signature is shown, as it is or in one of the forms that other secrets are found in.
+#[test]
+fn the_signature_of_a_token_is_hidden_in_each_form() {
+    let tokens = [token(1)];
+    let [token] = &tokens;
+    let mut masker = of_tokens(&tokens).unwrap();
+    assert_eq!(shown_by(&mut masker, &format!("a {token} b\n")), format!("a {}.$TOKEN b\n", claims()));
+    assert_eq!(shown_by(&mut masker, &format!("{token}{token}")), format!("{0}.$TOKEN{0}.$TOKEN", claims()));
+    for before in ["", "x", "xy", "xyz", "{\"value\":\""] {
+        for behind in ["", "\"", "\"}", "\"}\n"] {
+            let encoded = STANDARD.encode(format!("{before}{token}{behind}"));
+            let shown = shown_by(&mut masker, &encoded);
+            let end = encoded.trim_end_matches('=');
+            assert!(shown.contains("$TOKEN"), "{before:?} {behind:?}: {shown}");
+            for part in [end.len() - 440..end.len() - 420, end.len() - 30..end.len() - 6] {
+                assert!(!shown.contains(&end[part]), "{before:?} {behind:?}: {shown}");
+            }
+        }
+    }
+    let digits: String = signature_of(1).bytes().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(shown_by(&mut masker, &digits), "$TOKEN");
+    assert_eq!(shown_by(&mut masker, &digits.to_uppercase()), "$TOKEN");
+}
+
+/// Would catch: what stands behind a part of a signature taken for the rest of it, or its rest shown behind a line break.
+#[test]
+fn a_signature_is_hidden_as_far_as_it_goes() {
+    let signature = signature_of(1);
+    let mut masker = of_tokens(&[token(1)]).unwrap();
+    assert_eq!(shown_by(&mut masker, &format!("{}! and on", &signature[..50])), "$TOKEN! and on");
+    assert_eq!(shown_by(&mut masker, &format!("{}!\n", &signature[..TELLING])), "$TOKEN!\n");
+    let little = format!("{}!\n", &signature[..TELLING - 1]);
+    assert_eq!(shown_by(&mut masker, &little), little);
+    let lines = format!("{}\n{}\r\n{} end", &signature[..20], &signature[20..90], &signature[90..]);
+    assert_eq!(shown_by(&mut masker, &lines), "$TOKEN\n\r\n end");
+    // The end of a text ends what is followed in it.
+    assert_eq!(shown_by(&mut masker, &signature[..50]), "$TOKEN");
+    assert_eq!(shown_by(&mut masker, &signature[50..]), signature[50..]);
+}
+
+/// Would catch: a signature that waits for its end, so that a line which is over is not shown.
+#[test]
+fn no_line_waits_for_the_rest_of_a_signature() {
+    let mut masker = of_tokens(&[token(1)]).unwrap();
+    let mut shown = Vec::new();
+    masker.push(&signature_of(1).as_bytes()[..100], &mut shown);
+    masker.push(b"\n", &mut shown);
+    assert_eq!(shown, b"$TOKEN\n");
+    assert!(masker.held.is_empty() && masker.hidden.is_empty());
+    masker.push(b"next\n", &mut shown);
+    assert_eq!(shown, b"$TOKEN\nnext\n");
+}
+
+/// Attack: so many tokens that the agent has no memory left for what hides them. As many as there may be are hidden, each of
+/// them, by an automaton whose size does not depend on how long they are; one more is refused.
+#[test]
+fn many_tokens_are_hidden_and_too_many_refused() {
+    let mut tokens: Vec<String> = (0..bounds::HIDDEN_TOKENS).map(token).collect();
+    let mut masker = of_tokens(&tokens).unwrap();
+    assert!(masker.states.len() <= bounds::HIDDEN_TOKENS * TELLING * 7, "{} states", masker.states.len());
+    for token in &tokens {
+        assert_eq!(shown_by(&mut masker, token), format!("{}.$TOKEN", claims()));
+    }
+    tokens.push(token(bounds::HIDDEN_TOKENS));
+    assert!(matches!(of_tokens(&tokens), Err(MaskError::TooManyTokens)));
+}
+
+/// Would catch: a credential that is no token hidden by its beginning alone, or not counted among the values.
+#[test]
+fn what_is_no_token_is_hidden_as_a_value() {
+    let signature = signature_of(1);
+    for value in [
+        signature.clone(),
+        format!("a.{signature}"),
+        format!("a.b.{signature}.c"),
+        format!("a.b.{signature}\n"),
+        "a.b.short".to_owned(),
+        format!("a.b.{}", "x".repeat(SIGNATURE.end() + 1)),
+    ] {
+        let secret = Secret::token("TOKEN", value.as_bytes());
+        assert!(!secret.is_token(), "{value}");
+        let mut masker = Masker::new([secret]).unwrap();
+        assert_eq!(shown_by(&mut masker, value.trim_end()), "$TOKEN");
+    }
+    let large = "x".repeat(bounds::SECRETS + 1);
+    assert!(matches!(Masker::new([Secret::token("TOKEN", large.as_bytes())]), Err(MaskError::TooLarge)));
+}
+
+/// Attack: half of a secret is printed, another secret comes to be hidden, then the other half is printed.
+#[test]
+fn a_secret_stays_hidden_while_others_are_added() {
+    let all = [("A", "abcdef"), ("B", "defghi"), ("C", "bcde")];
+    for text in ["xabcdefghix", "abcdef\nabcdef", "abcde!", "abcabcdefg\nhi"] {
+        for cut in 0..=text.len() {
+            let mut changed = masker(&all);
+            let mut shown = Vec::new();
+            changed.push(&text.as_bytes()[..cut], &mut shown);
+            changed.change(masker(&[all[0], all[1], all[2], ("D", "another")]));
+            changed.push(&text.as_bytes()[cut..], &mut shown);
+            changed.push(b" another", &mut shown);
+            changed.finish(&mut shown);
+            let expected = format!("{} $D", masked(&all, text));
+            assert_eq!(String::from_utf8(shown).unwrap(), expected, "{text} at {cut}");
+        }
+    }
+    let text = format!("a {} b", signature_of(1));
+    for cut in 0..=text.len() {
+        let mut changed = of_tokens(&[token(1)]).unwrap();
+        let mut shown = Vec::new();
+        changed.push(&text.as_bytes()[..cut], &mut shown);
+        changed.change(of_tokens(&[token(1), token(2)]).unwrap());
+        changed.push(&text.as_bytes()[cut..], &mut shown);
+        changed.finish(&mut shown);
+        assert_eq!(String::from_utf8(shown).unwrap(), "a $TOKEN b", "at {cut}");
+    }
+}
+
+/// Would catch: what was found of a secret that is hidden no more shown although it was here before.
+#[test]
+fn what_was_found_stays_hidden_when_its_secret_goes() {
+    let mut changed = masker(&[("A", "abcdef"), ("B", "defghi")]);
+    let mut shown = Vec::new();
+    changed.push(b"abcdefg", &mut shown);
+    // The other half of it may begin the other secret, and has not gone.
+    assert_eq!(shown, b"$A");
+    changed.change(masker(&[("B", "defghi")]));
+    changed.push(b"!", &mut shown);
+    changed.finish(&mut shown);
+    assert_eq!(shown, b"$Ag!");
+}
+
 proptest! {
     /// However the stream is cut, the same is shown.
     #[test]
@@ -148,6 +307,26 @@ proptest! {
             masker.push(&text.as_bytes()[pair[0]..pair[1]], &mut shown);
         }
         masker.finish(&mut shown);
+        prop_assert_eq!(String::from_utf8(shown).unwrap(), masked(&secrets, &text));
+    }
+
+    /// However often what is hidden changes, what was hidden before and still is stays so.
+    #[test]
+    fn changes_do_not_matter(
+        text in "[ab\n]{0,60}",
+        secrets in proptest::collection::vec("[ab]{4,7}", 0..4),
+        cuts in proptest::collection::vec(0usize..60, 0..6),
+    ) {
+        let secrets: Vec<(&str, &str)> = secrets.iter().map(|value| ("S", value.as_str())).collect();
+        let mut changed = masker(&secrets);
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut <= text.len()).chain([0, text.len()]).collect();
+        cuts.sort_unstable();
+        let mut shown = Vec::new();
+        for pair in cuts.windows(2) {
+            changed.push(&text.as_bytes()[pair[0]..pair[1]], &mut shown);
+            changed.change(masker(&secrets));
+        }
+        changed.finish(&mut shown);
         prop_assert_eq!(String::from_utf8(shown).unwrap(), masked(&secrets, &text));
     }
 

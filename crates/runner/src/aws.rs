@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::lease::Lease;
-use crate::log::{Log, TOKEN_LIVES};
+use crate::log::Log;
 use crate::server::{CallError, Server};
 use crate::variables;
 use crate::workspace::Workspace;
@@ -142,8 +142,13 @@ impl Aws {
         // They are hidden before the step can print them.
         let since = self.clock.now().seconds();
         let lives = Duration::from_secs(u64::try_from(session.expires - since).unwrap_or_default());
-        log.hide("AWS_SECRET_ACCESS_KEY", &session.secret_key, Some(lives)).await;
-        log.hide("AWS_SESSION_TOKEN", &session.session_token, Some(lives)).await;
+        let hide = |name: &str, value: &str| log.secrets().hide(name, value, Some(lives));
+        let hidden = hide("AWS_SECRET_ACCESS_KEY", &session.secret_key)
+            .and_then(|()| hide("AWS_SESSION_TOKEN", &session.session_token));
+        if let Err(error) = hidden {
+            log.line(&format!("The step gets no new credentials for its role: {error}")).await;
+            return Err(error.into());
+        }
         *held = Some(Held { session: session.clone(), since });
         Ok(session)
     }
@@ -164,7 +169,10 @@ impl Aws {
                 sleep(replaced_after(lives)).await;
                 lives = match own.server.aws(own.lease.attempt()).await {
                     Ok(AwsAccess::WebIdentity { token, lives, .. }) => {
-                        log.hide(variables::AWS_TOKEN, &token, Some(TOKEN_LIVES)).await;
+                        if let Err(error) = log.secrets().hide_token(variables::AWS_TOKEN, &token) {
+                            log.line(&format!("The step gets no new token for its role: {error}")).await;
+                            return;
+                        }
                         if let Err(error) = workspace.replace(&variables::aws_token_file(&workspace), &token)
                         {
                             log.line(&format!("The token for the step's role cannot be replaced: {error}"))

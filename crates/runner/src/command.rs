@@ -9,7 +9,7 @@ use model::{Clock, Error, Result, Secret};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Registering, Settings};
+use crate::{Registering, Settings, Signals};
 
 /// The variable that may hold a registration code.
 const CODE: &str = "BASTIDE_RUNNER_CODE";
@@ -88,20 +88,15 @@ pub struct Run {
 }
 
 impl Command {
-    /// Carries it out. `program` does what [`crate::hidden`] does; `signals` gives what returns at the next signal to end, and
-    /// is called by who waits for signals alone: any other command ends by one as programs do. Gives a line for who has typed
-    /// it, if there is something to tell.
+    /// Carries it out. `program` does what [`crate::hidden`] does. Gives a line for who has typed the command, if there is
+    /// something to tell.
     ///
     /// # Errors
     /// When a runner cannot be registered, or cannot go on.
-    pub async fn carry_out<S: AsyncFnMut()>(
-        self,
-        program: Vec<OsString>,
-        signals: impl FnOnce() -> Result<S>,
-    ) -> Result<Option<String>> {
+    pub async fn carry_out(self, program: Vec<OsString>) -> Result<Option<String>> {
         match self {
             Self::Register(register) => register.carry_out().await.map(Some),
-            Self::Run(run) => run.carry_out(program, signals()?).await.map(|()| None),
+            Self::Run(run) => run.carry_out(program).await.map(|()| None),
         }
     }
 }
@@ -138,7 +133,9 @@ impl Register {
 }
 
 impl Run {
-    async fn carry_out(self, program: Vec<OsString>, mut signal: impl AsyncFnMut()) -> Result<()> {
+    async fn carry_out(self, program: Vec<OsString>) -> Result<()> {
+        // By this command alone: the other ends by a signal as programs do.
+        let mut signals = Signals::new()?;
         let filter = EnvFilter::try_new(&self.log)
             .map_err(|error| Error::invalid(format!("`{}` is no log filter: {error}", self.log)))?;
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
@@ -157,14 +154,14 @@ impl Run {
         let mut running = std::pin::pin!(crate::run(settings, shutdown));
         tokio::select! {
             ended = &mut running => return ended,
-            () = signal() => {}
+            () = signals.next() => {}
         }
         // Nobody may be left to hear it.
         let _ = end.send(true);
         tracing::info!("stopping: steps that run come to their end; a second signal does not wait for them");
         tokio::select! {
             ended = &mut running => ended,
-            () = signal() => Err(Error::Internal("stopped without waiting for steps that ran".to_owned())),
+            () = signals.next() => Err(Error::Internal("stopped without waiting for steps that ran".to_owned())),
         }
     }
 }

@@ -35,6 +35,7 @@ mod registration;
 mod sandbox;
 mod sarif;
 mod script;
+mod secrets;
 mod server;
 mod settings;
 mod ssh;
@@ -52,6 +53,7 @@ use std::process::ExitCode;
 pub use agent::run;
 pub use registration::{Registering, enroll, register};
 pub use settings::Settings;
+pub use system::Signals;
 
 /// The hidden commands, by which the agent's program does its part inside of a step's walls. Nothing when the first
 /// argument names none of them.

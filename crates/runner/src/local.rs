@@ -17,14 +17,14 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use model::{Random, Secret};
-use pipeline::protocol::Assignment;
+use pipeline::protocol::{Assignment, MintedToken};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::aws::{self, Aws};
 use crate::lease::Lease;
-use crate::log::{Log, TOKEN_LIVES};
+use crate::log::Log;
 use crate::server::{CallError, Server};
 
 /// Where tokens are asked for.
@@ -147,18 +147,24 @@ impl Local {
             .filter(|(name, _)| name == "audience")
             .map(|(_, audience)| audience.into_owned())
             .collect();
-        match self.server.token(self.lease.attempt(), audiences).await {
+        match self.token(audiences).await {
             Ok(minted) => {
-                // It is hidden before the step can print it.
-                self.log.hide("BASTIDE_OIDC_TOKEN", &minted.token, Some(TOKEN_LIVES)).await;
                 let body = serde_json::json!({ "value": minted.token, "expires": minted.expires });
                 answered(StatusCode::OK, body.to_string())
             }
-            Err(CallError::Refused { status, message }) => {
-                told(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &message)
-            }
-            Err(error) => told(StatusCode::BAD_GATEWAY, &error.to_string()),
+            Err(error) => refused(&error),
         }
+    }
+
+    /// An identity token that is hidden in the logs of the step.
+    async fn token(&self, audiences: Vec<String>) -> Result<MintedToken, CallError> {
+        let secrets = self.log.secrets();
+        // Before one is minted, and recorded, that nobody gets.
+        secrets.fit_token()?;
+        let minted = self.server.token(self.lease.attempt(), audiences).await?;
+        // It is hidden before the step can print it.
+        secrets.hide_token("BASTIDE_OIDC_TOKEN", &minted.token)?;
+        Ok(minted)
     }
 
     /// What Amazon's tools ask a container's provider.
@@ -170,10 +176,7 @@ impl Local {
         }
         match aws.session_kept(&self.log).await {
             Ok(session) => answered(StatusCode::OK, session.shape().to_string()),
-            Err(CallError::Refused { status, message }) => {
-                told(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &message)
-            }
-            Err(error) => told(StatusCode::BAD_GATEWAY, &error.to_string()),
+            Err(error) => refused(&error),
         }
     }
 
@@ -231,6 +234,18 @@ fn below(path: &str, root: &str) -> bool {
         && plain(path.strip_suffix('/').unwrap_or(path))
 }
 
+/// Why a step is not given what it asks for.
+fn refused(error: &CallError) -> Response<Full<Bytes>> {
+    match error {
+        CallError::Refused { status, message } => {
+            told(StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_GATEWAY), message)
+        }
+        // There is room again when others have ended.
+        CallError::Unhidden(why) => told(StatusCode::TOO_MANY_REQUESTS, &why.to_string()),
+        CallError::Lost | CallError::Unreached(_) => told(StatusCode::BAD_GATEWAY, &error.to_string()),
+    }
+}
+
 fn told(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
     answered(status, serde_json::json!({ "type": "error", "error": { "message": message } }).to_string())
 }
@@ -242,7 +257,27 @@ fn answered(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use pipeline::mask::MaskError;
+
     use super::*;
+
+    /// Would catch: a token too many that is refused as if the server had failed, so that the step asks again at once, or without
+    /// a word of what to do.
+    #[tokio::test]
+    async fn a_token_that_cannot_be_hidden_is_refused_with_the_reason() {
+        let answer = refused(&CallError::from(MaskError::TooManyTokens));
+        assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let message = body["error"]["message"].as_str().unwrap();
+        assert!(
+            message.contains("1000 identity tokens") && message.contains("use one until it ends"),
+            "{message}"
+        );
+        let gone = CallError::Refused { status: 403, message: "no".to_owned() };
+        assert_eq!(refused(&gone).status(), StatusCode::FORBIDDEN);
+        assert_eq!(refused(&CallError::Unreached("x".to_owned())).status(), StatusCode::BAD_GATEWAY);
+    }
 
     /// The step's token is sent for one repository, however its name is written around.
     #[test]

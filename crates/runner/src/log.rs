@@ -6,11 +6,11 @@
 //! limit bytes are counted and dropped, so that a step which prints without end is not held up, and holds up nobody.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use pipeline::Masker;
+use pipeline::mask::MaskError;
 use pipeline::protocol::LOG_CHUNK;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
@@ -18,15 +18,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::lease::Lease;
+use crate::secrets::Secrets;
 use crate::server::{Appended, Server};
 
 /// How long bytes may wait for others to go with them: at first, and at most, where bytes keep coming.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(200);
-/// For how much longer than it lives a secret is hidden: clocks differ.
-const MARGIN: Duration = Duration::from_secs(600);
-/// How long an identity token lives at most.
-pub(crate) const TOKEN_LIVES: Duration = Duration::from_secs(3_600);
 /// How much is read from a step at once, and how many such pieces may wait.
 const PIECE: usize = 64 * 1024;
 const WAITING: usize = 8;
@@ -34,15 +31,8 @@ const WAITING: usize = 8;
 /// Where lines of a log are written to. Clones write to the same log.
 #[derive(Clone)]
 pub(crate) struct Log {
-    pieces: mpsc::Sender<Piece>,
-    /// All that is hidden in it, for what is told elsewhere.
-    secrets: Arc<Mutex<Vec<Hidden>>>,
-}
-
-enum Piece {
-    Bytes(Bytes),
-    /// More secrets, found while the step runs.
-    Secret(Hidden),
+    pieces: mpsc::Sender<Bytes>,
+    secrets: Secrets,
 }
 
 /// Sends a log; ends when every [`Log`] of it is dropped and all is sent.
@@ -57,30 +47,25 @@ impl Sending {
 }
 
 impl Log {
-    /// Begins a log. `secrets` are names and values.
+    /// Begins the log of a step, in which these secrets are hidden, and what is added to them.
     ///
     /// # Errors
     /// When the secrets cannot be hidden: then nothing may be shown.
     pub(crate) fn begin(
         name: &str,
-        secrets: &[(String, String)],
+        secrets: Secrets,
         limit: u64,
         server: Server,
         lease: Lease,
-    ) -> Result<(Self, Sending), pipeline::mask::MaskError> {
-        let to_the_end = |(name, value): &(String, String)| Hidden {
-            name: name.clone(),
-            value: value.clone(),
-            until: None,
-        };
-        let secrets: Vec<Hidden> = secrets.iter().map(to_the_end).collect();
-        let masker = masker(&secrets)?;
+    ) -> Result<(Self, Sending), MaskError> {
+        let (version, masker) = (secrets.version(), secrets.masker()?);
         let (sender, pieces) = mpsc::channel(WAITING);
         let sender_task = Sender {
             name: name.to_owned(),
             server,
             lease,
             secrets: secrets.clone(),
+            version,
             masker,
             limit,
             taken: 0,
@@ -88,8 +73,13 @@ impl Log {
             pending: Vec::new(),
             offset: 0,
         };
-        let log = Self { pieces: sender, secrets: Arc::new(Mutex::new(secrets)) };
+        let log = Self { pieces: sender, secrets };
         Ok((log, Sending(tokio::spawn(sender_task.run(pieces)))))
+    }
+
+    /// What is hidden in it.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Appends a line.
@@ -100,23 +90,7 @@ impl Log {
     /// Appends bytes; waits while the server is slower.
     pub(crate) async fn bytes(&self, bytes: Bytes) {
         // Whoever sends has ended only where the lease is lost: nobody reads on then.
-        let _ = self.pieces.send(Piece::Bytes(bytes)).await;
-    }
-
-    /// Hides another secret from here on: to the end, or for as long as it opens something.
-    pub(crate) async fn hide(&self, name: &str, value: &str, lives: Option<Duration>) {
-        let until = lives.and_then(|lives| Instant::now().checked_add(lives.saturating_add(MARGIN)));
-        let secret = Hidden { name: name.to_owned(), value: value.to_owned(), until };
-        note(&mut self.secrets.lock().unwrap_or_else(PoisonError::into_inner), secret.clone());
-        let _ = self.pieces.send(Piece::Secret(secret)).await;
-    }
-
-    /// A text with all hidden that is hidden in the log.
-    ///
-    /// # Errors
-    /// When the secrets cannot be hidden: then nothing may be shown.
-    pub(crate) fn masker(&self) -> Result<Masker, pipeline::mask::MaskError> {
-        masker(&self.secrets.lock().unwrap_or_else(PoisonError::into_inner))
+        let _ = self.pieces.send(bytes).await;
     }
 
     /// Appends all that comes, until it ends.
@@ -136,30 +110,13 @@ pub(crate) fn hidden(masker: &mut Masker, text: &str) -> String {
     String::from_utf8_lossy(&shown).into_owned()
 }
 
-/// What is hidden, and until when: nothing where it is hidden to the end.
-#[derive(Clone)]
-struct Hidden {
-    name: String,
-    value: String,
-    until: Option<Instant>,
-}
-
-/// Adds a secret. Those that have ended open nothing, and would fill what can be hidden.
-fn note(secrets: &mut Vec<Hidden>, secret: Hidden) {
-    let now = Instant::now();
-    secrets.retain(|known| known.until.is_none_or(|until| until > now));
-    secrets.push(secret);
-}
-
-fn masker(secrets: &[Hidden]) -> Result<Masker, pipeline::mask::MaskError> {
-    Masker::new(secrets.iter().map(|one| (one.name.as_str(), one.value.as_bytes())))
-}
-
 struct Sender {
     name: String,
     server: Server,
     lease: Lease,
-    secrets: Vec<Hidden>,
+    secrets: Secrets,
+    /// Which of them the masker hides.
+    version: u64,
     masker: Masker,
     /// How much is sent, and how much of it has been taken.
     limit: u64,
@@ -173,14 +130,13 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, mut pieces: mpsc::Receiver<Piece>) {
+    async fn run(mut self, mut pieces: mpsc::Receiver<Bytes>) {
         let (mut next, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             tokio::select! {
                 biased;
                 piece = pieces.recv(), if self.pending.len() < LOG_CHUNK => match piece {
-                    Some(Piece::Bytes(bytes)) => self.take(&bytes),
-                    Some(Piece::Secret(secret)) => self.hide(secret),
+                    Some(bytes) => self.take(&bytes),
                     None => break,
                 },
                 // What waits is sent below.
@@ -216,6 +172,9 @@ impl Sender {
     }
 
     fn take(&mut self, bytes: &[u8]) {
+        if self.taken < self.limit {
+            self.hide_added();
+        }
         let room = usize::try_from(self.limit - self.taken).unwrap_or(usize::MAX);
         let (taken, left_out) = bytes.split_at(bytes.len().min(room));
         self.taken += length(taken);
@@ -223,13 +182,20 @@ impl Sender {
         self.masker.push(taken, &mut self.pending);
     }
 
-    fn hide(&mut self, secret: Hidden) {
-        note(&mut self.secrets, secret);
-        self.masker.finish(&mut self.pending);
-        match masker(&self.secrets) {
-            Ok(masker) => self.masker = masker,
+    /// Hides what was added lately. A step gets a secret after it was added, so that it is hidden before the step can print it.
+    fn hide_added(&mut self) {
+        let version = self.secrets.version();
+        if version == self.version {
+            return;
+        }
+        self.version = version;
+        match self.secrets.masker() {
+            Ok(masker) => self.masker.change(masker),
             // Nothing may be shown any more; what comes is counted.
-            Err(_) => self.taken = self.limit,
+            Err(error) => {
+                tracing::warn!(%error, log = %self.name, "a log ends early");
+                self.taken = self.limit;
+            }
         }
     }
 
@@ -272,24 +238,56 @@ fn length(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::Attempt;
 
-    fn secret(value: &str, until: Option<Instant>) -> Hidden {
-        Hidden { name: "REGISTRY_PASSWORD".to_owned(), value: value.to_owned(), until }
+    /// What takes a log, of a server that is never asked.
+    fn sender(secrets: &Secrets, limit: u64) -> Sender {
+        let server = Server::new("http://127.0.0.1:1", None).unwrap();
+        let attempt = Attempt { step: "a-step".to_owned(), number: 1 };
+        let (lease, _) = Lease::begin(attempt, Instant::now(), 30, Duration::from_secs(5), server.clone());
+        Sender {
+            name: "step".to_owned(),
+            server,
+            lease,
+            version: secrets.version(),
+            masker: secrets.masker().unwrap(),
+            secrets: secrets.clone(),
+            limit,
+            taken: 0,
+            left_out: 0,
+            pending: Vec::new(),
+            offset: 0,
+        }
     }
 
-    /// Attack: secrets of one name that push out one that still opens something, so that a step can print it.
-    #[test]
-    fn what_still_opens_something_stays_hidden() {
-        let now = Instant::now();
-        let later = now.checked_add(Duration::from_secs(100));
-        let mut secrets = vec![secret("a-persons", None), secret("over", Some(now))];
-        for value in ["first", "second", "third"] {
-            note(&mut secrets, secret(value, later));
-        }
-        note(&mut secrets, secret("a-persons", later));
-        let values: Vec<_> = secrets.iter().map(|one| one.value.as_str()).collect();
-        assert_eq!(values, ["a-persons", "first", "second", "third", "a-persons"]);
-        let told = hidden(&mut masker(&secrets).unwrap(), "a-persons first second third");
-        assert!(!values.iter().any(|value| told.contains(value)), "{told}");
+    fn shown(sender: &mut Sender) -> String {
+        sender.masker.finish(&mut sender.pending);
+        String::from_utf8(std::mem::take(&mut sender.pending)).unwrap()
+    }
+
+    /// Would catch: a secret that is shown because another came to be hidden while it was printed, and a log of services that
+    /// shows what was given to the step later.
+    #[tokio::test]
+    async fn what_is_added_is_hidden_from_then_on_in_each_log() {
+        let secrets = Secrets::new(&[("A".to_owned(), "first-secret".to_owned())]);
+        let (mut step, mut service) = (sender(&secrets, 1000), sender(&secrets, 1000));
+        step.take(b"it is first-");
+        secrets.hide("B", "second-secret", None).unwrap();
+        step.take(b"secret and second-secret\n");
+        service.take(b"a second-secret came");
+        assert_eq!(shown(&mut step), "it is $A and $B\n");
+        assert_eq!(shown(&mut service), "a $B came");
+    }
+
+    /// Attack: a step that asks for tokens until no more can be hidden, and prints on. Its log goes on, and shows none of them.
+    #[tokio::test]
+    async fn a_log_goes_on_when_no_more_can_be_hidden() {
+        let secrets = Secrets::new(&[("A".to_owned(), "first-secret".to_owned())]);
+        let mut step = sender(&secrets, 1000);
+        let large = "x".repeat(pipeline::bounds::SECRETS);
+        assert!(secrets.hide("B", &large, None).is_err());
+        step.take(b"first-secret is hidden, and this is shown");
+        assert_eq!((step.taken, step.left_out), (41, 0));
+        assert_eq!(shown(&mut step), "$A is hidden, and this is shown");
     }
 }

@@ -40,37 +40,9 @@ fn main() -> ExitCode {
 
 async fn carry_out(command: Command) -> Result<()> {
     let program = std::env::current_exe().map_err(Error::internal)?;
-    let told = command.carry_out(vec![program.into()], signals).await?;
+    let told = command.carry_out(vec![program.into()]).await?;
     if let Some(told) = told {
         writeln!(std::io::stdout(), "{told}").map_err(Error::internal)?;
     }
     Ok(())
-}
-
-/// Waits for the next signal to end.
-#[cfg(unix)]
-fn signals() -> Result<impl AsyncFnMut()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let of = |kind| signal(kind).map_err(Error::internal);
-    let (mut terminate, mut interrupt) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
-    Ok(async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Waits for the next signal to end.
-#[cfg(windows)]
-fn signals() -> Result<impl AsyncFnMut()> {
-    use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
-    let (mut interrupt, mut shutdown) =
-        (ctrl_c().map_err(Error::internal)?, ctrl_shutdown().map_err(Error::internal)?);
-    Ok(async move || {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = shutdown.recv() => {}
-        }
-    })
 }

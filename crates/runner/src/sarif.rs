@@ -38,7 +38,8 @@ pub(crate) async fn tell(keeper: &Keeper<'_>, kept: Vec<PathBuf>) {
                 // Of several files of one tool the last would take the place of the others.
                 let again = told.tools.iter().any(|tool| known.contains(tool));
                 let report = again.then(|| {
-                    let shown = keeper.log.masker().map(|mut masker| hidden(&mut masker, &title));
+                    let masker = keeper.log.secrets().masker();
+                    let shown = masker.map(|mut masker| hidden(&mut masker, &title));
                     let mut name = format!("sarif-{}", slug(&shown.unwrap_or_default()));
                     while names.contains(&name) {
                         name.push_str("-2");
@@ -91,7 +92,7 @@ fn look(build: &Path, path: &Path, log: &Log) -> Result<Told, String> {
     let bytes = read_bounded(&build.join(path), limit).map_err(|error| error.to_string())?;
     let found = read(&bytes).map_err(|error| error.to_string())?;
     let tools = found.iter().map(|one| slug(&one.tool)).collect();
-    let mut masker = log.masker().map_err(|error| error.to_string())?;
+    let mut masker = log.secrets().masker().map_err(|error| error.to_string())?;
     let bytes = change_texts(&bytes, |text| hidden(&mut masker, text)).map_err(|error| error.to_string())?;
     Ok(Told { bytes, tools })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Error, Secret};
+use pipeline::mask::MaskError;
 use pipeline::protocol::{
     Assignment, AwsAccess, AwsRequest, Beat, Claim, Finish, Heartbeat, Kept, LogPosition, MintedToken,
     Program, Registered, Registration, SarifReports, TokenRequest, VERSION,
@@ -53,6 +54,9 @@ pub(crate) enum CallError {
     /// There was no answer.
     #[error("the server does not answer: {0}")]
     Unreached(String),
+    /// What it gave, or would give, cannot be hidden: the step must not get it.
+    #[error(transparent)]
+    Unhidden(#[from] MaskError),
 }
 
 impl CallError {
@@ -60,7 +64,7 @@ impl CallError {
         match self {
             Self::Unreached(_) => true,
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
-            Self::Lost => false,
+            Self::Lost | Self::Unhidden(_) => false,
         }
     }
 }

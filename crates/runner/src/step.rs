@@ -21,6 +21,7 @@ use crate::local::{self, Local};
 use crate::log::{Log, hidden};
 use crate::process::{self, Ended};
 use crate::script::{self, Inside};
+use crate::secrets::Secrets;
 use crate::server::Attempt;
 use crate::variables::{self, Environment};
 use crate::workspace::Workspace;
@@ -107,7 +108,8 @@ impl Step<'_> {
             Ok((workspace, inside, environment)) => {
                 let (name, limit) = (STEP_LOG, self.agent.settings.log_limit);
                 let server = self.agent.server.clone();
-                match Log::begin(name, &environment.secrets, limit, server, self.lease.clone()) {
+                let secrets = Secrets::new(&environment.secrets);
+                match Log::begin(name, secrets, limit, server, self.lease.clone()) {
                     Ok((log, sending)) => {
                         let finish = self.within(workspace, inside, environment, &log).await;
                         drop(log);
@@ -247,9 +249,9 @@ impl Step<'_> {
             // An address, not a name: some of Amazon's tools ask no other.
             let url = format!("http://127.0.0.1:{port}{}", aws::CREDENTIALS);
             environment.variables.insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), url);
-            let secret = aws.secret().expose();
-            environment.secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret);
-            log.hide("AWS_CONTAINER_AUTHORIZATION_TOKEN", secret, None).await;
+            let (name, secret) = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", aws.secret().expose());
+            log.secrets().hide(name, secret, None).map_err(std::io::Error::other)?;
+            environment.secret(name, secret);
         }
         Ok(answering)
     }
@@ -436,7 +438,7 @@ impl Step<'_> {
 /// The verdict as it may be shown: what an engine or git says of a failure may hold a secret.
 fn told_to_readers(verdict: Verdict, log: &Log) -> Verdict {
     let Verdict::Error { message } = verdict else { return verdict };
-    let message = match log.masker() {
+    let message = match log.secrets().masker() {
         Ok(mut masker) => hidden(&mut masker, &message),
         Err(error) => error.to_string(),
     };

@@ -30,7 +30,7 @@ pub(crate) async fn tell(keeper: &Keeper<'_>, uploads: &[Upload]) {
     let Some(build) = keeper.build() else { return };
     let named: Vec<Upload> =
         uploads.iter().filter(|upload| upload.kind == UploadKind::TestReports).cloned().collect();
-    let mut masker = match log.masker() {
+    let mut masker = match log.secrets().masker() {
         Ok(masker) => masker,
         Err(error) => return log.line(&format!("Test reports are left out: {error}")).await,
     };

@@ -165,7 +165,8 @@ impl Container<'_> {
         let made = self.made(command).await;
         let _ = std::fs::remove_file(file);
         made.map_err(|error| format!("the service {} cannot be started: {error}", service.name))?;
-        let (secrets, limit) = (&self.environment.secrets, self.agent.settings.log_limit);
+        // A service may print what the step was given while it ran.
+        let (secrets, limit) = (self.log.secrets().clone(), self.agent.settings.log_limit);
         let server = self.agent.server.clone();
         let (log, sending) = Log::begin(&service.name, secrets, limit, server, self.lease.clone())
             .map_err(|error| error.to_string())?;

@@ -9,10 +9,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use model::{Error, Result};
 use rustix::fs::{AtFlags, CWD, Gid, OFlags, Uid, chownat};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{self as signal, SignalKind};
 
 use crate::workspace::Workspace;
 
@@ -121,6 +123,32 @@ impl Tree {
     pub(crate) fn kill(&mut self) {
         if let Some(group) = self.0 {
             let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// The signals by which a program is told to end: SIGTERM and SIGINT. As long as one of these is there, and after it, they do
+/// not end the program by themselves.
+pub struct Signals {
+    terminate: signal::Signal,
+    interrupt: signal::Signal,
+}
+
+impl Signals {
+    /// Waits for them from now on. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not let them be waited for.
+    pub fn new() -> Result<Self> {
+        let of = |kind| signal::signal(kind).map_err(Error::internal);
+        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
+    }
+
+    /// Returns at the next of them.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

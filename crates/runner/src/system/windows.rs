@@ -8,7 +8,9 @@ use std::os::windows::io::OwnedHandle;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use model::{Error, Result};
 use tokio::process::{Child, Command};
+use tokio::signal::windows::{CtrlC, CtrlShutdown, ctrl_c, ctrl_shutdown};
 use win32job::{ExtendedLimitInfo, Job};
 
 use crate::workspace::Workspace;
@@ -169,6 +171,33 @@ impl Tree {
     /// Kills them all: a job ends its processes when it is closed.
     pub(crate) fn kill(&mut self) {
         drop(self.0.take());
+    }
+}
+
+/// The signals by which a program is told to end: Ctrl-C, and that of a system that shuts down.
+pub struct Signals {
+    interrupt: CtrlC,
+    shutdown: CtrlShutdown,
+}
+
+impl Signals {
+    /// Waits for them from now on. Within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not let them be waited for.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: ctrl_c().map_err(Error::internal)?,
+            shutdown: ctrl_shutdown().map_err(Error::internal)?,
+        })
+    }
+
+    /// Returns at the next of them.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.shutdown.recv() => {}
+        }
     }
 }
 

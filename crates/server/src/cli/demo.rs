@@ -6,11 +6,12 @@ mod workbench;
 
 use clap::Args;
 use model::{Error, Random, RequestId, Result};
+use runner::Signals;
 
 use super::Verdict;
 use super::installation::Installation;
 use super::output::Output;
-use super::serve::{Running, Signals, Start, start};
+use super::serve::{Running, Start, start};
 use crate::http::take_over_panics;
 
 use workbench::Workbench;

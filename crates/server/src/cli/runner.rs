@@ -7,7 +7,6 @@ use runner::command::Command;
 
 use super::Verdict;
 use super::output::Output;
-use super::serve::Signals;
 
 /// The hidden commands of the runner, by which this program does its part behind a step's walls.
 #[must_use]
@@ -20,11 +19,7 @@ pub fn hidden() -> Option<ExitCode> {
 /// Runs the command.
 pub(super) async fn run(command: Command) -> Result<Verdict> {
     let program = std::env::current_exe().map_err(Error::internal)?;
-    let signals = || {
-        let mut signals = Signals::new()?;
-        Ok(async move || signals.next().await)
-    };
-    let told = command.carry_out(vec![program.into(), "runner".into()], signals).await?;
+    let told = command.carry_out(vec![program.into(), "runner".into()]).await?;
     if let Some(told) = told {
         Output::new().line(format_args!("{told}"))?;
     }

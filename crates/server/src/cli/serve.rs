@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 use model::{Clock, Error, Random, RequestId, Result};
+use runner::Signals;
 use serde_json::json;
 use service::{Caller, Service};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
@@ -243,26 +243,6 @@ impl Running {
         self.stop.stop();
         while self.listeners.join_next().await.is_some() {}
         self.service.close().await
-    }
-}
-
-/// Returns at the next signal to end.
-pub(super) struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    pub(super) fn new() -> Result<Self> {
-        let of = |kind| signal(kind).map_err(Error::internal);
-        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
-    }
-
-    pub(super) async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

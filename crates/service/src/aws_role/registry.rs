@@ -51,6 +51,7 @@ impl RegistryLogins {
 
     fn keep(&self, name: Vec<u8>, username: String, password: Secret, now: Timestamp) {
         let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.retain(|_, one| one.until > now);
         given.insert(name, Given { username, password, until: now.plus_seconds(GIVEN_AGAIN) });
     }
 }
@@ -224,6 +225,12 @@ mod tests {
             assert_eq!(find(step, &else_asked, now), None);
         }
         assert_eq!(find(step, &asked, now.plus_seconds(GIVEN_AGAIN)), None);
+
+        // Nobody may ask again for long: what is over goes when another is kept, too.
+        for (name, at) in [(vec![1], now), (vec![2], now.plus_seconds(GIVEN_AGAIN))] {
+            logins.keep(name, "AWS".to_owned(), Secret::new("pass".to_owned()), at);
+        }
+        assert_eq!(logins.0.lock().unwrap().len(), 1);
     }
 
     #[test]
