@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use testkit::{Login, World};
+use testkit::{Login, World, in_path};
 
 async fn events(world: &World, login: &Login, path: &str) -> Vec<Value> {
     let (mut all, mut next) = (Vec::new(), Some(path.to_owned()));
@@ -65,7 +65,7 @@ async fn events_are_found_by_each_filter_and_by_several_together() {
     let request = one["request_id"].as_str().unwrap();
     assert!(list(&format!("request_id={request}")).await.iter().any(|found| found["id"] == one["id"]));
     let credential = one["credential"].as_str().expect("made with an app password");
-    let encoded = credential.replace('{', "%7B").replace('}', "%7D");
+    let encoded = in_path(&one["credential"]);
     all_are(&list(&format!("credential={encoded}")).await, "credential", |found| found == credential);
 
     let both = list("actor=user:owner&action=repository.&workspace=acme").await;
@@ -272,9 +272,8 @@ async fn a_stream_ends_with_its_credential_and_with_the_server() {
     let path = "/api/workspaces/acme/audit/events/stream";
     let mut revoked = Stream::open(&world, &login, path, None).await;
     let mut staying = Stream::open(&world, &owner, path, None).await;
-    let uuid = made["uuid"].as_str().unwrap().replace('{', "%7B").replace('}', "%7D");
-    let gone =
-        world.server.send("DELETE", &format!("/api/user/api-tokens/{uuid}"), &owner, &Value::Null).await;
+    let path = format!("/api/user/api-tokens/{}", in_path(&made["uuid"]));
+    let gone = world.server.send("DELETE", &path, &owner, &Value::Null).await;
     assert_eq!(gone.status, 204, "{}", gone.text);
     assert!(!revoked.until(|_| false).await, "it ends");
     assert!(revoked.text.contains("may not read on"), "{}", revoked.text);

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::{Server, World};
+use testkit::{Server, World, free_port};
 
 /// What a webhook was sent: its headers in lower case, and its body.
 type Posts = Arc<Mutex<Vec<(String, String)>>>;
@@ -250,7 +250,7 @@ async fn a_workspaces_events_and_no_others_reach_its_syslog_receiver() {
     openssl.args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"]);
     openssl.args(["-keyout", "key.pem", "-out", "cert.pem"]).current_dir(&folder).stderr(Stdio::null());
     assert!(openssl.status().unwrap().success());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let trust = folder.path().join("cert.pem");
     let flags = ["--outbound-allow", "127.0.0.0/8,::1/128", "--outbound-trust", trust.to_str().unwrap()];
     let world = World::on(Server::start_with(&flags)).await;

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::{Value, json};
 use testkit::world::PASSWORD;
-use testkit::{Browser, Server, World, form, forms};
+use testkit::{Browser, Server, World, form, forms, in_path};
 
 const ROLES: &str = "/api/workspaces/acme/aws-roles";
 const PLAN: &str = "/api/workspaces/acme/aws-role-plan";
@@ -130,8 +130,8 @@ async fn a_role_is_saved_only_where_the_external_id_opens_it() {
     let mut chosen = wanted("right");
     chosen["external_id"] = json!("mine");
     let _ = owner(&world, "POST", PLAN, chosen).await.expect(400);
-    let uuid = saved["uuid"].as_str().unwrap().replace('{', "%7B").replace('}', "%7D");
-    let _ = owner(&world, "DELETE", &format!("{ROLES}/{uuid}"), Value::Null).await.expect(204);
+    let path = format!("{ROLES}/{}", in_path(&saved["uuid"]));
+    let _ = owner(&world, "DELETE", &path, Value::Null).await.expect(204);
     assert_eq!(owner(&world, "GET", ROLES, Value::Null).await.expect(200)["values"], json!([]));
     assert_eq!(owner(&world, "POST", PLAN, wanted("other")).await.expect(200)["external_id"], id);
     assert!(!world.server.whole_log().contains("not-a-secret"));

@@ -20,11 +20,7 @@ struct Scene {
 }
 
 fn git_of(world: &World, login: &Login) -> GitClient {
-    match login {
-        Login::Basic(name, secret) => GitClient::new().with_credential(&world.server.url, name, secret),
-        Login::Bearer(secret) => GitClient::new().with_credential(&world.server.url, "x-token-auth", secret),
-        Login::Session(_) | Login::Nobody => panic!("a credential that git can use"),
-    }
+    GitClient::new().with_login(&world.server.url, login)
 }
 
 /// Sends a form; the answer's status.
@@ -40,8 +36,7 @@ impl Scene {
     /// The working copy is the writer's.
     async fn new() -> Self {
         let world = World::new().await;
-        let address = format!("{}/acme/one.git", world.server.url);
-        let git = git_of(&world, &world.app_password("writer"));
+        let (address, git) = (world.address("one"), world.git("writer"));
         let work = git.working_copy("work");
         let _ = git.run(&work, ["push", &address, "main"]).expect_success();
         Self { world, address, git, work }

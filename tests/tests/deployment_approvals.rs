@@ -3,49 +3,41 @@
 
 #![cfg(test)]
 
-use model::Secret;
-use serde_json::{Value, json};
-use testkit::world::PASSWORD;
-use testkit::{Answer, Browser, GitClient, Login, World, form, forms};
+use std::ops::Deref;
 
-const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
+use serde_json::{Value, json};
+use testkit::pipeline::{self, BareRunner, PIPELINES, SHELL};
+use testkit::world::PASSWORD;
+use testkit::{Answer, Browser, Login, form, forms, in_path};
+
 const ENVIRONMENTS: &str = "/2.0/repositories/acme/one/environments";
-const RUNNERS: &str = "/2.0/repositories/acme/one/pipelines-config/runners";
-const SHELL: &[&str] = &["self.hosted", "linux.shell"];
 
 /// Pipelines that are started by hand alone.
-const FILE: &str = "pipelines:\n  custom:\n    release:\n      \
+const BY_HAND: &str = "pipelines:\n  custom:\n    release:\n      \
     - step: {name: Publish, deployment: production, runs-on: linux.shell, script: [make]}\n    later:\n      \
     - step: {name: Build, runs-on: linux.shell, script: [make]}\n      \
     - step: {name: Publish, deployment: production, trigger: manual, runs-on: linux.shell, script: [make]}\n";
 
-/// The world, in which `one` has the file, and a runner.
+/// The scene in which `one` has the file, and a runner.
 struct Scene {
-    world: World,
-    runner: Login,
+    scene: pipeline::Scene,
+    runner: BareRunner,
+}
+
+impl Deref for Scene {
+    type Target = pipeline::Scene;
+
+    fn deref(&self) -> &Self::Target {
+        &self.scene
+    }
 }
 
 impl Scene {
     async fn new() -> Self {
-        let world = World::new().await;
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
-        let work = git.working_copy("work");
-        let _ = git.commit(&work, "bitbucket-pipelines.yml", FILE);
-        let address = format!("{}/acme/one.git", world.server.url);
-        let _ = git.run(&work, ["push", &address, "HEAD:main"]).expect_success();
-        let scene = Self { world, runner: Login::Nobody };
-        let made = scene.send("repoadmin", "POST", RUNNERS, json!({ "name": "one" })).await.expect(200);
-        let code = &made["registration"]["code"];
-        let body = json!({ "protocol": 1, "code": code, "program": program() });
-        let registered = scene.world.server.send("POST", "/api/runner/register", &Login::Nobody, &body).await;
-        let registered = registered.expect(200);
-        let secret = registered["credential"].as_str().expect("a credential").to_owned();
-        Self { runner: Login::Bearer(Secret::new(secret)), ..scene }
-    }
-
-    async fn send(&self, person: &str, method: &str, path: &str, body: Value) -> Answer {
-        self.world.server.send(method, path, &self.world.app_password(person), &body).await
+        let scene = pipeline::Scene::new().await;
+        scene.push(BY_HAND);
+        let runner = scene.bare_runner("one").await;
+        Self { scene, runner }
     }
 
     async fn production(&self) -> Value {
@@ -56,7 +48,7 @@ impl Scene {
 
     /// Changes what restricts the environment for production.
     async fn restrict(&self, person: &str, restrictions: Value) -> Answer {
-        let path = format!("{ENVIRONMENTS}/{}/changes", encoded(&self.production().await["uuid"]));
+        let path = format!("{ENVIRONMENTS}/{}/changes", in_path(&self.production().await["uuid"]));
         self.send(person, "POST", &path, json!({ "change": { "restrictions": restrictions } })).await
     }
 
@@ -75,21 +67,17 @@ impl Scene {
     }
 
     async fn is_paused(&self, run: &Value) -> bool {
-        let path = format!("{PIPELINES}/{}", encoded(&run["uuid"]));
-        let found = self.send("reader", "GET", &path, Value::Null).await.expect(200);
-        found["state"]["stage"]["name"] == "PAUSED"
+        self.refreshed(run).await["state"]["stage"]["name"] == "PAUSED"
     }
 
     /// The run's step that deploys: the last one.
     async fn step(&self, run: &Value) -> Value {
-        let path = format!("{PIPELINES}/{}/steps", encoded(&run["uuid"]));
-        let found = self.send("reader", "GET", &path, Value::Null).await.expect(200);
-        found["values"].as_array().expect("steps").last().expect("a step").clone()
+        self.steps(run).await.pop().expect("a step")
     }
 
     /// The address at which the step that deploys is approved.
     async fn go(&self, run: &Value) -> String {
-        let (run, step) = (encoded(&run["uuid"]), encoded(&self.step(run).await["uuid"]));
+        let (run, step) = (in_path(&run["uuid"]), in_path(&self.step(run).await["uuid"]));
         format!("/api/repositories/acme/one/pipelines/{run}/steps/{step}/start")
     }
 
@@ -98,36 +86,18 @@ impl Scene {
     }
 
     async fn claim(&self, wait: u32) -> Option<Value> {
-        let body = json!({ "protocol": 1, "program": program(), "labels": SHELL, "wait": wait });
-        let answer = self.world.server.send("POST", "/api/runner/claim", &self.runner, &body).await;
-        match answer.status.as_u16() {
-            204 => None,
-            200 => Some(answer.json),
-            other => panic!("{other}: {}", answer.text),
-        }
+        self.scene.claim(&self.runner, SHELL, wait).await
     }
 
     async fn finish(&self, job: &Value, verdict: Value) {
-        let path = format!("/api/runner/steps/{}/finish", job["step"].as_str().expect("a step"));
-        let body = json!({ "attempt": job["attempt"], "verdict": verdict, "outputs": {} });
-        let answer = self.world.server.send("POST", &path, &self.runner, &body).await;
+        let answer = self.scene.finish(&self.runner, job, verdict, json!({})).await;
         assert_eq!(answer.status, 204, "{}", answer.text);
     }
 
     /// What the trail says of approvals, the newest first.
     async fn approvals(&self) -> Vec<Value> {
-        let path = "/api/audit/events?action=deployment.approve&outcome=done&pagelen=100";
-        let found = self.world.server.administer("GET", path, &Value::Null).await;
-        found["values"].as_array().expect("a list").clone()
+        self.events("action=deployment.approve&outcome=done").await
     }
-}
-
-fn encoded(uuid: &Value) -> String {
-    uuid.as_str().expect("an id").replace('{', "%7B").replace('}', "%7D")
-}
-
-fn program() -> Value {
-    json!({ "version": "0.1.0", "os": "linux", "arch": "x86_64" })
 }
 
 /// Who has approved a step, as it tells.
@@ -159,7 +129,7 @@ async fn what_is_asked_for_later_holds_for_what_has_not_begun() {
     assert_eq!(step["approvals"]["required"], 2, "{step}");
     assert!(scene.is_paused(&of_token).await);
 
-    let path = format!("{ENVIRONMENTS}/{}", encoded(&scene.production().await["uuid"]));
+    let path = format!("{ENVIRONMENTS}/{}", in_path(&scene.production().await["uuid"]));
     assert_eq!(scene.send("repoadmin", "DELETE", &path, Value::Null).await.status, 204);
     let go = scene.go(&run).await;
     assert_eq!(scene.approve("writer", &go).await.status, 403);
@@ -188,9 +158,8 @@ async fn a_deployment_waits_for_people_who_did_not_start_it() {
         (&json!(2), &json!(false)),
         "{restrictions}"
     );
-    let events = "/api/audit/events?action=environment.set&outcome=done";
-    let events = scene.world.server.administer("GET", events, &Value::Null).await;
-    assert_eq!(events["values"][0]["after"]["required_approvals"], 2, "{events}");
+    let events = scene.events("action=environment.set&outcome=done").await;
+    assert_eq!(events[0]["after"]["required_approvals"], 2, "{events:?}");
 
     // An administrator's run waits too, and for others than its starter.
     let run = scene.run("repoadmin", "release").await;
@@ -241,7 +210,7 @@ async fn a_deployment_waits_for_people_who_did_not_start_it() {
 
     // Run again, it is approved again.
     scene.finish(&job, json!({ "verdict": "failed", "exit_code": 1 })).await;
-    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", encoded(&run["uuid"]));
+    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", in_path(&run["uuid"]));
     let _ = scene.send("writer", "POST", &again, Value::Null).await.expect(200);
     assert!(scene.is_paused(&run).await && scene.claim(0).await.is_none());
     assert_eq!(given(&scene.step(&run).await), [""; 0]);

@@ -7,82 +7,36 @@
 #![cfg(test)]
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::pipeline::{FILE, PIPELINES, Scene};
 use testkit::world::PASSWORD;
-use testkit::{Answer, Browser, GitClient, Login, Server, World, form};
+use testkit::{Answer, Browser, Server, form};
 
-const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
 const OF_REPOSITORY: &str = "/api/repositories/acme/one/dynamic-pipelines";
 const OF_WORKSPACE: &str = "/api/workspaces/acme/dynamic-pipelines";
-const FILE: &str = "bitbucket-pipelines.yml";
 const BUILD: &str = "# what we build\npipelines:\n  default:\n    - step:\n        name: Build\n        image: alpine:3\n        script: [make]\n  custom:\n    nightly:\n      - step: {name: Night, script: [make]}\n";
 const MANUAL: &str = "/api/repositories/acme/one/pipeline-definitions?branch=main";
 
-struct Scene {
-    world: World,
-    address: String,
-    git: GitClient,
-    work: PathBuf,
+async fn of_workspace(scene: &Scene, body: Value) -> Answer {
+    scene.world.server.send("PUT", OF_WORKSPACE, &scene.world.password("owner"), &body).await
 }
 
-impl Scene {
-    async fn on(server: Server) -> Self {
-        let world = World::on(server).await;
-        let address = format!("{}/acme/one.git", world.server.url);
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
-        let work = git.working_copy("work");
-        Self { world, address, git, work }
-    }
+async fn of_repository(scene: &Scene, body: Value) -> Answer {
+    scene.send("repoadmin", "PUT", OF_REPOSITORY, body).await
+}
 
-    fn push(&self, configuration: &str) {
-        let _ = self.git.commit(&self.work, FILE, configuration);
-        let _ = self.git.run(&self.work, ["push", &self.address, "HEAD:main"]).expect_success();
-    }
+async fn step_names(scene: &Scene, run: &Value) -> Vec<String> {
+    let steps = scene.steps(run).await;
+    steps.iter().map(|step| step["name"].as_str().unwrap_or_default().to_owned()).collect()
+}
 
-    async fn send(&self, person: &str, method: &str, path: &str, body: Value) -> Answer {
-        self.world.server.send(method, path, &self.world.app_password(person), &body).await
-    }
-
-    async fn of_workspace(&self, body: Value) -> Answer {
-        self.world.server.send("PUT", OF_WORKSPACE, &self.world.password("owner"), &body).await
-    }
-
-    async fn of_repository(&self, body: Value) -> Answer {
-        self.send("repoadmin", "PUT", OF_REPOSITORY, body).await
-    }
-
-    /// The newest run, once there are so many.
-    async fn run_number(&self, number: usize) -> Value {
-        let begun = Instant::now();
-        loop {
-            let found = self.send("reader", "GET", PIPELINES, Value::Null).await.expect(200);
-            let runs = found["values"].as_array().expect("a list");
-            if runs.len() >= number {
-                return runs[0].clone();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{runs:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn step_names(&self, run: &Value) -> Vec<String> {
-        let uuid = run["uuid"].as_str().unwrap().replace('{', "%7B").replace('}', "%7D");
-        let found =
-            self.send("reader", "GET", &format!("{PIPELINES}/{uuid}/steps"), Value::Null).await.expect(200);
-        let steps = found["values"].as_array().unwrap().clone();
-        steps.iter().map(|step| step["name"].as_str().unwrap_or_default().to_owned()).collect()
-    }
-
-    async fn configuration_page(&self, run: &Value) -> String {
-        let reader = Browser::signed_in(&self.world.server, "reader", PASSWORD).await;
-        reader.page(&format!("/acme/one/pipelines/{}/configuration", run["build_number"])).await
-    }
+async fn configuration_page(scene: &Scene, run: &Value) -> String {
+    let reader = Browser::signed_in(&scene.world.server, "reader", PASSWORD).await;
+    reader.page(&format!("/acme/one/pipelines/{}/configuration", run["build_number"])).await
 }
 
 fn error_of(run: &Value) -> (String, String) {
@@ -102,12 +56,12 @@ const RULES: &str = "require:\n  steps:\n    - first: {name: Scan, image: 'scan:
 #[tokio::test]
 async fn rules_need_no_service_and_have_the_last_word() {
     let scene = Scene::on(Server::start()).await;
-    let bad = scene.of_workspace(json!({ "rules": "forbid: {images: evil}" })).await;
+    let bad = of_workspace(&scene, json!({ "rules": "forbid: {images: evil}" })).await;
     assert!(bad.status == 400 && bad.text.contains("`images` is a list"), "{}", bad.text);
-    let set = scene.of_workspace(json!({ "rules": RULES })).await.expect(200);
+    let set = of_workspace(&scene, json!({ "rules": RULES })).await.expect(200);
     assert_eq!((&set["secret"], &set["set_by"]), (&Value::Null, &json!("user:owner")), "{set}");
     let last = "require:\n  steps:\n    - last: {name: Report, image: 'report:1', script: [report]}\n";
-    let _ = scene.of_repository(json!({ "rules": last })).await.expect(200);
+    let _ = of_repository(&scene, json!({ "rules": last })).await.expect(200);
     for (who, path) in [("writer", OF_REPOSITORY), ("repoadmin", OF_WORKSPACE), ("writer", OF_WORKSPACE)] {
         let refused = scene.send(who, "PUT", path, json!({})).await;
         assert!(refused.status.is_client_error(), "{who} {path}: {}", refused.text);
@@ -115,9 +69,9 @@ async fn rules_need_no_service_and_have_the_last_word() {
 
     scene.push(BUILD);
     let run = scene.run_number(1).await;
-    assert_eq!(scene.step_names(&run).await, ["Scan", "Build", "Report"]);
+    assert_eq!(step_names(&scene, &run).await, ["Scan", "Build", "Report"]);
     assert_eq!(sources(&run), [FILE, "repository-rules", "workspace-rules"]);
-    let page = scene.configuration_page(&run).await;
+    let page = configuration_page(&scene, &run).await;
     assert!(page.contains("+        name: Scan") && page.contains("Changed after that by"), "{page}");
     assert!(!page.contains("+        name: Build") && !page.contains("Night"), "{page}");
 
@@ -140,12 +94,12 @@ async fn rules_need_no_service_and_have_the_last_word() {
     let (key, message) = error_of(&scene.run_number(4).await);
     assert!(key == "dynamic-rules" && message.contains("`options: docker`"), "{key}: {message}");
 
-    let _ = scene.of_workspace(json!({})).await.expect(200);
-    let _ = scene.of_repository(json!({ "rules": last, "enabled": false })).await.expect(200);
+    let _ = of_workspace(&scene, json!({})).await.expect(200);
+    let _ = of_repository(&scene, json!({ "rules": last, "enabled": false })).await.expect(200);
     scene.push(&BUILD.replace("[make]", "[make, test]"));
     let run = scene.run_number(5).await;
-    assert_eq!((scene.step_names(&run).await, sources(&run)), (vec!["Build".to_owned()], vec![FILE]));
-    assert!(!scene.configuration_page(&run).await.contains("Different from"));
+    assert_eq!((step_names(&scene, &run).await, sources(&run)), (vec!["Build".to_owned()], vec![FILE]));
+    assert!(!configuration_page(&scene, &run).await.contains("Different from"));
 }
 
 /// A provider that answers by its path, and says what it was asked.
@@ -285,16 +239,16 @@ impl Provider {
 async fn providers_are_asked_in_order_and_signed() {
     let provider = Provider::start();
     let scene = Scene::on(provider.server()).await;
-    let set = scene.of_repository(json!({ "address": provider.address("repository") })).await.expect(200);
+    let set = of_repository(&scene, json!({ "address": provider.address("repository") })).await.expect(200);
     let secret = provider.keep("repository", &set);
-    let set = scene.of_workspace(json!({ "address": provider.address("workspace") })).await.expect(200);
+    let set = of_workspace(&scene, json!({ "address": provider.address("workspace") })).await.expect(200);
     let _ = provider.keep("workspace", &set);
     let seen = scene.send("repoadmin", "GET", OF_REPOSITORY, Value::Null).await.expect(200);
     assert!(seen["secret"].is_null() && !seen.to_string().contains(&secret), "shown once: {seen}");
 
     scene.push(BUILD);
     let run = scene.run_number(1).await;
-    assert_eq!(scene.step_names(&run).await, ["Build", "By repository", "By workspace"]);
+    assert_eq!(step_names(&scene, &run).await, ["Build", "By repository", "By workspace"]);
     assert_eq!(sources(&run), [FILE, "repository-provider", "workspace-provider"]);
     let asked = provider.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");
@@ -311,7 +265,7 @@ async fn providers_are_asked_in_order_and_signed() {
         assert!(one["asked"]["created_on"].is_null(), "the same body whenever it is asked: {one}");
         assert!(one["asked"]["pipelines_configuration"]["pipelines"]["custom"].is_null(), "narrowed: {one}");
     }
-    let page = scene.configuration_page(&run).await;
+    let page = configuration_page(&scene, &run).await;
     assert!(page.contains("+        name: By repository") && page.contains("provider"), "{page}");
 
     let names = scene.send("writer", "GET", MANUAL, Value::Null).await.expect(200);
@@ -321,13 +275,13 @@ async fn providers_are_asked_in_order_and_signed() {
     );
 
     // The same provider keeps its key; one that is elsewhere gets another.
-    let again = scene.of_repository(json!({ "address": provider.address("repository") })).await.expect(200);
+    let again = of_repository(&scene, json!({ "address": provider.address("repository") })).await.expect(200);
     assert!(again["secret"].is_null(), "{again}");
-    let moved = scene.of_repository(json!({ "address": provider.address("flaky") })).await.expect(200);
+    let moved = of_repository(&scene, json!({ "address": provider.address("flaky") })).await.expect(200);
     assert_ne!(provider.keep("repository", &moved), secret);
     scene.push(&BUILD.replace("[make]", "[make, test]"));
     let run = scene.run_number(2).await;
-    assert_eq!(scene.step_names(&run).await, ["Build", "By flaky", "By workspace"]);
+    assert_eq!(step_names(&scene, &run).await, ["Build", "By flaky", "By workspace"]);
     let asked = provider.asked();
     let keys: Vec<&str> = asked.iter().map(|one| one["key"].as_str().unwrap()).collect();
     assert_eq!((keys.len(), keys[0], keys[1]), (4, keys[2], keys[2]), "three tries under one key: {keys:?}");
@@ -362,21 +316,21 @@ async fn what_a_provider_gets_wrong_is_the_end_of_the_run() {
         ("invalid", "dynamic-invalid", "stepp"),
         ("many", "dynamic-invalid", "101 steps"),
     ] {
-        let set = scene.of_workspace(json!({ "address": provider.address(name) })).await.expect(200);
+        let set = of_workspace(&scene, json!({ "address": provider.address(name) })).await.expect(200);
         let _ = provider.keep("workspace", &set);
         scene.push(&format!("{BUILD}# {name}\n"));
         number += 1;
         let run = scene.run_number(number).await;
         let (told, message) = error_of(&run);
         assert!(told == key && message.contains(part), "{name}: {told}: {message}");
-        assert_eq!(scene.step_names(&run).await, Vec::<String>::new(), "{name}");
+        assert_eq!(step_names(&scene, &run).await, Vec::<String>::new(), "{name}");
     }
     let reader = Browser::signed_in(&scene.world.server, "reader", PASSWORD).await;
     let page = reader.page("/acme/one/pipelines/2").await;
     assert!(page.contains("deployments rest on &#60;fridays&#62;"), "{page}");
 
     // Nothing that fits: a push starts no run, a person gets one that says so.
-    let set = scene.of_workspace(json!({ "address": provider.address("none") })).await.expect(200);
+    let set = of_workspace(&scene, json!({ "address": provider.address("none") })).await.expect(200);
     let _ = provider.keep("workspace", &set);
     scene.push(&format!("{BUILD}# none\n"));
     let target =
@@ -394,7 +348,7 @@ async fn what_a_provider_gets_wrong_is_the_end_of_the_run() {
         assert!(begun.elapsed() < Duration::from_secs(30), "the push was not asked about");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let _ = scene.of_workspace(json!({})).await.expect(200);
+    let _ = of_workspace(&scene, json!({})).await.expect(200);
     scene.push(&format!("{BUILD}# again\n"));
     assert_eq!(scene.run_number(number + 2).await["build_number"], number + 2);
 }
@@ -405,12 +359,12 @@ async fn a_provider_lies_outside_and_a_form_keeps_what_was_typed() {
     for address in
         ["https://127.0.0.1/", "https://169.254.169.254/", "http://ci.example.com/", "ftp://x", "x"]
     {
-        let answer = scene.of_repository(json!({ "address": address })).await;
+        let answer = of_repository(&scene, json!({ "address": address })).await;
         assert_eq!(answer.status, 400, "{address}: {}", answer.text);
     }
     for time_limit in [0, 31] {
         let body = json!({ "address": "https://ci.example.com/", "time_limit": time_limit });
-        assert_eq!(scene.of_repository(body).await.status, 400);
+        assert_eq!(of_repository(&scene, body).await.status, 400);
     }
     for (who, at) in [
         ("repoadmin", "/acme/one/settings/dynamic-pipelines"),

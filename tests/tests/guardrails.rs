@@ -21,7 +21,7 @@ use model::{CredentialKind, Scope, Vocabulary};
 use reqwest::header;
 use serde_json::{Value, json};
 use server::route::{Anchor, Handler, Method, ROUTES, Route};
-use testkit::{Answer, GitClient, Login, World};
+use testkit::{Answer, Login, World};
 
 const GUARDRAILS: &str = "/api/workspaces/acme/guardrails";
 
@@ -319,12 +319,7 @@ async fn every_guardrail_holds_on_every_channel_for_every_kind_of_credential() {
 async fn git_is_told_why_and_a_stranger_is_told_nothing() {
     let world = World::new().await;
     let owner = world.password("owner");
-    let remote = format!("{}/acme/one.git", world.server.url);
-    let git = |login: &Login| {
-        let Login::Basic(user, secret) = login else { panic!("Basic") };
-        GitClient::new().with_credential(&world.server.url, user, secret)
-    };
-    let writer = git(&world.app_password("writer"));
+    let (remote, writer) = (world.address("one"), world.git("writer"));
     let copy = writer.working_copy("one");
     let _ = writer.run(&copy, ["push", &remote, "main"]).expect_success();
     let body = json!({ "ip_allowlist": elsewhere(), "confirm_lockout": true });
@@ -339,7 +334,7 @@ async fn git_is_told_why_and_a_stranger_is_told_nothing() {
         assert!(said.stderr.contains("403"), "{said}");
     }
     // Who has no part in it learns neither of the repository nor of its guardrail.
-    let stranger = git(&world.app_password("outsider"));
+    let stranger = world.git("outsider");
     let said = stranger.run(stranger.home(), ["ls-remote", &remote]);
     assert!(!said.expect_failure().contains("guardrail"), "{said}");
     for login in [world.app_password("outsider"), Login::Nobody] {

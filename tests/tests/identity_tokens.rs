@@ -100,24 +100,7 @@ impl Scene {
 }
 
 async fn mint(data: &Path, clock: Clock, facts: &IdentityFacts, audience: &str) -> String {
-    let settings = Settings {
-        data: data.to_owned(),
-        database: None,
-        base_url: BASE.to_owned(),
-        program: "/bin/true".into(),
-        search_path: None,
-        restore_days: 30,
-        step_lease: 30,
-        count_days: 400,
-        public_ledger: false,
-        pipes: std::collections::BTreeMap::new(),
-        audit_days: None,
-        mail: None,
-        sign_in: service::SignInSettings::default(),
-        outbound: service::OutboundSettings::default(),
-        aws: service::AwsSettings::default(),
-        master_key: None,
-    };
+    let settings = Settings::new(data, BASE, "/bin/true");
     let random = Random::system();
     let service = Service::open(settings, clock, random.clone()).await.expect("the service opens");
     let minted = service.mint_identity_token(facts, &[audience.to_owned()], 600).await.expect("a token");

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use testkit::world::PASSWORD;
-use testkit::{GitClient, Login, Server, World};
+use testkit::{Login, Server, World};
 
 /// Every journey that must be made.
 const JOURNEYS: &[&str] = &[
@@ -65,10 +65,9 @@ async fn people_get_where_they_want() {
     let world = World::on(Server::start_named()).await;
     let owner = world.app_password("owner");
     let Login::Basic(user, secret) = &owner else { panic!("an app password") };
-    let git = GitClient::new().with_credential(&world.server.url, user, secret);
+    let git = world.git("owner");
     let copy = git.working_copy("one");
-    let remote = format!("{}/acme/one.git", world.server.url);
-    let _ = git.run(&copy, ["push", &remote, "main"]).expect_success();
+    let _ = git.run(&copy, ["push", &world.address("one"), "main"]).expect_success();
 
     let link = world.server.administer("POST", "/api/users/projectadmin/reset-link", &json!({})).await;
     ask_for_a_second_step(&world.server).await;

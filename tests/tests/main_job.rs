@@ -5,7 +5,7 @@
 
 use model::Secret;
 use serde_json::{Value, json};
-use testkit::{GitClient, Login, Server, TestDatabase, World};
+use testkit::{GitClient, Login, Server, TestDatabase, World, in_path};
 
 fn token_of(made: &Value) -> Secret {
     Secret::new(made["token"].as_str().expect("the secret, this once").to_owned())
@@ -24,8 +24,7 @@ const ONE: &str = "/api/repositories/acme/one/access-tokens";
 async fn mint(world: &World, person: &str, scopes: &[&str]) -> (Secret, String) {
     let body = json!({ "name": "machine", "scopes": scopes });
     let made = world.mint_with(&world.password(person), ONE, body).await;
-    let uuid = made["uuid"].as_str().expect("a uuid").replace('{', "%7B").replace('}', "%7D");
-    (token_of(&made), uuid)
+    (token_of(&made), in_path(&made["uuid"]))
 }
 
 /// Makes the group `devs`, as the tools of a team do.

@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
-use testkit::{GitClient, Login, Server, World};
+use testkit::{GitClient, Server, World};
 
 /// Something between a client and its server that stops in the middle of what the client sends until it is told to go on.
 struct Relay {
@@ -93,10 +93,9 @@ fn ask(stream: &mut (impl Read + Write)) -> String {
 #[tokio::test]
 async fn a_push_in_flight_outlives_the_signal_and_nothing_new_is_begun() {
     let mut world = World::new().await;
-    let Login::Basic(user, secret) = world.app_password("writer") else { panic!("an app password") };
     let relay = Relay::to(&world.server.url, 1 << 20);
-    let direct = GitClient::new().with_credential(&world.server.url, &user, &secret);
-    let slow = GitClient::new().with_credential(&relay.url, &user, &secret);
+    let direct = world.git("writer");
+    let slow = GitClient::new().with_login(&relay.url, &world.app_password("writer"));
     let copy = slow.working_copy("one");
     let commit = slow.commit_noise(&copy, "noise", 3 << 20);
     let pushing = slow
@@ -118,7 +117,7 @@ async fn a_push_in_flight_outlives_the_signal_and_nothing_new_is_begun() {
     }
     let ended = kept.write_all(GET).and_then(|()| kept.read(&mut [0; 1]));
     assert!(matches!(ended, Ok(0) | Err(_)), "a connection without a request ends: {ended:?}");
-    let address = format!("{}/acme/one.git", world.server.url);
+    let address = world.address("one");
     let other = direct.working_copy("other");
     let _ = direct.run(&other, ["push", &address, "main:refs/heads/late"]).expect_failure();
     let _ = direct.run(direct.home(), ["clone", &address, "late"]).expect_failure();
@@ -129,8 +128,8 @@ async fn a_push_in_flight_outlives_the_signal_and_nothing_new_is_begun() {
     assert_eq!(world.server.wait(), Some(0));
 
     world.server.restart();
-    let again = GitClient::new().with_credential(&world.server.url, &user, &secret);
-    let listed = again.run(again.home(), ["ls-remote", &format!("{}/acme/one.git", world.server.url)]);
+    let again = world.git("writer");
+    let listed = again.run(again.home(), ["ls-remote", &world.address("one")]);
     let refs: Vec<&str> = listed.expect_success().lines().filter(|line| !line.ends_with("HEAD")).collect();
     assert_eq!(refs, [format!("{commit}\trefs/heads/main")]);
     let path = "/api/audit/events?action=repository.push";

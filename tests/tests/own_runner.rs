@@ -7,9 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::{GitClient, Login, Server, World};
-
-const FILE: &str = "bitbucket-pipelines.yml";
+use testkit::pipeline::FILE;
+use testkit::{GitClient, Login, Server, World, in_path};
 
 /// Calls until it gives something.
 async fn soon<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
@@ -24,9 +23,7 @@ async fn soon<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut
 }
 
 fn owner(world: &World) -> (GitClient, Login) {
-    let login = world.app_password("owner");
-    let Login::Basic(name, secret) = login.clone() else { panic!("an app password") };
-    (GitClient::new().with_credential(&world.server.url, &name, &secret), login)
+    (world.git("owner"), world.app_password("owner"))
 }
 
 fn push(world: &World, git: &GitClient, repository: &str, script: &str) {
@@ -48,8 +45,8 @@ async fn newest(world: &World, login: &Login, repository: &str) -> Option<Value>
 async fn log(world: &World, login: &Login, repository: &str) -> String {
     let steps = format!("/2.0/repositories/{repository}/pipelines/1/steps");
     let found = world.server.send("GET", &steps, login, &Value::Null).await.expect(200);
-    let uuid = found["values"][0]["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");
-    world.server.send("GET", &format!("{steps}/{uuid}/log"), login, &Value::Null).await.text
+    let path = format!("{steps}/{}/log", in_path(&found["values"][0]["uuid"]));
+    world.server.send("GET", &path, login, &Value::Null).await.text
 }
 
 async fn set_rule(world: &World, rule: Value) {

@@ -5,7 +5,8 @@
 #![cfg(test)]
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,20 +16,15 @@ use axum::Router;
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use model::Secret;
 use serde_json::{Value, json};
-use testkit::server::{program, register_runner};
-use testkit::{Answer, GitClient, Login, MailServer, Running, Server, Transcript, World, bastide};
+use testkit::pipeline::{self, BareRunner, PIPELINES, SHELL};
+use testkit::server::program;
+use testkit::{Answer, Login, MailServer, Server, Transcript, bastide, in_path};
 
-const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
-const RUNNERS: &str = "/2.0/repositories/acme/one/pipelines-config/runners";
 const ROLES: &str = "/api/workspaces/acme/aws-roles";
 const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
-const FILE: &str = "bitbucket-pipelines.yml";
 /// How long anything may take: generous, since nothing is asserted on it.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a run may take that a real runner runs.
-const A_RUN: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(50);
 
 /// What a configuration file says of the lease, where it lies.
@@ -79,36 +75,29 @@ async fn a_lease_out_of_bounds_is_refused_at_the_start() {
     }
 }
 
-/// The world with a working copy of `one`, whose git is the writer's.
-struct Scene {
-    world: World,
-    git: GitClient,
-    work: PathBuf,
+/// The scene with roles at Amazon.
+struct Scene(pipeline::Scene);
+
+/// A runner, and the step that it runs.
+struct Agent {
+    runner: BareRunner,
+    job: Value,
 }
 
-/// A runner, as the protocol has it, and the step that it runs.
-struct Agent {
-    login: Login,
-    job: Value,
+impl Deref for Scene {
+    type Target = pipeline::Scene;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Scene {
     async fn on(server: Server) -> Self {
-        let world = World::on(server).await;
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
-        let work = git.working_copy("work");
-        Self { world, git, work }
+        Self(pipeline::Scene::on(server).await)
     }
 
-    /// Pushes the configuration, and whatever was committed before; the commit.
-    fn push(&self, configuration: &str) -> String {
-        let commit = self.git.commit(&self.work, FILE, configuration);
-        let address = format!("{}/acme/one.git", self.world.server.url);
-        let _ = self.git.run(&self.work, ["push", &address, "HEAD:main"]).expect_success();
-        commit
-    }
-
+    /// A request of somebody's, with their password where that opens the door.
     async fn send(&self, person: &str, method: &str, path: &str, body: Value) -> Answer {
         let login = match path.starts_with("/api/") {
             true => self.world.password(person),
@@ -117,33 +106,18 @@ impl Scene {
         self.world.server.send(method, path, &login, &body).await
     }
 
-    /// A code for a new runner.
-    async fn code(&self) -> String {
-        let made = self.send("repoadmin", "POST", RUNNERS, json!({ "name": "builder" })).await.expect(200);
-        made["registration"]["code"].as_str().expect("a code").to_owned()
-    }
-
     /// Pushes a step that names the role, and takes it as a runner does. `more` is what else the step says.
     async fn running(&self, more: &str) -> Agent {
-        let program = json!({ "version": "0.1.0", "os": "linux", "arch": "x86_64" });
-        let body = json!({ "protocol": 1, "code": self.code().await, "program": program });
-        let server = &self.world.server;
-        let registered = server.send("POST", "/api/runner/register", &Login::Nobody, &body).await.expect(200);
-        let secret = registered["credential"].as_str().expect("a credential").to_owned();
-        let login = Login::Bearer(Secret::new(secret));
+        let runner = self.bare_runner("builder").await;
         let step = format!("{{{more}runs-on: linux.shell, aws: {{role: '{ROLE}'}}, script: [ship]}}");
-        let _ = self.push(&format!("pipelines:\n  default:\n    - step: {step}\n"));
-        let labels = ["self.hosted", "linux.shell"];
-        let body = json!({ "protocol": 1, "program": program, "labels": labels, "wait": 30 });
-        let job = server.send("POST", "/api/runner/claim", &login, &body).await.expect(200);
-        Agent { login, job }
+        self.push(&format!("pipelines:\n  default:\n    - step: {step}\n"));
+        let job = self.claim(&runner, SHELL, 30).await.expect("the step");
+        Agent { runner, job }
     }
 
     /// What a runner asks about its step.
-    async fn ask(&self, agent: &Agent, call: &str, mut body: Value) -> Answer {
-        body["attempt"] = agent.job["attempt"].clone();
-        let path = format!("/api/runner/steps/{}/{call}", agent.job["step"].as_str().expect("a step"));
-        self.world.server.send("POST", &path, &agent.login, &body).await
+    async fn ask(&self, agent: &Agent, call: &str, body: Value) -> Answer {
+        self.say(&agent.runner, &agent.job, call, body).await
     }
 
     /// Fresh credentials at Amazon for the step, which must be given.
@@ -170,17 +144,11 @@ impl Scene {
         assert_eq!(finished.status.as_u16(), 204, "{}", finished.text);
     }
 
-    async fn events(&self, action: &str) -> Vec<Value> {
-        let path = format!("/api/audit/events?action={action}&pagelen=100");
-        let found = self.world.server.administer("GET", &path, &Value::Null).await;
-        found["values"].as_array().expect("a list").clone()
-    }
-
     /// That so often the role was given and refused, by the record.
     async fn is_recorded(&self, given: usize, refused: usize) {
         let begun = Instant::now();
         loop {
-            let events = self.events("aws-role.assume").await;
+            let events = self.events("action=aws-role.assume").await;
             let (no, yes): (Vec<_>, Vec<_>) = events.iter().partition(|one| one["outcome"] == "refused");
             assert!(yes.len() == given && no.len() <= refused, "{given} and {refused}: {events:#?}");
             assert!(yes.iter().all(|one| one["after"]["role"] == ROLE), "{yes:#?}");
@@ -196,21 +164,6 @@ impl Scene {
             tokio::time::sleep(LOOK).await;
         }
     }
-
-    /// The run of this number, once it is over.
-    async fn result(&self, number: usize) -> Value {
-        let begun = Instant::now();
-        loop {
-            let runs = self.send("reader", "GET", PIPELINES, Value::Null).await.expect(200);
-            let all = runs["values"].as_array().expect("runs");
-            let run = all.iter().find(|run| run["build_number"] == number).cloned().unwrap_or_default();
-            if run["state"]["name"] == "COMPLETED" {
-                return run;
-            }
-            assert!(begun.elapsed() < A_RUN, "run {number}: {runs}");
-            tokio::time::sleep(LOOK).await;
-        }
-    }
 }
 
 fn role(mode: &str, grants: &Value) -> Value {
@@ -219,8 +172,7 @@ fn role(mode: &str, grants: &Value) -> Value {
 
 /// Where a role is that was made.
 fn place(role: &Value) -> String {
-    let uuid = role["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");
-    format!("{ROLES}/{uuid}")
+    format!("{ROLES}/{}", in_path(&role["uuid"]))
 }
 
 /// Would catch: a grant that is looked at when a step begins and not again, so that a step goes on getting
@@ -250,7 +202,11 @@ async fn a_grant_that_is_taken_away_under_a_step_gives_it_no_more_tokens() {
             refused += 1;
         }
         scene.is_recorded(given, refused).await;
-        assert_eq!(scene.events("identity-token.mint").await.len(), given, "a token for nobody: {why}");
+        assert_eq!(
+            scene.events("action=identity-token.mint").await.len(),
+            given,
+            "a token for nobody: {why}"
+        );
         // The step keeps its lease meanwhile.
         let _ = scene.ask(&agent, "heartbeat", json!({})).await.expect(200);
         let _ = scene.send("owner", "PUT", &place, role(MODE, &fits)).await.expect(200);
@@ -408,22 +364,17 @@ async fn findings_of_a_step_fail_its_run_and_are_mailed_to_whom_it_concerns() {
     let scene = Scene::on(Server::start_with(&flags)).await;
     let rule = json!({ "fail_at": "high", "tools": [] });
     let _ = scene.send("owner", "PUT", "/api/workspaces/acme/code-scanning", rule).await.expect(200);
-    let folder = tempfile::tempdir().expect("a folder");
-    let directory = folder.path().join("runner");
-    register_runner(&scene.world.server.url, &directory, &scene.code().await, &[]);
-    let mut agent = Command::new(program());
-    agent.args(["runner", "run", "--log", "warn", "--no-containers", "--directory"]).arg(&directory);
-    let _agent = Running(agent.spawn().expect("the runner starts"));
+    let _agent = scene.agent(&["--no-containers"]).await;
 
     // What is light enough fails nothing, and is nobody's mail: the last lines of this test would see it.
     let _ = scene.git.commit(&scene.work, "found.json", sarif(&["note", "warning"]));
-    let _ = scene.push(SCAN);
-    let light = scene.result(1).await;
+    scene.push(SCAN);
+    let (light, _) = scene.result(1).await;
     assert_eq!(light["state"]["result"]["name"], "SUCCESSFUL", "{light}");
 
     let _ = scene.git.commit(&scene.work, "found.json", sarif(&["error", "note", "error"]));
     let commit = scene.push(&format!("{SCAN}# again\n"));
-    let run = scene.result(2).await;
+    let (run, _) = scene.result(2).await;
     assert_eq!(run["state"]["result"]["name"], "FAILED", "{run}");
     let steps = scene.send("reader", "GET", &format!("{PIPELINES}/2/steps"), Value::Null).await.expect(200);
     assert_eq!(steps["values"][0]["state"]["result"]["name"], "SUCCESSFUL", "the run fails, not the step");
@@ -448,7 +399,7 @@ async fn findings_of_a_step_fail_its_run_and_are_mailed_to_whom_it_concerns() {
     // An administrator starts the same: who pushed is not told of that, and the administrator once.
     let target = json!({ "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": "main" });
     let _ = scene.send("repoadmin", "POST", PIPELINES, json!({ "target": target })).await.expect(201);
-    let run = scene.result(3).await;
+    let (run, _) = scene.result(3).await;
     assert_eq!(run["state"]["result"]["name"], "FAILED", "{run}");
     let _ = mailed(&mail, 7).await;
     // Mail leaves one after the other: when this has come, so has all that was queued before.

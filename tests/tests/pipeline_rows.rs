@@ -4,83 +4,31 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::server::{program, register_runner};
+use testkit::pipeline::Scene;
 use testkit::visitor::form_token;
 use testkit::world::PASSWORD;
-use testkit::{Answer, GitClient, Login, Running, Visitor, World};
+use testkit::{Answer, Login, Visitor, World, in_path};
 
 const REPOSITORY: &str = "/2.0/repositories/acme/one";
-const FILE: &str = "bitbucket-pipelines.yml";
 
-struct Scene {
-    world: World,
-    address: String,
-    git: GitClient,
-    work: PathBuf,
-    _agent: Running,
-    _folder: tempfile::TempDir,
+/// A request about the repository.
+async fn ask(scene: &Scene, person: &str, method: &str, path: &str, body: Value) -> Answer {
+    scene.send(person, method, &format!("{REPOSITORY}/{path}"), body).await
 }
 
-impl Scene {
-    /// With a runner that has no containers.
-    async fn new() -> Self {
-        let world = World::new().await;
-        let address = format!("{}/acme/one.git", world.server.url);
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
-        let work = git.working_copy("work");
-        let folder = tempfile::tempdir().expect("a folder");
-        let runners = format!("{REPOSITORY}/pipelines-config/runners");
-        let login = world.app_password("repoadmin");
-        let made =
-            world.server.send("POST", &runners, &login, &json!({ "name": "builder" })).await.expect(200);
-        let code = made["registration"]["code"].as_str().expect("a code");
-        let directory = folder.path().join("runner");
-        register_runner(&world.server.url, &directory, code, &[]);
-        let agent = Command::new(program())
-            .args(["runner", "run", "--log", "warn", "--no-containers", "--directory"])
-            .arg(&directory)
-            .spawn();
-        let agent = Running(agent.expect("the runner starts"));
-        Self { world, address, git, work, _agent: agent, _folder: folder }
-    }
-
-    async fn send(&self, person: &str, method: &str, path: &str, body: Value) -> Answer {
-        let path = format!("{REPOSITORY}/{path}");
-        self.world.server.send(method, &path, &self.world.app_password(person), &body).await
-    }
-
-    async fn get(&self, person: &str, path: &str) -> Value {
-        self.send(person, "GET", path, Value::Null).await.expect(200)
-    }
-
-    /// Pushes a configuration, and waits for the end of its run: the run, the path of its only step, and the log.
-    async fn run(&self, number: u64, configuration: &str) -> (Value, String, String) {
-        let _ = self.git.commit(&self.work, FILE, configuration);
-        let _ = self.git.run(&self.work, ["push", &self.address, "HEAD:main"]).expect_success();
-        let begun = Instant::now();
-        loop {
-            let run = self.get("reader", "pipelines").await["values"][0].clone();
-            let over = run["build_number"] == number && run["state"]["name"] == "COMPLETED";
-            if over || begun.elapsed() > Duration::from_secs(120) {
-                let steps = format!("pipelines/{}/steps", run["build_number"]);
-                let found = self.get("reader", &steps).await;
-                let step = format!("{steps}/{}", encoded(&found["values"][0]["uuid"]));
-                let log = self.send("reader", "GET", &format!("{step}/log"), Value::Null).await.text;
-                assert!(over, "{run}\n{log}");
-                return (run, step, log);
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
+async fn get(scene: &Scene, person: &str, path: &str) -> Value {
+    ask(scene, person, "GET", path, Value::Null).await.expect(200)
 }
 
-/// An id in braces as a part of a path.
-fn encoded(id: &Value) -> String {
-    id.as_str().expect("an id").replace('{', "%7B").replace('}', "%7D")
+/// Pushes a configuration, and waits for the end of its run: the run, the path of its only step, and the log.
+async fn ran(scene: &Scene, number: u64, configuration: &str) -> (Value, String, String) {
+    scene.push(configuration);
+    let (run, mut logs) = scene.result(number).await;
+    let steps = scene.steps(&run).await;
+    let step = format!("pipelines/{}/steps/{}", run["build_number"], in_path(&steps[0]["uuid"]));
+    (run, step, logs.remove(0))
 }
 
 /// The names of files below a folder of the server's data.
@@ -95,27 +43,28 @@ fn kept(world: &World, kind: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_that_a_step_made_is_listed_downloaded_and_deleted() {
     let scene = Scene::new().await;
+    let _agent = scene.agent(&["--no-containers"]).await;
     let configuration = concat!(
         "definitions:\n  caches: {tools: {path: tools, key: {files: [lock]}}, more: more}\n",
         "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        caches: [tools, more]\n",
         "        script:\n          - mkdir -p tools more && echo made > tools/made && echo more > more/made\n",
     );
     let _ = scene.git.commit(&scene.work, "lock", "1");
-    let (run, _, log) = scene.run(1, configuration).await;
+    let (run, _, log) = ran(&scene, 1, configuration).await;
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{log}");
     let caches = "pipelines-config/caches";
-    let found = scene.get("reader", caches).await;
+    let found = get(&scene, "reader", caches).await;
     assert_eq!((&found["size"], &found["values"][1]["name"]), (&json!(2), &json!("tools")), "{found}");
     let tools = &found["values"][1];
     assert_eq!((&tools["path"], &tools["pipeline_uuid"]), (&json!("tools"), &run["uuid"]), "{tools}");
     assert_eq!(tools["key_hash"].as_str().map(str::len), Some(64), "{tools}");
     assert!(tools["file_size_bytes"].as_i64() > Some(20) && tools["type"] == "pipeline_cache", "{tools}");
-    let paged = scene.get("reader", &format!("{caches}?pagelen=1")).await;
+    let paged = get(&scene, "reader", &format!("{caches}?pagelen=1")).await;
     assert!(paged["values"].as_array().map(Vec::len) == Some(1) && paged["next"].is_string(), "{paged}");
 
     // What the address gives is the archive; the address holds no secret and opens nothing by itself.
-    let one = format!("{caches}/{}", encoded(&tools["uuid"]));
-    let told = scene.get("writer", &format!("{one}/content-uri")).await;
+    let one = format!("{caches}/{}", in_path(&tools["uuid"]));
+    let told = get(&scene, "writer", &format!("{one}/content-uri")).await;
     let uri = told["uri"].as_str().expect("an address");
     let path = uri.strip_prefix(&scene.world.server.url).expect("an address of this server");
     let login = scene.world.app_password("writer");
@@ -135,20 +84,20 @@ async fn a_cache_that_a_step_made_is_listed_downloaded_and_deleted() {
     assert!([401, 404].contains(&refused.status.as_u16()), "{}", refused.text);
 
     // Readers remove nothing; a name that is none is not found; what is removed is gone with its file.
-    let _ = scene.send("reader", "DELETE", &one, Value::Null).await.expect(403);
-    let _ = scene.send("writer", "DELETE", caches, Value::Null).await.expect(400);
-    let _ = scene.send("writer", "DELETE", &format!("{caches}?name=none"), Value::Null).await.expect(404);
+    let _ = ask(&scene, "reader", "DELETE", &one, Value::Null).await.expect(403);
+    let _ = ask(&scene, "writer", "DELETE", caches, Value::Null).await.expect(400);
+    let _ = ask(&scene, "writer", "DELETE", &format!("{caches}?name=none"), Value::Null).await.expect(404);
     assert_eq!(kept(&scene.world, "caches").len(), 2);
-    let _ = scene.send("writer", "DELETE", &one, Value::Null).await.expect(204);
-    let _ = scene.send("writer", "DELETE", &one, Value::Null).await.expect(404);
-    let _ = scene.send("writer", "GET", &format!("{one}/content-uri"), Value::Null).await.expect(404);
+    let _ = ask(&scene, "writer", "DELETE", &one, Value::Null).await.expect(204);
+    let _ = ask(&scene, "writer", "DELETE", &one, Value::Null).await.expect(404);
+    let _ = ask(&scene, "writer", "GET", &format!("{one}/content-uri"), Value::Null).await.expect(404);
     assert_eq!(kept(&scene.world, "caches").len(), 1);
-    let _ = scene.send("writer", "DELETE", &format!("{caches}?name=more"), Value::Null).await.expect(204);
-    assert_eq!(scene.get("reader", caches).await["size"], 0);
+    let _ = ask(&scene, "writer", "DELETE", &format!("{caches}?name=more"), Value::Null).await.expect(204);
+    assert_eq!(get(&scene, "reader", caches).await["size"], 0);
     assert!(kept(&scene.world, "caches").is_empty());
 
     // The step makes it anew.
-    let (_, _, log) = scene.run(2, &format!("{configuration}# again\n")).await;
+    let (_, _, log) = ran(&scene, 2, &format!("{configuration}# again\n")).await;
     assert!(log.contains("Cache tools: there is none yet"), "{log}");
     assert_eq!(kept(&scene.world, "caches").len(), 2);
 }
@@ -160,46 +109,47 @@ const JUNIT: &str = r#"<testsuite name="sums"><testcase classname="Sums" name="a
 #[tokio::test(flavor = "multi_thread")]
 async fn what_tests_reported_is_told_and_shown() {
     let scene = Scene::new().await;
+    let _agent = scene.agent(&["--no-containers"]).await;
     let secret = json!({ "key": "PASSWORD", "value": "hunter2-and-more", "secured": true });
-    let _ = scene.send("repoadmin", "POST", "pipelines_config/variables", secret).await.expect(201);
+    let _ = ask(&scene, "repoadmin", "POST", "pipelines_config/variables", secret).await.expect(201);
     let _ = scene.git.commit(&scene.work, "junit.txt", JUNIT);
-    let (run, step, log) = scene
-        .run(
-            1,
-            concat!(
-                "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        script:\n",
-                "          - mkdir -p target/surefire-reports test-results other\n",
-                "          - cp junit.txt target/surefire-reports/TEST-sums.xml\n          - cp junit.txt other/no.xml\n",
-                "          - echo '<testsuite>' > test-results/broken.xml\n          - exit 4\n",
-            ),
-        )
-        .await;
+    let (run, step, log) = ran(
+        &scene,
+        1,
+        concat!(
+            "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        script:\n",
+            "          - mkdir -p target/surefire-reports test-results other\n",
+            "          - cp junit.txt target/surefire-reports/TEST-sums.xml\n          - cp junit.txt other/no.xml\n",
+            "          - echo '<testsuite>' > test-results/broken.xml\n          - exit 4\n",
+        ),
+    )
+    .await;
     assert_eq!(run["state"]["result"]["name"], "FAILED", "{log}");
     assert!(log.contains("Tests: 1 passed, 1 failed, 0 errors, 1 skipped\n"), "{log}");
     assert!(log.contains("Test report test-results/broken.xml: it is broken as XML"), "{log}");
     assert!(log.contains("The step failed with status 4"), "{log}");
     let reports = format!("{step}/test_reports");
-    let report = scene.get("reader", &reports).await;
+    let report = get(&scene, "reader", &reports).await;
     assert_eq!(report["number_of_test_cases"], 3, "{report}");
     assert_eq!(report["number_of_failed_test_cases"], 1, "{report}");
     assert_eq!(report["duration_in_seconds"], 0.75, "{report}");
-    let cases = scene.get("reader", &format!("{reports}/test_cases?pagelen=2")).await;
+    let cases = get(&scene, "reader", &format!("{reports}/test_cases?pagelen=2")).await;
     assert_eq!((&cases["size"], cases["values"].as_array().map(Vec::len)), (&json!(3), Some(2)), "{cases}");
     let failed = &cases["values"][0];
     assert_eq!(
         (&failed["fully_qualified_name"], &failed["status"]),
         (&json!("Sums.divides"), &json!("FAILED"))
     );
-    let reasons = format!("{reports}/test_cases/{}/test_case_reasons", encoded(&failed["uuid"]));
-    let reason = scene.get("reader", &reasons).await["values"][0].clone();
+    let reasons = format!("{reports}/test_cases/{}/test_case_reasons", in_path(&failed["uuid"]));
+    let reason = get(&scene, "reader", &reasons).await["values"][0].clone();
     assert_eq!(reason["message"], "expected 2 & not $PASSWORD");
     assert_eq!(reason["output"], "at <sums:3> with $PASSWORD");
     let passed = &cases["values"][1];
-    let none = format!("{reports}/test_cases/{}/test_case_reasons", encoded(&passed["uuid"]));
-    assert_eq!(scene.get("reader", &none).await["size"], 0);
-    let other = format!("{reports}/test_cases/{}/test_case_reasons", encoded(&run["uuid"]));
-    let _ = scene.send("reader", "GET", &other, Value::Null).await.expect(404);
-    let _ = scene.send("outsider", "GET", &reports, Value::Null).await.expect(404);
+    let none = format!("{reports}/test_cases/{}/test_case_reasons", in_path(&passed["uuid"]));
+    assert_eq!(get(&scene, "reader", &none).await["size"], 0);
+    let other = format!("{reports}/test_cases/{}/test_case_reasons", in_path(&run["uuid"]));
+    let _ = ask(&scene, "reader", "GET", &other, Value::Null).await.expect(404);
+    let _ = ask(&scene, "outsider", "GET", &reports, Value::Null).await.expect(404);
 
     // On the page of the run.
     let mut visitor = Visitor::signed_in(&scene.world.server, "reader", PASSWORD).await;
@@ -209,8 +159,9 @@ async fn what_tests_reported_is_told_and_shown() {
 
     // A run whose step reports nothing has no report.
     let (_, step, _) =
-        scene.run(2, "pipelines:\n  default:\n    - step: {runs-on: linux.shell, script: ['true']}\n").await;
-    let _ = scene.send("reader", "GET", &format!("{step}/test_reports"), Value::Null).await.expect(404);
+        ran(&scene, 2, "pipelines:\n  default:\n    - step: {runs-on: linux.shell, script: ['true']}\n")
+            .await;
+    let _ = ask(&scene, "reader", "GET", &format!("{step}/test_reports"), Value::Null).await.expect(404);
 }
 
 /// Sends a form of a page, with the token that the page has for it.
@@ -239,32 +190,33 @@ async fn a_step_has_the_key_and_knows_its_hosts() {
     const PAIR: &str = "pipelines_config/ssh/key_pair";
     const HOSTS: &str = "pipelines_config/ssh/known_hosts";
     let scene = Scene::new().await;
+    let _agent = scene.agent(&["--no-containers"]).await;
     let folder = tempfile::tempdir().expect("a folder");
-    let _ = scene.send("writer", "GET", PAIR, Value::Null).await.expect(403);
-    let _ = scene.send("repoadmin", "GET", PAIR, Value::Null).await.expect(404);
-    let _ = scene.send("writer", "PUT", PAIR, json!({})).await.expect(403);
+    let _ = ask(&scene, "writer", "GET", PAIR, Value::Null).await.expect(403);
+    let _ = ask(&scene, "repoadmin", "GET", PAIR, Value::Null).await.expect(404);
+    let _ = ask(&scene, "writer", "PUT", PAIR, json!({})).await.expect(403);
     // One is made where none is sent; another is taken where its halves are a pair.
-    let made = scene.send("repoadmin", "PUT", PAIR, json!({})).await.expect(200);
+    let made = ask(&scene, "repoadmin", "PUT", PAIR, json!({})).await.expect(200);
     assert!(made["public_key"].as_str().is_some_and(|line| line.starts_with("ssh-ed25519 ")), "{made}");
     let ((public, file), (other, _)) = (key_pair(folder.path(), "one"), key_pair(folder.path(), "two"));
     let private = std::fs::read_to_string(file).expect("a private key");
     let mixed = json!({ "private_key": private, "public_key": other });
-    let refused = scene.send("repoadmin", "PUT", PAIR, mixed).await;
+    let refused = ask(&scene, "repoadmin", "PUT", PAIR, mixed).await;
     assert!(
         refused.status == 400 && refused.text.contains("not that of the private key"),
         "{}",
         refused.text
     );
     let set = json!({ "private_key": private, "public_key": format!("{public} me@here") });
-    let answer = scene.send("repoadmin", "PUT", PAIR, set).await;
+    let answer = ask(&scene, "repoadmin", "PUT", PAIR, set).await;
     let inner: String = private.lines().nth(2).expect("a line").to_owned();
     assert!(answer.status == 200 && !answer.text.contains(&inner), "{}", answer.text);
-    assert_eq!(scene.get("repoadmin", PAIR).await["public_key"], public);
+    assert_eq!(get(&scene, "repoadmin", PAIR).await["public_key"], public);
 
     let key = other.split(' ').nth(1).expect("a key");
     let host =
         |name: &str| json!({ "hostname": name, "public_key": { "key_type": "ssh-ed25519", "key": key } });
-    let made = scene.send("repoadmin", "POST", HOSTS, host("Git.example.com:7999")).await.expect(201);
+    let made = ask(&scene, "repoadmin", "POST", HOSTS, host("Git.example.com:7999")).await.expect(201);
     assert_eq!(
         (&made["hostname"], &made["public_key"]["key"]),
         (&json!("[git.example.com]:7999"), &json!(key))
@@ -276,29 +228,29 @@ async fn a_step_has_the_key_and_knows_its_hosts() {
                 .as_str()
                 .is_some_and(|one| one.starts_with("SHA256:"))
     );
-    let _ = scene.send("repoadmin", "POST", HOSTS, host("git.example.com:7999")).await.expect(409);
-    let _ = scene.send("repoadmin", "POST", HOSTS, host("*")).await.expect(400);
-    let _ = scene.send("writer", "POST", HOSTS, host("a.example.com")).await.expect(403);
-    let one = format!("{HOSTS}/{}", encoded(&made["uuid"]));
-    let moved = scene.send("repoadmin", "PUT", &one, json!({ "hostname": "git.test" })).await.expect(200);
+    let _ = ask(&scene, "repoadmin", "POST", HOSTS, host("git.example.com:7999")).await.expect(409);
+    let _ = ask(&scene, "repoadmin", "POST", HOSTS, host("*")).await.expect(400);
+    let _ = ask(&scene, "writer", "POST", HOSTS, host("a.example.com")).await.expect(403);
+    let one = format!("{HOSTS}/{}", in_path(&made["uuid"]));
+    let moved = ask(&scene, "repoadmin", "PUT", &one, json!({ "hostname": "git.test" })).await.expect(200);
     assert_eq!((&moved["hostname"], &moved["public_key"]), (&json!("git.test"), &made["public_key"]));
-    assert_eq!(scene.get("repoadmin", &one).await, moved);
-    assert_eq!(scene.get("repoadmin", HOSTS).await["size"], 1);
+    assert_eq!(get(&scene, "repoadmin", &one).await, moved);
+    assert_eq!(get(&scene, "repoadmin", HOSTS).await["size"], 1);
 
-    let (run, _, log) = scene
-        .run(
-            1,
-            concat!(
-                "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        script:\n",
-                "          - ssh-keygen -y -f \"$BITBUCKET_SSH_KEY_FILE\" > public.txt\n          - cat public.txt\n",
-                "          - stat -c 'mode %a' \"$BITBUCKET_SSH_KEY_FILE\"\n",
-                "          - ssh -G git.test | grep -i -e identityfile -e stricthostkeychecking\n",
-                "          - ssh-keygen -F git.test -f \"$(dirname \"$BITBUCKET_SSH_KEY_FILE\")/known_hosts\" | grep -c ssh-ed25519\n",
-                "          - cat \"$BITBUCKET_SSH_KEY_FILE\"\n          - case \"$BITBUCKET_SSH_KEY_FILE\" in \"$PWD\"/*) exit 9;; esac\n",
-                "          - echo \"changed\" >> \"$BITBUCKET_SSH_KEY_FILE\" && exit 8 || echo \"cannot be changed\"\n",
-            ),
-        )
-        .await;
+    let (run, _, log) = ran(
+        &scene,
+        1,
+        concat!(
+            "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        script:\n",
+            "          - ssh-keygen -y -f \"$BITBUCKET_SSH_KEY_FILE\" > public.txt\n          - cat public.txt\n",
+            "          - stat -c 'mode %a' \"$BITBUCKET_SSH_KEY_FILE\"\n",
+            "          - ssh -G git.test | grep -i -e identityfile -e stricthostkeychecking\n",
+            "          - ssh-keygen -F git.test -f \"$(dirname \"$BITBUCKET_SSH_KEY_FILE\")/known_hosts\" | grep -c ssh-ed25519\n",
+            "          - cat \"$BITBUCKET_SSH_KEY_FILE\"\n          - case \"$BITBUCKET_SSH_KEY_FILE\" in \"$PWD\"/*) exit 9;; esac\n",
+            "          - echo \"changed\" >> \"$BITBUCKET_SSH_KEY_FILE\" && exit 8 || echo \"cannot be changed\"\n",
+        ),
+    )
+    .await;
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{log}");
     for said in [public.as_str(), "mode 600", "stricthostkeychecking true", "cannot be changed"] {
         assert!(log.contains(said), "{said}: {log}");
@@ -328,9 +280,9 @@ async fn a_step_has_the_key_and_knows_its_hosts() {
     assert!(answer.status == 400 && !answer.text.contains(&inner), "{}", answer.text);
     let answer = sent(&mut visitor, here, "ssh-key/generate", &[]).await;
     assert_eq!(answer.status, 303, "{}", answer.text);
-    assert_ne!(scene.get("repoadmin", PAIR).await["public_key"], public);
-    let _ = scene.send("repoadmin", "DELETE", PAIR, Value::Null).await.expect(204);
-    let _ = scene.send("repoadmin", "DELETE", PAIR, Value::Null).await.expect(404);
-    let _ = scene.send("repoadmin", "DELETE", &one, Value::Null).await.expect(204);
-    assert_eq!(scene.get("repoadmin", HOSTS).await["size"], 1);
+    assert_ne!(get(&scene, "repoadmin", PAIR).await["public_key"], public);
+    let _ = ask(&scene, "repoadmin", "DELETE", PAIR, Value::Null).await.expect(204);
+    let _ = ask(&scene, "repoadmin", "DELETE", PAIR, Value::Null).await.expect(404);
+    let _ = ask(&scene, "repoadmin", "DELETE", &one, Value::Null).await.expect(204);
+    assert_eq!(get(&scene, "repoadmin", HOSTS).await["size"], 1);
 }

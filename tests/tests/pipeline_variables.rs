@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::{Login, Server, TestDatabase, World};
+use testkit::{Login, Server, TestDatabase, World, in_path};
 
 /// What must be found nowhere.
 const SECRET: &str = "hush-27182818284590452353";
@@ -32,7 +32,7 @@ async fn environments(world: &World, login: &Login) -> Vec<Value> {
 
 /// An id of an answer, as a path takes it.
 fn id(of: &Value) -> String {
-    of["uuid"].as_str().unwrap().replace('{', "%7B").replace('}', "%7D")
+    in_path(&of["uuid"])
 }
 
 async fn status(world: &World, method: &str, path: &str, login: &Login, body: &Value) -> u16 {

@@ -3,143 +3,29 @@
 
 #![cfg(test)]
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
 use model::Secret;
 use serde_json::{Value, json};
-use testkit::{Answer, GitClient, Login, World};
+use testkit::pipeline::{BareRunner, FILE, PIPELINES, RUNNERS, SHELL, Scene, runner_program};
+use testkit::{Answer, GitClient, Login, in_path};
 
-const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
-const RUNNERS: &str = "/2.0/repositories/acme/one/pipelines-config/runners";
-const FILE: &str = "bitbucket-pipelines.yml";
-
-/// The world with a working copy of `one`, whose git is the writer's.
-struct Scene {
-    world: World,
-    address: String,
-    git: GitClient,
-    work: PathBuf,
+/// What a runner adds to its step's log.
+async fn add_to_log(
+    scene: &Scene,
+    agent: &BareRunner,
+    job: &Value,
+    offset: usize,
+    bytes: &'static [u8],
+) -> Answer {
+    let step = job["step"].as_str().expect("a step");
+    let path = format!("/api/runner/steps/{step}/logs/step?attempt={}&offset={offset}", job["attempt"]);
+    let Login::Bearer(secret) = &agent.login else { panic!("a runner") };
+    let url = format!("{}{path}", scene.world.server.url);
+    let request = scene.world.server.client().post(url).bearer_auth(secret.expose()).body(bytes);
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.expect("a text");
+    Answer { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
 }
-
-/// A runner, as the protocol has it.
-struct Agent {
-    login: Login,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let world = World::new().await;
-        let address = format!("{}/acme/one.git", world.server.url);
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
-        let work = git.working_copy("work");
-        Self { world, address, git, work }
-    }
-
-    fn push(&self, configuration: &str) -> String {
-        let commit = self.git.commit(&self.work, FILE, configuration);
-        let _ = self.git.run(&self.work, ["push", &self.address, "HEAD:main"]).expect_success();
-        commit
-    }
-
-    async fn send(&self, person: &str, method: &str, path: &str, body: Value) -> Answer {
-        self.world.server.send(method, path, &self.world.app_password(person), &body).await
-    }
-
-    async fn runs(&self) -> Vec<Value> {
-        let found = self.send("reader", "GET", PIPELINES, Value::Null).await.expect(200);
-        found["values"].as_array().expect("a list").clone()
-    }
-
-    /// The newest run, once there are so many.
-    async fn run_number(&self, number: usize) -> Value {
-        let begun = Instant::now();
-        loop {
-            let runs = self.runs().await;
-            if runs.len() >= number {
-                return runs[0].clone();
-            }
-            assert!(begun.elapsed() < Duration::from_secs(20), "{runs:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn run(&self, uuid: &Value) -> Value {
-        let path = format!("{PIPELINES}/{}", encoded(uuid));
-        self.send("reader", "GET", &path, Value::Null).await.expect(200)
-    }
-
-    async fn steps(&self, run: &Value) -> Vec<Value> {
-        let path = format!("{PIPELINES}/{}/steps", encoded(&run["uuid"]));
-        let found = self.send("reader", "GET", &path, Value::Null).await.expect(200);
-        found["values"].as_array().expect("a list").clone()
-    }
-
-    /// Makes a runner as its administrator and registers it.
-    async fn agent(&self, name: &str) -> Agent {
-        let made = self.send("repoadmin", "POST", RUNNERS, json!({ "name": name })).await.expect(200);
-        let code = made["registration"]["code"].as_str().expect("a code");
-        let body = json!({ "protocol": 1, "code": code, "program": program() });
-        let registered = self.world.server.send("POST", "/api/runner/register", &Login::Nobody, &body).await;
-        let registered = registered.expect(200);
-        let secret = registered["credential"].as_str().expect("a credential").to_owned();
-        Agent { login: Login::Bearer(Secret::new(secret)) }
-    }
-
-    async fn ask(&self, agent: &Agent, path: &str, body: Value) -> Answer {
-        self.world.server.send("POST", &format!("/api/runner/{path}"), &agent.login, &body).await
-    }
-
-    async fn claim(&self, agent: &Agent, labels: &[&str], wait: u32) -> Option<Value> {
-        let body = json!({ "protocol": 1, "program": program(), "labels": labels, "wait": wait });
-        let answer = self.ask(agent, "claim", body).await;
-        match answer.status.as_u16() {
-            204 => None,
-            200 => Some(answer.json),
-            other => panic!("{other}: {}", answer.text),
-        }
-    }
-
-    async fn log(&self, agent: &Agent, job: &Value, offset: usize, bytes: &'static [u8]) -> Answer {
-        let step = job["step"].as_str().expect("a step");
-        let path = format!("/api/runner/steps/{step}/logs/step?attempt={}&offset={offset}", job["attempt"]);
-        let Login::Bearer(secret) = &agent.login else { panic!("a runner") };
-        let url = format!("{}{path}", self.world.server.url);
-        let request = self.world.server.client().post(url).bearer_auth(secret.expose()).body(bytes);
-        let response = request.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("a text");
-        Answer { status, headers, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
-    }
-
-    async fn beat(&self, agent: &Agent, job: &Value) -> Answer {
-        let step = job["step"].as_str().expect("a step");
-        self.ask(agent, &format!("steps/{step}/heartbeat"), json!({ "attempt": job["attempt"] })).await
-    }
-
-    async fn finish(&self, agent: &Agent, job: &Value, verdict: Value, outputs: Value) -> Answer {
-        let body = json!({ "attempt": job["attempt"], "verdict": verdict, "outputs": outputs });
-        self.ask(agent, &format!("steps/{}/finish", job["step"].as_str().expect("a step")), body).await
-    }
-
-    async fn events(&self, action: &str) -> Vec<Value> {
-        let path = format!("/api/audit/events?action={action}");
-        let found = self.world.server.administer("GET", &path, &Value::Null).await;
-        found["values"].as_array().expect("a list").clone()
-    }
-}
-
-fn encoded(uuid: &Value) -> String {
-    let uuid = uuid.as_str().expect("an id");
-    uuid.replace('{', "%7B").replace('}', "%7D")
-}
-
-fn program() -> Value {
-    json!({ "version": "0.1.0", "os": "linux", "arch": "x86_64" })
-}
-
-const SHELL: &[&str] = &["self.hosted", "linux.shell"];
 
 const TWO_STEPS: &str = "pipelines:\n  default:\n    - step: {name: Build, runs-on: linux.shell, script: [make], output-variables: [VERSION]}\n    \
      - step: {name: Test, runs-on: [self.hosted, linux.shell], script: [make test]}\n";
@@ -147,7 +33,7 @@ const TWO_STEPS: &str = "pipelines:\n  default:\n    - step: {name: Build, runs-
 #[tokio::test]
 async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
     let scene = Scene::new().await;
-    let agent = scene.agent("one").await;
+    let agent = scene.bare_runner("one").await;
     let commit = scene.push(TWO_STEPS);
     let run = scene.run_number(1).await;
     assert_eq!(run["state"]["name"], "PENDING");
@@ -160,7 +46,7 @@ async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
     let job = scene.claim(&agent, SHELL, 5).await.expect("the first step");
     assert_eq!(job["plan"]["name"], "Build");
     assert_eq!(job["run"]["commit"], commit.as_str());
-    assert_eq!(scene.run(&run["uuid"]).await["state"]["stage"]["name"], "RUNNING");
+    assert_eq!(scene.refreshed(&run).await["state"]["stage"]["name"], "RUNNING");
     assert!(scene.claim(&agent, SHELL, 0).await.is_none(), "the second waits for the first");
 
     // The step's own token clones its repository, and no other.
@@ -178,15 +64,15 @@ async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
     assert!([403, 404, 501].contains(&refused.status.as_u16()), "{}", refused.text);
 
     // What is sent twice is kept once; a gap is told.
-    assert_eq!(scene.log(&agent, &job, 0, b"+ make\n").await.expect(200)["length"], 7);
-    assert_eq!(scene.log(&agent, &job, 0, b"+ make\nok\n").await.expect(200)["length"], 10);
-    assert_eq!(scene.log(&agent, &job, 50, b"lost").await.expect(200)["length"], 10);
+    assert_eq!(add_to_log(&scene, &agent, &job, 0, b"+ make\n").await.expect(200)["length"], 7);
+    assert_eq!(add_to_log(&scene, &agent, &job, 0, b"+ make\nok\n").await.expect(200)["length"], 10);
+    assert_eq!(add_to_log(&scene, &agent, &job, 50, b"lost").await.expect(200)["length"], 10);
     let steps = scene.steps(&run).await;
-    let log = format!("{PIPELINES}/{}/steps/{}/log", encoded(&run["uuid"]), encoded(&steps[0]["uuid"]));
+    let log = format!("{PIPELINES}/{}/steps/{}/log", in_path(&run["uuid"]), in_path(&steps[0]["uuid"]));
     let whole = scene.send("reader", "GET", &log, Value::Null).await;
     assert_eq!((whole.status.as_u16(), whole.text.as_str()), (200, "+ make\nok\n"));
 
-    let beat = scene.beat(&agent, &job).await;
+    let beat = scene.say(&agent, &job, "heartbeat", json!({})).await;
     assert_eq!(beat.expect(200)["stop"], false);
     let outputs = json!({ "VERSION": "1.2" });
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), outputs.clone()).await.status, 204);
@@ -202,23 +88,23 @@ async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
     assert_eq!((left.len(), &left[0]["name"], &left[0]["value"]), (1, &json!("VERSION"), &json!("1.2")));
     let failed = json!({ "verdict": "failed", "exit_code": 2 });
     assert_eq!(scene.finish(&agent, &job, failed, json!({})).await.status, 204);
-    let run = scene.run(&run["uuid"]).await;
+    let run = scene.refreshed(&run).await;
     assert_eq!(run["state"]["result"]["name"], "FAILED");
     assert!(run["completed_on"].is_string());
 
     // What failed is run again; what passed is not.
-    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", encoded(&run["uuid"]));
+    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", in_path(&run["uuid"]));
     let refused = scene.send("reader", "POST", &again, Value::Null).await;
     assert_eq!(refused.status, 403);
     let _ = scene.send("writer", "POST", &again, Value::Null).await.expect(200);
     let job = scene.claim(&agent, SHELL, 5).await.expect("the failed step");
     assert_eq!((&job["plan"]["name"], &job["attempt"]), (&json!("Test"), &json!(2)));
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
-    assert_eq!(scene.run(&run["uuid"]).await["state"]["result"]["name"], "SUCCESSFUL");
+    assert_eq!(scene.refreshed(&run).await["state"]["result"]["name"], "SUCCESSFUL");
 
-    assert_eq!(scene.events("pipeline.run").await.len(), 1);
-    assert_eq!(scene.events("step.claim").await.len(), 3);
-    let ended = scene.events("step.finish").await;
+    assert_eq!(scene.events("action=pipeline.run").await.len(), 1);
+    assert_eq!(scene.events("action=step.claim").await.len(), 3);
+    let ended = scene.events("action=step.finish").await;
     assert_eq!(ended.len(), 3);
     assert!(ended[0]["actor"].as_str().unwrap().starts_with("runner:"), "{}", ended[0]);
 }
@@ -227,19 +113,19 @@ async fn a_push_starts_a_run_whose_steps_a_runner_takes_one_after_the_other() {
 #[tokio::test]
 async fn a_runner_gets_at_nothing_but_its_own_steps() {
     let scene = Scene::new().await;
-    let (mine, liar) = (scene.agent("mine").await, scene.agent("liar").await);
+    let (mine, liar) = (scene.bare_runner("mine").await, scene.bare_runner("liar").await);
     scene.push(TWO_STEPS);
     let job = scene.claim(&mine, SHELL, 20).await.expect("a step");
     let step = job["step"].as_str().unwrap();
 
     let beat = scene.ask(&liar, &format!("steps/{step}/heartbeat"), json!({ "attempt": 1 })).await;
     assert_eq!(beat.status, 404);
-    assert_eq!(scene.log(&liar, &job, 0, b"lies").await.status, 404);
+    assert_eq!(add_to_log(&scene, &liar, &job, 0, b"lies").await.status, 404);
     assert_eq!(scene.finish(&liar, &job, json!({ "verdict": "passed" }), json!({})).await.status, 404);
     // An attempt that is not the one at hand.
     let old = scene.ask(&mine, &format!("steps/{step}/heartbeat"), json!({ "attempt": 7 })).await;
     assert_eq!(old.status, 409);
-    let refusals = scene.events("step.finish").await;
+    let refusals = scene.events("action=step.finish").await;
     let recorded: Vec<&Value> = refusals
         .iter()
         .filter(|event| event["outcome"] == "refused" && event["actor"] == "runner:liar")
@@ -252,17 +138,13 @@ async fn a_runner_gets_at_nothing_but_its_own_steps() {
         assert_eq!(answer.status, 401, "{path}");
     }
     for login in [scene.world.app_password("owner"), Login::Nobody] {
-        let body = json!({ "protocol": 1, "program": program(), "labels": SHELL, "wait": 0 });
+        let body = json!({ "protocol": 1, "program": runner_program(), "labels": SHELL, "wait": 0 });
         assert_eq!(scene.world.server.send("POST", "/api/runner/claim", &login, &body).await.status, 401);
     }
     // A runner of another repository is given none of its steps.
     let path = "/2.0/repositories/acme/two/pipelines-config/runners";
     let made = scene.send("owner", "POST", path, json!({ "name": "two" })).await.expect(200);
-    let body = json!({ "protocol": 1, "code": made["registration"]["code"], "program": program() });
-    let registered =
-        scene.world.server.send("POST", "/api/runner/register", &Login::Nobody, &body).await.expect(200);
-    let secret = registered["credential"].as_str().unwrap().to_owned();
-    let other = Agent { login: Login::Bearer(Secret::new(secret)) };
+    let other = scene.registered(made["registration"]["code"].as_str().expect("a code")).await;
     assert_eq!(scene.finish(&mine, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
     assert!(scene.claim(&other, SHELL, 0).await.is_none());
     assert!(scene.claim(&mine, SHELL, 5).await.is_some());
@@ -278,22 +160,20 @@ async fn a_code_is_used_once_and_a_credential_is_replaced_by_its_first_use() {
     // What only a runner's abilities give is not given by people.
     assert_eq!(made["labels"], json!(["self.hosted", "gpu"]));
     assert_eq!(made["state"]["status"], "UNREGISTERED");
-    let body = json!({ "protocol": 1, "code": made["registration"]["code"], "program": program() });
+    let body = json!({ "protocol": 1, "code": made["registration"]["code"], "program": runner_program() });
     let register = || scene.world.server.send("POST", "/api/runner/register", &Login::Nobody, &body);
-    let first = register().await.expect(200)["credential"].as_str().unwrap().to_owned();
+    let old = BareRunner::of(&register().await.expect(200));
     assert_eq!(register().await.status, 401, "a code is used once");
 
-    let old = Agent { login: Login::Bearer(Secret::new(first)) };
-    let rotated = scene.ask(&old, "rotate", Value::Null).await.expect(200);
-    let new = Agent { login: Login::Bearer(Secret::new(rotated["credential"].as_str().unwrap().to_owned())) };
+    let new = BareRunner::of(&scene.ask(&old, "rotate", Value::Null).await.expect(200));
     assert!(scene.claim(&old, SHELL, 0).await.is_none(), "until the new one is used");
     assert!(scene.claim(&new, SHELL, 0).await.is_none());
-    let body = json!({ "protocol": 1, "program": program(), "labels": SHELL, "wait": 0 });
+    let body = json!({ "protocol": 1, "program": runner_program(), "labels": SHELL, "wait": 0 });
     assert_eq!(scene.ask(&old, "claim", body.clone()).await.status, 401);
 
-    let wrong = json!({ "protocol": 2, "program": program(), "labels": SHELL, "wait": 0 });
+    let wrong = json!({ "protocol": 2, "program": runner_program(), "labels": SHELL, "wait": 0 });
     assert_eq!(scene.ask(&new, "claim", wrong).await.status, 400);
-    let path = format!("{RUNNERS}/{}", encoded(&made["uuid"]));
+    let path = format!("{RUNNERS}/{}", in_path(&made["uuid"]));
     let off = json!({ "state": { "status": "DISABLED" } });
     assert_eq!(scene.send("writer", "PUT", &path, off.clone()).await.status, 403);
     assert_eq!(scene.send("repoadmin", "PUT", &path, off).await.expect(200)["state"]["status"], "DISABLED");
@@ -331,7 +211,7 @@ async fn a_file_that_cannot_be_read_is_a_run_that_says_why() {
 #[tokio::test]
 async fn what_an_administrator_starts_waits_for_no_administrator() {
     let scene = Scene::new().await;
-    let agent = scene.agent("one").await;
+    let agent = scene.bare_runner("one").await;
     scene.push(
         "pipelines:\n  custom:\n    release:\n      \
          - step: {name: Publish, deployment: production, runs-on: linux.shell, script: [make]}\n    later:\n      \
@@ -343,7 +223,7 @@ async fn what_an_administrator_starts_waits_for_no_administrator() {
     let environments = found["values"].as_array().expect("environments");
     let production =
         environments.iter().find(|one| one["name"] == "Production").expect("it is there from the start");
-    let changes = format!("{path}/{}/changes", encoded(&production["uuid"]));
+    let changes = format!("{path}/{}/changes", in_path(&production["uuid"]));
     let only = json!({ "change": { "restrictions": {
         "admin_only": true, "type": "deployment_restrictions_configuration",
     } } });
@@ -353,7 +233,7 @@ async fn what_an_administrator_starts_waits_for_no_administrator() {
                     "selector": { "type": "custom", "pattern": "release" } },
     });
     let held = scene.send("writer", "POST", PIPELINES, start.clone()).await.expect(201);
-    assert_eq!(scene.run(&held["uuid"]).await["state"]["stage"]["name"], "PAUSED");
+    assert_eq!(scene.refreshed(&held).await["state"]["stage"]["name"], "PAUSED");
     assert!(scene.claim(&agent, SHELL, 0).await.is_none());
     let run = scene.send("repoadmin", "POST", PIPELINES, start).await.expect(201);
     let job = scene.claim(&agent, SHELL, 5).await.expect("the step is ready");
@@ -363,9 +243,9 @@ async fn what_an_administrator_starts_waits_for_no_administrator() {
     // What a writer runs again is the writer's, and what waits in an administrator's run waits for one.
     let failed = json!({ "verdict": "failed", "exit_code": 1 });
     assert_eq!(scene.finish(&agent, &job, failed, json!({})).await.status, 204);
-    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", encoded(&run["uuid"]));
+    let again = format!("/api/repositories/acme/one/pipelines/{}/rerun", in_path(&run["uuid"]));
     let _ = scene.send("writer", "POST", &again, Value::Null).await.expect(200);
-    assert_eq!(scene.run(&run["uuid"]).await["state"]["stage"]["name"], "PAUSED");
+    assert_eq!(scene.refreshed(&run).await["state"]["stage"]["name"], "PAUSED");
     let later = json!({
         "target": { "type": "pipeline_ref_target", "ref_type": "branch", "ref_name": "main",
                     "selector": { "type": "custom", "pattern": "later" } },
@@ -375,8 +255,8 @@ async fn what_an_administrator_starts_waits_for_no_administrator() {
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
     let go = format!(
         "/api/repositories/acme/one/pipelines/{}/steps/{}/start",
-        encoded(&run["uuid"]),
-        encoded(&scene.steps(&run).await[1]["uuid"])
+        in_path(&run["uuid"]),
+        in_path(&scene.steps(&run).await[1]["uuid"])
     );
     assert_eq!(scene.send("writer", "POST", &go, Value::Null).await.status, 403);
     let _ = scene.send("repoadmin", "POST", &go, Value::Null).await.expect(200);
@@ -385,7 +265,7 @@ async fn what_an_administrator_starts_waits_for_no_administrator() {
 #[tokio::test]
 async fn runs_are_started_stopped_and_go_on_by_hand() {
     let scene = Scene::new().await;
-    let agent = scene.agent("one").await;
+    let agent = scene.bare_runner("one").await;
     scene.push(
         "pipelines:\n  custom:\n    release:\n      - variables: [{name: LEVEL, allowed-values: [minor, major]}]\n      \
          - step: {name: Build, runs-on: linux.shell, script: [make]}\n      \
@@ -411,23 +291,23 @@ async fn runs_are_started_stopped_and_go_on_by_hand() {
     let key = variables.iter().find(|one| one["name"] == "KEY").expect("what was set");
     assert_eq!((&key["value"], &key["secured"]), (&json!("hush-hush"), &json!(true)));
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "passed" }), json!({})).await.status, 204);
-    assert_eq!(scene.run(&run["uuid"]).await["state"]["stage"]["name"], "PAUSED");
+    assert_eq!(scene.refreshed(&run).await["state"]["stage"]["name"], "PAUSED");
     assert!(scene.claim(&agent, SHELL, 0).await.is_none());
     let steps = scene.steps(&run).await;
     let go = format!(
         "/api/repositories/acme/one/pipelines/{}/steps/{}/start",
-        encoded(&run["uuid"]),
-        encoded(&steps[1]["uuid"])
+        in_path(&run["uuid"]),
+        in_path(&steps[1]["uuid"])
     );
     let _ = scene.send("writer", "POST", &go, Value::Null).await.expect(200);
     let job = scene.claim(&agent, SHELL, 5).await.expect("the step that was started");
 
-    let stop = format!("{PIPELINES}/{}/stopPipeline", encoded(&run["uuid"]));
+    let stop = format!("{PIPELINES}/{}/stopPipeline", in_path(&run["uuid"]));
     assert_eq!(scene.send("writer", "POST", &stop, Value::Null).await.status, 204);
-    let beat = scene.beat(&agent, &job).await;
+    let beat = scene.say(&agent, &job, "heartbeat", json!({})).await;
     assert_eq!(beat.expect(200)["stop"], true);
     assert_eq!(scene.finish(&agent, &job, json!({ "verdict": "stopped" }), json!({})).await.status, 204);
-    assert_eq!(scene.run(&run["uuid"]).await["state"]["result"]["name"], "STOPPED");
+    assert_eq!(scene.refreshed(&run).await["state"]["result"]["name"], "STOPPED");
     assert_eq!(scene.send("writer", "POST", &stop, Value::Null).await.status, 409);
 
     // A configuration that nobody reviewed is for administrators.
@@ -452,7 +332,7 @@ const DEPLOYS: &str = "pipelines:\n  default:\n    - step: {name: Ship, runs-on:
 async fn one_run_at_a_time_deploys_to_an_environment_that_is_locked() {
     const ENVIRONMENTS: &str = "/2.0/repositories/acme/one/environments";
     let scene = Scene::new().await;
-    let agent = scene.agent("one").await;
+    let agent = scene.bare_runner("one").await;
     for text in [DEPLOYS.to_owned(), format!("{DEPLOYS}# again\n"), format!("{DEPLOYS}# and again\n")] {
         scene.push(&text);
     }
@@ -470,7 +350,7 @@ async fn one_run_at_a_time_deploys_to_an_environment_that_is_locked() {
     assert_eq!(scene.finish(&agent, &first, passed.clone(), json!({})).await.status, 204);
     let second = scene.claim(&agent, SHELL, 5).await.expect("the second run's step");
 
-    let path = format!("{ENVIRONMENTS}/{}/changes", encoded(&production().await["uuid"]));
+    let path = format!("{ENVIRONMENTS}/{}/changes", in_path(&production().await["uuid"]));
     let body = json!({ "change": { "name": "Production", "environment_lock_enabled": false } });
     let changed = scene.send("repoadmin", "POST", &path, body).await;
     assert!(changed.status.is_success(), "{}: {}", changed.status, changed.text);
@@ -484,7 +364,7 @@ async fn one_run_at_a_time_deploys_to_an_environment_that_is_locked() {
 #[tokio::test]
 async fn what_a_step_pushes_starts_pipelines_once() {
     let scene = Scene::new().await;
-    let agent = scene.agent("one").await;
+    let agent = scene.bare_runner("one").await;
     scene.push(TWO_STEPS);
     let mut seen = Vec::new();
     for number in 1..=2 {

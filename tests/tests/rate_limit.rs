@@ -38,9 +38,8 @@ async fn a_spent_budget_is_told_and_is_nobody_elses() {
     assert_eq!(get(&world, ONE, &token).await.status, 200);
     assert_eq!(get(&world, ONE, &world.app_password("writer")).await.status, 200);
     assert_eq!(get(&world, "/2.0/user", &reader).await.status, 200);
-    let Login::Basic(user, secret) = &reader else { panic!("an app password") };
-    let git = GitClient::new().with_credential(&world.server.url, user, secret);
-    let listed = git.run(git.home(), ["ls-remote", &format!("{}/acme/one.git", world.server.url)]);
+    let git = GitClient::new().with_login(&world.server.url, &reader);
+    let listed = git.run(git.home(), ["ls-remote", &world.address("one")]);
     let _ = listed.expect_success();
 
     // Nobody known is counted by address, and does not spend what belongs to who is known from there.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 use testkit::world::PASSWORD;
-use testkit::{GitClient, Login, Visitor, World};
+use testkit::{Login, Visitor, World, in_path};
 
 const ONE: &str = "/2.0/repositories/acme/one/commit";
 
@@ -18,11 +18,9 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let world = World::new().await;
-        let Login::Basic(name, secret) = world.app_password("writer") else { panic!("an app password") };
-        let git = GitClient::new().with_credential(&world.server.url, &name, &secret);
+        let git = world.git("writer");
         let work = git.working_copy("work");
-        let address = format!("{}/acme/one.git", world.server.url);
-        let _ = git.run(&work, ["push", &address, "main"]).expect_success();
+        let _ = git.run(&work, ["push", &world.address("one"), "main"]).expect_success();
         let hash = git.run(&work, ["rev-parse", "HEAD"]).expect_success().trim().to_owned();
         Self { world, hash }
     }
@@ -312,7 +310,7 @@ async fn a_report_is_made_overwritten_and_removed_by_its_maker() {
         assert_eq!(&made[name], value, "{made}");
     }
     assert_eq!((&made["type"], &made["data"][2]["type"]), (&json!("report"), &json!("NUMBER")), "{made}");
-    let uuid = made["uuid"].as_str().unwrap().replace('{', "%7B").replace('}', "%7D");
+    let uuid = in_path(&made["uuid"]);
     let note = |id: usize| {
         json!({
             "external_id": format!("a{id}"), "annotation_type": "VULNERABILITY", "summary": "Bad", "severity": "HIGH",

@@ -18,13 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use testkit::pipeline::{FILE, PIPELINES, runner_code};
 use testkit::server::{program, register_runner};
-use testkit::{GitClient, Login, Server, World};
+use testkit::{GitClient, Server, World, free_port, in_path};
 
-const PIPELINES: &str = "/2.0/repositories/acme/one/pipelines";
-const RUNNERS: &str = "/2.0/repositories/acme/one/pipelines-config/runners";
-const FILE: &str = "bitbucket-pipelines.yml";
 /// How many runs there are; `BASTIDE_CRASH_RUNS` says otherwise.
 const RUNS: usize = 10;
 /// How many runs may be under way at once.
@@ -132,11 +130,9 @@ impl Drop for Agent {
 
 impl Agent {
     async fn register(world: &World, name: &str, folder: &Path) -> Self {
-        let login = world.app_password("repoadmin");
-        let made = world.server.send("POST", RUNNERS, &login, &json!({ "name": name })).await.expect(200);
-        let code = made["registration"]["code"].as_str().expect("a code");
+        let code = runner_code(world, name).await;
         let directory = folder.join(name);
-        register_runner(&world.server.url, &directory, code, &[]);
+        register_runner(&world.server.url, &directory, &code, &[]);
         Self { name: name.to_owned(), directory, process: None }
     }
 
@@ -282,9 +278,7 @@ impl Scene {
         let file = folder.path().join("bastide.toml");
         std::fs::write(&file, format!("step-lease = {LEASE}\n")).expect("a file");
         // On a port of its own, so that a server that comes back is found again.
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = free.local_addr().expect("its address").to_string();
-        drop(free);
+        let address = format!("127.0.0.1:{}", free_port());
         let file = file.display().to_string();
         let flags = ["--listen", &address, "--rate-limit", "all=off", "--config", &file];
         let world = World::on(Server::start_with(&flags)).await;
@@ -405,9 +399,8 @@ impl Scene {
         let mut counting = BTreeMap::new();
         let mut lost = 0;
         for (at, run) in runs.iter().rev().enumerate() {
-            let uuid = run["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");
             let mut given_up = false;
-            for step in self.list(&format!("{PIPELINES}/{uuid}/steps")).await {
+            for step in self.list(&format!("{PIPELINES}/{}/steps", in_path(&run["uuid"]))).await {
                 let attempts = step["run_number"].as_i64().expect("a number");
                 let of_step = |event: &&Value| event["step"] == step["uuid"];
                 let mut claimed: Vec<i64> = claims
@@ -494,9 +487,7 @@ async fn no_step_is_lost_or_runs_twice_at_once_however_often_server_and_runners_
     let over = Arc::new(AtomicUsize::new(0));
     let given_up = Arc::new(AtomicBool::new(false));
     let pusher = {
-        let address = format!("{}/acme/one.git", scene.world.server.url);
-        let Login::Basic(name, secret) = scene.world.app_password("writer") else { panic!("a password") };
-        let git = GitClient::new().with_credential(&scene.world.server.url, &name, &secret);
+        let (address, git) = (scene.world.address("one"), scene.world.git("writer"));
         let (over, given_up) = (Arc::clone(&over), Arc::clone(&given_up));
         tokio::task::spawn_blocking(move || push_all(&git, &address, port, runs, &over, &given_up))
     };

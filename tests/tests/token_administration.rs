@@ -5,16 +5,12 @@
 
 use model::Secret;
 use serde_json::{Value, json};
-use testkit::{Login, World};
+use testkit::{Login, World, in_path};
 
 const TOKENS: &str = "/api/workspaces/acme/tokens";
 
 fn bearer(made: &Value) -> Login {
     Login::Bearer(Secret::new(made["token"].as_str().expect("the secret, this once").to_owned()))
-}
-
-fn in_path(uuid: &Value) -> String {
-    uuid.as_str().expect("an id").replace('{', "%7B").replace('}', "%7D")
 }
 
 async fn status(world: &World, login: &Login) -> u16 {

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use model::Secret;
 use tempfile::TempDir;
 
-use crate::Transcript;
+use crate::{Login, Transcript};
 
 /// One person's git.
 pub struct GitClient {
@@ -48,6 +48,19 @@ impl GitClient {
         let mut file = file.create(true).append(true).mode(0o600).open(path).expect("the store opens");
         file.write_all(line.as_bytes()).expect("a credential is written");
         self.setting("credential.helper", "store")
+    }
+
+    /// The same for a login that requests are made with.
+    ///
+    /// # Panics
+    /// When git cannot use it: a session's, or nobody's.
+    #[must_use]
+    pub fn with_login(self, server: &str, login: &Login) -> Self {
+        match login {
+            Login::Basic(user, secret) => self.with_credential(server, user, secret),
+            Login::Bearer(secret) => self.with_credential(server, "x-token-auth", secret),
+            Login::Session(_) | Login::Nobody => panic!("a credential that git can use"),
+        }
     }
 
     /// Adds a setting to its configuration.

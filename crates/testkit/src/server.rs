@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
@@ -53,6 +54,26 @@ pub fn register_runner(url: &str, directory: &Path, code: &str, flags: &[&OsStr]
 pub fn bastide(words: &[&str]) -> Transcript {
     let mut command = Command::new(program());
     command.args(words).env_remove("BASTIDE_MASTER_KEY").output().expect("the program runs").into()
+}
+
+/// A port of loopback that nobody listens on now: for what must be known by its address before it listens, or come back where
+/// it was.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// An id as an answer has it, in braces, as a part of a path.
+///
+/// # Panics
+/// When it is no text.
+#[must_use]
+pub fn in_path(id: &Value) -> String {
+    id.as_str().expect("an id").replace('{', "%7B").replace('}', "%7D")
 }
 
 /// How a request authenticates.
@@ -168,8 +189,7 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start_named() -> Self {
-        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-        let port = free.expect("a free port").port();
+        let port = free_port();
         let (listen, site) = (format!("127.0.0.1:{port}"), format!("http://localhost:{port}"));
         Self::start_with(&["--listen", &listen, "--base-url", &site])
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use model::Secret;
 use serde_json::{Value, json};
 
-use crate::server::{Login, Server};
+use crate::GitClient;
+use crate::server::{Login, Server, in_path};
 
 /// Everybody's password. Nobody has a second step.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -47,7 +48,7 @@ pub struct World {
     pub server: Server,
     passwords: BTreeMap<String, Login>,
     app_passwords: BTreeMap<String, Login>,
-    uuids: BTreeMap<String, String>,
+    uuids: BTreeMap<String, Value>,
 }
 
 impl World {
@@ -81,7 +82,7 @@ impl World {
     async fn add_person(&mut self, name: &str) {
         let body = json!({ "username": name, "email": format!("{name}@example.com"), "password": PASSWORD });
         let made = self.server.administer("POST", "/api/users", &body).await;
-        self.uuids.insert(name.to_owned(), made["uuid"].as_str().expect("a uuid").to_owned());
+        self.uuids.insert(name.to_owned(), made["uuid"].clone());
         let login = Login::Basic(name.to_owned(), Secret::new(PASSWORD.to_owned()));
         self.passwords.insert(name.to_owned(), login);
     }
@@ -160,7 +161,18 @@ impl World {
     /// Somebody's id in braces, encoded for a path.
     #[must_use]
     pub fn uuid(&self, person: &str) -> String {
-        let braced = self.uuids.get(person).expect("somebody of this world");
-        braced.replace('{', "%7B").replace('}', "%7D")
+        in_path(self.uuids.get(person).expect("somebody of this world"))
+    }
+
+    /// Somebody's git, with their app password.
+    #[must_use]
+    pub fn git(&self, person: &str) -> GitClient {
+        GitClient::new().with_login(&self.server.url, &self.app_password(person))
+    }
+
+    /// Where a repository of `acme` is cloned from.
+    #[must_use]
+    pub fn address(&self, slug: &str) -> String {
+        format!("{}/acme/{slug}.git", self.server.url)
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use testkit::world::PASSWORD;
-use testkit::{Browser, Form, GitClient, Login, World, form, forms};
+use testkit::{Browser, Form, World, form, forms};
 
 const MARKUP: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>";
 /// Words that are written from right to left, with what is markup around them.
@@ -134,11 +134,8 @@ fn costly() -> Vec<(&'static str, Vec<u8>)> {
 #[tokio::test]
 async fn what_is_pushed_makes_no_page_slow_or_large() {
     let world = World::new().await;
-    let login = world.app_password("owner");
-    let Login::Basic(user, secret) = &login else { panic!("an app password") };
-    let git = GitClient::new().with_credential(&world.server.url, user, secret);
+    let (git, remote) = (world.git("owner"), world.address("one"));
     let copy = git.working_copy("one");
-    let remote = format!("{}/acme/one.git", world.server.url);
     let owner = Browser::signed_in(&world.server, "owner", PASSWORD).await;
     for (what, text) in costly() {
         let commit = git.commit(&copy, "README.md", text);

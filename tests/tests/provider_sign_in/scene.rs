@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use reqwest::{Client, StatusCode, header};
 use serde_json::{Value, json};
-use testkit::{Login, Server, World};
+use testkit::{Login, Server, World, free_port};
 
 const PASSWORD: &str = "correct horse battery staple";
 const SECRET: &str = "a client secret of some length: +/=&";
@@ -64,7 +63,7 @@ fn run(port: u16, callback: &str) -> Child {
 
 impl Provider {
     pub(crate) fn start(callback: &str) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Self { child: run(port, callback), port, callback: callback.to_owned() }
     }
 

@@ -3,11 +3,8 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::scene::{PIPELINES, Scene};
+use testkit::pipeline::Scene;
 
 const IMAGE: &str = "localhost/bastide-acceptance:1";
 const PIPE: &str = "localhost/bastide-pipe:1";
@@ -116,23 +113,15 @@ async fn a_container_step_has_its_service_and_finds_its_cache_again() {
         image = IMAGE
     );
     scene.push(&configuration);
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let all = logs.join("\n----\n");
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{all}");
     for said in ["cache empty", "hello from the service", "token there"] {
         assert!(all.contains(said), "{said}: {all}");
     }
     scene.push(&format!("{configuration}# again\n"));
-    let begun = Instant::now();
-    loop {
-        let (run, logs) = scene.result().await;
-        if run["build_number"] == 2 {
-            assert!(logs[0].contains("cache found"), "{}", logs[0]);
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    let (_, logs) = scene.result(2).await;
+    assert!(logs[0].contains("cache found"), "{}", logs[0]);
 }
 
 /// Would catch: a service that starts when the step is over already, which starts the step's container once more, to wait for a
@@ -153,15 +142,13 @@ async fn a_step_that_is_over_at_once_ends_beside_its_services() {
         "image: {IMAGE}\ndefinitions:\n  services:\n{services}pipelines:\n  default:\n{}",
         steps.repeat(4)
     ));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{}", logs.join("\n----\n"));
     assert_eq!(logs.len(), 4);
     for log in logs {
         assert_eq!(log.matches("\nover at once\n").count(), 1, "{log}");
     }
-    let steps = format!("{PIPELINES}/{}/steps", run["build_number"]);
-    let steps = scene.send("reader", "GET", &steps, Value::Null).await.expect(200);
-    for step in steps["values"].as_array().expect("steps") {
+    for step in scene.steps(&run).await {
         let name = format!("bastide-{}-1", step["uuid"].as_str().expect("an id").trim_matches(['{', '}']));
         let told = Command::new("podman")
             .args(["events", "--stream=false", "--since", "10m", "--format", "{{.Status}}", "--filter"])
@@ -215,7 +202,7 @@ async fn a_step_has_a_docker_daemon_where_the_runner_gives_one() {
         pipe = PIPE,
         script = WITH_DAEMON
     ));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let all = logs.join("\n----\n");
     for said in [
         "Service: docker (localhost/bastide-daemon:1)",
@@ -251,7 +238,7 @@ async fn without_the_flag_there_is_no_docker_daemon_and_the_log_says_so() {
         image = IMAGE,
         look = look.trim_start(),
     ));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let all = logs.join("\n----\n");
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{all}");
     assert!(logs[0].contains("Service docker: this runner gives steps no Docker daemon"), "{all}");
@@ -274,7 +261,7 @@ async fn what_pipes_keep_lives_as_long_as_the_pipeline() {
     let step = "    - step:\n        runs-on: linux.shell\n        script:\n";
     let look = "          - ls -A $BITBUCKET_CLONE_DIR/../tmp/pipes || echo \"nothing here\"\n";
     scene.push(&format!("pipelines:\n  default:\n{step}{}{step}{look}{step}{}", pipe("put"), pipe("get"),));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{}", logs.join("\n----\n"));
     assert!(logs[1].contains("\nnothing here"), "{}", logs[1]);
     assert!(logs[2].contains("\nkept\nfor all\n"), "{}", logs[2]);

@@ -4,7 +4,6 @@
 #![cfg(test)]
 
 mod container;
-mod scene;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -12,10 +11,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testkit::Running;
+use testkit::pipeline::{FILE, PIPELINES, Scene, runner_code};
 use testkit::server::{program, register_runner};
-
-use crate::scene::{FILE, PIPELINES, RUNNERS, Scene};
+use testkit::{Running, Server, free_port};
 
 const VARIABLES: &str = "/2.0/repositories/acme/one/pipelines_config/variables";
 
@@ -56,7 +54,7 @@ async fn a_shell_step_runs_with_its_secrets_hidden_and_proves_who_it_is() {
         "    - step:\n        name: Use\n        runs-on: linux.shell\n        script:\n          - echo \"version $VERSION\"\n          - cat token.txt\n",
         "          - exit 3\n        after-script:\n          - echo \"after $BITBUCKET_EXIT_CODE\"\n",
     ));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let all = logs.join("\n----\n");
     assert_eq!(run["state"]["result"]["name"], "FAILED", "{all}");
     assert!(logs[0].contains("key=$DEPLOY_KEY protected=none build=1"), "{all}");
@@ -102,12 +100,11 @@ async fn a_shell_step_runs_with_its_secrets_hidden_and_proves_who_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_link_gets_in_place_of_a_steps_clone() {
     let scene = Scene::new().await;
-    let made = scene.send("repoadmin", "POST", RUNNERS, json!({ "name": "builder" })).await.expect(200);
-    let code = made["registration"]["code"].as_str().expect("a code");
+    let code = runner_code(&scene.world, "builder").await;
     let place =
         tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().expect("a folder");
     let (directory, tool) = (place.path().join("runner"), place.path().join("bastide"));
-    register_runner(&scene.world.server.url, &directory, code, &[]);
+    register_runner(&scene.world.server.url, &directory, &code, &[]);
     let _ = std::fs::copy(program(), &tool).expect("a copy that others may run");
     let own = directory.join("own");
     std::fs::create_dir(&own).expect("a folder");
@@ -127,7 +124,7 @@ async fn no_link_gets_in_place_of_a_steps_clone() {
          - cat *.key own/*.key || echo \"nothing there\"\n",
         own.display(),
     ));
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let all = logs.join("\n----\n");
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{all}");
     assert!(all.contains("\nit stays") && all.contains("\nnothing there"), "{all}");
@@ -176,7 +173,7 @@ async fn findings_among_artifacts_become_reports_of_the_step() {
     let said = json!({ "title": "Said before" });
     let _ = scene.send("writer", "PUT", &format!("{reports}/sarif-taken"), said).await.expect(200);
     let _ = push("main").expect_success();
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     let found = scene.send("reader", "GET", &reports, Value::Null).await.expect(200);
     let all = format!("{run}\n{found}\n{}", logs[0]);
     for said in [
@@ -218,15 +215,7 @@ async fn findings_among_artifacts_become_reports_of_the_step() {
          artifacts:\n          upload:\n            - {{name: found, paths: ['*.sarif'], capture-on: failed}}\n",
         sarif("late.sarif", "Late", "After the end")
     ));
-    let begun = Instant::now();
-    let (run, logs) = loop {
-        let (run, logs) = scene.result().await;
-        if run["build_number"] == 2 {
-            break (run, logs);
-        }
-        assert!(begun.elapsed() < Duration::from_secs(60));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    let (run, logs) = scene.result(2).await;
     assert!(logs[0].contains("SARIF late.sarif: report sarif-late, 1 finding"), "{}", logs[0]);
     let commit = run["target"]["commit"]["hash"].as_str().expect("a commit");
     let reports = format!("/2.0/repositories/acme/one/commit/{commit}/reports/sarif-late");
@@ -236,7 +225,9 @@ async fn findings_among_artifacts_become_reports_of_the_step() {
 /// Would catch: a step that a crash loses, one that runs twice at once, a log that has a gap.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_under_a_step_finds_it_again() {
-    let mut scene = Scene::on_a_port().await;
+    // On a port of its own, so that it is found again when it comes back.
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut scene = Scene::on(Server::start_with(&["--listen", &address])).await;
     let _agent = scene.agent(&["--no-containers"]).await;
     scene.push(concat!(
         "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        script:\n",
@@ -255,7 +246,7 @@ async fn a_server_that_is_killed_under_a_step_finds_it_again() {
     scene.world.server.kill();
     tokio::time::sleep(Duration::from_millis(1_000)).await;
     scene.world.server.restart();
-    let (run, logs) = scene.result().await;
+    let (run, logs) = scene.result(1).await;
     assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{}", logs[0]);
     let lines: Vec<&str> = logs[0].lines().filter(|line| line.starts_with("line ")).collect();
     let expected: Vec<String> = (1..=60).map(|i| format!("line {i}")).collect();

@@ -1,24 +1,17 @@
 //! A server behind a certificate of a throwaway authority, with a runner that trusts that authority.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testkit::pipeline::FILE;
 use testkit::server::{program, register_runner};
-use testkit::{GitClient, Login, Running, Server, World};
+use testkit::{GitClient, Running, Server, World, free_port, in_path};
 
-const FILE: &str = "bitbucket-pipelines.yml";
 /// What the server's certificate says.
 const NAMES: &str = "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n\
     subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
-
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
-}
 
 fn openssl(folder: &Path, words: &str) {
     let made = Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
@@ -69,9 +62,8 @@ impl Scene {
         let root = reqwest::Certificate::from_pem(&pem).expect("a certificate");
         let client = reqwest::Client::builder().tls_certs_only([root]).build().expect("a client");
         let world = World::on(Server::start_for(client, &all, environment)).await;
-        let Login::Basic(name, secret) = world.app_password("owner") else { panic!("an app password") };
         let git = GitClient::new()
-            .with_credential(&base, &name, &secret)
+            .with_login(&base, &world.app_password("owner"))
             .setting("http.sslCAInfo", &trusted.display().to_string());
         Self { world, folder, trusted, base, git }
     }
@@ -148,8 +140,8 @@ impl Scene {
         let found = self.send("GET", &steps, Value::Null).await.expect(200);
         let mut logs = Vec::new();
         for step in found["values"].as_array().expect("steps") {
-            let uuid = step["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");
-            logs.push(self.send("GET", &format!("{steps}/{uuid}/log"), Value::Null).await.text);
+            let path = format!("{steps}/{}/log", in_path(&step["uuid"]));
+            logs.push(self.send("GET", &path, Value::Null).await.text);
         }
         logs
     }

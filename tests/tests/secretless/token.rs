@@ -86,24 +86,7 @@ async fn workspace(scene: &Scene, name: &str) -> Entity {
 }
 
 async fn open(data: &Path, base: &str, clock: Clock) -> Service {
-    let settings = Settings {
-        data: data.to_owned(),
-        database: None,
-        base_url: base.to_owned(),
-        program: "/bin/true".into(),
-        search_path: None,
-        restore_days: 30,
-        count_days: 400,
-        public_ledger: false,
-        pipes: std::collections::BTreeMap::new(),
-        step_lease: 30,
-        audit_days: None,
-        mail: None,
-        sign_in: service::SignInSettings::default(),
-        outbound: service::OutboundSettings::default(),
-        aws: service::AwsSettings::default(),
-        master_key: None,
-    };
+    let settings = Settings::new(data, base, "/bin/true");
     Service::open(settings, clock, Random::system()).await.expect("the service opens")
 }
 
