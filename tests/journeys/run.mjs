@@ -32,7 +32,7 @@ const SCRIPT = `pipelines:
         script:
           - printf '\\033[32mgreen\\033[0m\\n'
           - for i in $(seq 60); do echo "line $i of 60"; sleep 0.2; done
-          - sleep 5
+          - sleep 15
 `;
 
 async function watched(owner) {

@@ -142,10 +142,11 @@ impl Aws {
         // They are hidden before the step can print them.
         let since = self.clock.now().seconds();
         let lives = Duration::from_secs(u64::try_from(session.expires - since).unwrap_or_default());
-        let hide = |name: &str, value: &str| log.secrets().hide(name, value, Some(lives));
-        let hidden = hide("AWS_SECRET_ACCESS_KEY", &session.secret_key)
-            .and_then(|()| hide("AWS_SESSION_TOKEN", &session.session_token));
-        if let Err(error) = hidden {
+        let values = [
+            ("AWS_SECRET_ACCESS_KEY", session.secret_key.as_str()),
+            ("AWS_SESSION_TOKEN", session.session_token.as_str()),
+        ];
+        if let Err(error) = log.secrets().hide(&values, Some(lives)) {
             log.line(&format!("The step gets no new credentials for its role: {error}")).await;
             return Err(error.into());
         }
@@ -163,10 +164,20 @@ impl Aws {
         let AwsAccess::WebIdentity { lives, .. } = access else { return None };
         let (own, workspace, log, first) = (self.clone(), workspace.clone(), log.clone(), *lives);
         Some(Refreshing(tokio::spawn(async move {
-            let mut lives = first;
+            let (mut lives, mut told) = (first, false);
             // A server that does not tell how long a token lives gives none anew.
             while lives > 0 {
                 sleep(replaced_after(lives)).await;
+                // There is room again when other tokens have ended.
+                if let Err(error) = log.secrets().fit_token() {
+                    if !std::mem::replace(&mut told, true) {
+                        log.line(&format!("The token for the step's role is not replaced yet: {error}"))
+                            .await;
+                    }
+                    sleep(PAUSE).await;
+                    lives = 1;
+                    continue;
+                }
                 lives = match own.server.aws(own.lease.attempt()).await {
                     Ok(AwsAccess::WebIdentity { token, lives, .. }) => {
                         if let Err(error) = log.secrets().hide_token(variables::AWS_TOKEN, &token) {

@@ -319,7 +319,7 @@ impl Container<'_> {
         let registry = name.split('/').next().unwrap_or_default().to_owned();
         let login = self.agent.server.registry(self.lease.attempt(), registry, asked).await;
         let login = login.map_err(|error| format!("the image `{name}` cannot be fetched: {error}"))?;
-        let hidden = self.log.secrets().hide("REGISTRY_PASSWORD", &login.password, None);
+        let hidden = self.log.secrets().hide(&[("REGISTRY_PASSWORD", &login.password)], None);
         hidden.map_err(|error| format!("the image `{name}` cannot be fetched: {error}"))?;
         self.shown_to(engine, &name, &login.username, &Secret::new(login.password))
     }

@@ -14,7 +14,7 @@ use pipeline::mask::MaskError;
 use pipeline::protocol::LOG_CHUNK;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use crate::lease::Lease;
@@ -136,7 +136,7 @@ impl Sender {
             tokio::select! {
                 biased;
                 piece = pieces.recv(), if self.pending.len() < LOG_CHUNK => match piece {
-                    Some(bytes) => self.take(&bytes),
+                    Some(bytes) => self.take(&bytes).await,
                     None => break,
                 },
                 // What waits is sent below.
@@ -171,9 +171,9 @@ impl Sender {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    async fn take(&mut self, bytes: &[u8]) {
         if self.taken < self.limit {
-            self.hide_added();
+            self.hide_added().await;
         }
         let room = usize::try_from(self.limit - self.taken).unwrap_or(usize::MAX);
         let (taken, left_out) = bytes.split_at(bytes.len().min(room));
@@ -183,20 +183,21 @@ impl Sender {
     }
 
     /// Hides what was added lately. A step gets a secret after it was added, so that it is hidden before the step can print it.
-    fn hide_added(&mut self) {
+    async fn hide_added(&mut self) {
         let version = self.secrets.version();
         if version == self.version {
             return;
         }
         self.version = version;
-        match self.secrets.masker() {
-            Ok(masker) => self.masker.change(masker),
-            // Nothing may be shown any more; what comes is counted.
-            Err(error) => {
-                tracing::warn!(%error, log = %self.name, "a log ends early");
-                self.taken = self.limit;
-            }
-        }
+        let secrets = self.secrets.clone();
+        let why = match spawn_blocking(move || secrets.masker()).await {
+            Ok(Ok(masker)) => return self.masker.change(masker),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        // Nothing may be shown any more; what comes is counted.
+        tracing::warn!(%why, log = %self.name, "a log ends early");
+        self.taken = self.limit;
     }
 
     /// Sends a piece of what is pending. False when the lease is lost.
@@ -271,10 +272,10 @@ mod tests {
     async fn what_is_added_is_hidden_from_then_on_in_each_log() {
         let secrets = Secrets::new(&[("A".to_owned(), "first-secret".to_owned())]);
         let (mut step, mut service) = (sender(&secrets, 1000), sender(&secrets, 1000));
-        step.take(b"it is first-");
-        secrets.hide("B", "second-secret", None).unwrap();
-        step.take(b"secret and second-secret\n");
-        service.take(b"a second-secret came");
+        step.take(b"it is first-").await;
+        secrets.hide(&[("B", "second-secret")], None).unwrap();
+        step.take(b"secret and second-secret\n").await;
+        service.take(b"a second-secret came").await;
         assert_eq!(shown(&mut step), "it is $A and $B\n");
         assert_eq!(shown(&mut service), "a $B came");
     }
@@ -285,8 +286,8 @@ mod tests {
         let secrets = Secrets::new(&[("A".to_owned(), "first-secret".to_owned())]);
         let mut step = sender(&secrets, 1000);
         let large = "x".repeat(pipeline::bounds::SECRETS);
-        assert!(secrets.hide("B", &large, None).is_err());
-        step.take(b"first-secret is hidden, and this is shown");
+        assert!(secrets.hide(&[("B", &large)], None).is_err());
+        step.take(b"first-secret is hidden, and this is shown").await;
         assert_eq!((step.taken, step.left_out), (41, 0));
         assert_eq!(shown(&mut step), "$A is hidden, and this is shown");
     }

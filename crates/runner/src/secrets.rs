@@ -28,6 +28,7 @@ struct Known {
 }
 
 /// What is hidden, and until when: nothing where it is hidden to the end.
+#[derive(Clone)]
 struct Hidden {
     name: String,
     value: String,
@@ -44,23 +45,24 @@ impl Hidden {
 }
 
 impl Secrets {
-    /// Of a step that begins with these, names and values; they are hidden to the end.
+    /// Of a step that begins with these, names and values; they are hidden to the end. Of a token the signature is hidden
+    /// apart, too: whoever takes one to pieces prints it alone.
     pub(crate) fn new(secrets: &[(String, String)]) -> Self {
-        let hidden = secrets.iter().map(|(name, value)| Hidden {
-            name: name.clone(),
-            value: value.clone(),
-            token: false,
-            until: None,
+        let hidden = secrets.iter().flat_map(|(name, value)| {
+            let is_token = Secret::token(name, value.as_bytes()).is_token();
+            let hidden = |token| Hidden { name: name.clone(), value: value.clone(), token, until: None };
+            std::iter::once(hidden(false)).chain(is_token.then(|| hidden(true)))
         });
         Self(Arc::new(Mutex::new(Known { hidden: hidden.collect(), version: 0 })))
     }
 
-    /// Hides another value, in all that is taken into the logs from here on: to the end, or for as long as it opens something.
+    /// Hides other values, all or none of these, in whatever is taken into the logs from here on: to the end, or for as long as
+    /// they open something.
     ///
     /// # Errors
-    /// When it does not fit. Then the step must not get it.
-    pub(crate) fn hide(&self, name: &str, value: &str, lives: Option<Duration>) -> Result<(), MaskError> {
-        self.add(name, value, false, lives)
+    /// When they do not fit. Then the step must not get them.
+    pub(crate) fn hide(&self, values: &[(&str, &str)], lives: Option<Duration>) -> Result<(), MaskError> {
+        self.add(values, false, lives)
     }
 
     /// Hides an identity token likewise, until it has ended.
@@ -69,14 +71,19 @@ impl Secrets {
     /// When it does not fit. Then the step must not get it.
     pub(crate) fn hide_token(&self, name: &str, token: &str) -> Result<(), MaskError> {
         let is_token = Secret::token(name, token.as_bytes()).is_token();
-        self.add(name, token, is_token, Some(TOKEN_LIVES))
+        self.add(&[(name, token)], is_token, Some(TOKEN_LIVES))
     }
 
-    fn add(&self, name: &str, value: &str, token: bool, lives: Option<Duration>) -> Result<(), MaskError> {
+    fn add(&self, values: &[(&str, &str)], token: bool, lives: Option<Duration>) -> Result<(), MaskError> {
         let now = Instant::now();
         let until = lives.and_then(|lives| now.checked_add(lives.saturating_add(MARGIN)));
-        let hidden = Hidden { name: name.to_owned(), value: value.to_owned(), token, until };
-        self.known().add(hidden, now)
+        let hidden = values.iter().map(|(name, value)| Hidden {
+            name: (*name).to_owned(),
+            value: (*value).to_owned(),
+            token,
+            until,
+        });
+        self.known().add(hidden.collect(), now)
     }
 
     /// Asks whether one more identity token can be hidden: before the server is asked, which keeps a record of each.
@@ -87,12 +94,14 @@ impl Secrets {
         self.known().fit_token(Instant::now())
     }
 
-    /// What hides them all.
+    /// What hides them all. Where they are many, making it takes a second: a step that is under way does it on a thread of its
+    /// own, and nobody waits for it to add another.
     ///
     /// # Errors
     /// When they cannot be hidden: then nothing may be shown.
     pub(crate) fn masker(&self) -> Result<Masker, MaskError> {
-        self.known().masker()
+        let hidden = self.known().hidden.clone();
+        masker(&hidden)
     }
 
     /// Another number whenever something was added.
@@ -106,12 +115,12 @@ impl Secrets {
 }
 
 impl Known {
-    fn add(&mut self, secret: Hidden, now: Instant) -> Result<(), MaskError> {
+    fn add(&mut self, secrets: Vec<Hidden>, now: Instant) -> Result<(), MaskError> {
         self.forget_ended(now);
-        let all = || self.hidden.iter().chain([&secret]);
+        let all = || self.hidden.iter().chain(&secrets);
         let values = all().filter(|one| !one.token).map(|one| one.value.len());
         mask::fits(values.sum(), all().filter(|one| one.token).count())?;
-        self.hidden.push(secret);
+        self.hidden.extend(secrets);
         self.version += 1;
         Ok(())
     }
@@ -125,10 +134,10 @@ impl Known {
     fn forget_ended(&mut self, now: Instant) {
         self.hidden.retain(|known| known.until.is_none_or(|until| until > now));
     }
+}
 
-    fn masker(&self) -> Result<Masker, MaskError> {
-        Masker::new(self.hidden.iter().map(Hidden::secret))
-    }
+fn masker(hidden: &[Hidden]) -> Result<Masker, MaskError> {
+    Masker::new(hidden.iter().map(Hidden::secret))
 }
 
 #[cfg(test)]
@@ -166,12 +175,12 @@ mod tests {
         let hidden_now = vec![value("a-persons", None), value("over", Some(now))];
         let mut known = Known { hidden: hidden_now, version: 0 };
         for one in ["first", "second", "third"] {
-            known.add(value(one, later), now).unwrap();
+            known.add(vec![value(one, later)], now).unwrap();
         }
-        known.add(value("a-persons", later), now).unwrap();
+        known.add(vec![value("a-persons", later)], now).unwrap();
         let values: Vec<_> = known.hidden.iter().map(|one| one.value.as_str()).collect();
         assert_eq!(values, ["a-persons", "first", "second", "third", "a-persons"]);
-        let told = hidden(&mut known.masker().unwrap(), "a-persons first second third");
+        let told = hidden(&mut masker(&known.hidden).unwrap(), "a-persons first second third");
         assert!(!values.iter().any(|value| told.contains(value)), "{told}");
     }
 
@@ -186,17 +195,17 @@ mod tests {
         for number in 0..1080 {
             at = begun + every * number;
             known.fit_token(at).unwrap();
-            known.add(minted(usize::try_from(number).unwrap(), at), at).unwrap();
+            known.add(vec![minted(usize::try_from(number).unwrap(), at)], at).unwrap();
         }
         let holding = usize::try_from((TOKEN_LIVES + MARGIN).as_secs() / every.as_secs()).unwrap();
         assert_eq!(known.hidden.len(), 1 + holding);
-        let mut masker = known.masker().unwrap();
+        let mut hiding = masker(&known.hidden).unwrap();
         for number in 0..1080 {
-            let shown = hidden(&mut masker, &signature(usize::try_from(number).unwrap()));
+            let shown = hidden(&mut hiding, &signature(usize::try_from(number).unwrap()));
             let holds = begun + every * number + TOKEN_LIVES > at;
             assert!(!holds || shown == "$BASTIDE_OIDC_TOKEN", "{number}: {shown}");
         }
-        assert_eq!(hidden(&mut masker, "a-persons"), "$REGISTRY_PASSWORD");
+        assert_eq!(hidden(&mut hiding, "a-persons"), "$REGISTRY_PASSWORD");
     }
 
     /// Attack: so many tokens that one of them is not hidden, or nothing is shown any more. The one too many is refused, what
@@ -207,19 +216,19 @@ mod tests {
         let mut known = Known::default();
         for number in 0..HIDDEN_TOKENS {
             known.fit_token(now).unwrap();
-            known.add(minted(number, now), now).unwrap();
+            known.add(vec![minted(number, now)], now).unwrap();
         }
         let version = known.version;
         assert!(matches!(known.fit_token(now), Err(MaskError::TooManyTokens)));
-        assert!(matches!(known.add(minted(HIDDEN_TOKENS, now), now), Err(MaskError::TooManyTokens)));
+        assert!(matches!(known.add(vec![minted(HIDDEN_TOKENS, now)], now), Err(MaskError::TooManyTokens)));
         assert_eq!((known.hidden.len(), known.version), (HIDDEN_TOKENS, version));
         // A value is counted apart from them.
-        known.add(value("a-persons", None), now).unwrap();
-        let told = hidden(&mut known.masker().unwrap(), &format!("a-persons {} on", signature(7)));
+        known.add(vec![value("a-persons", None)], now).unwrap();
+        let told = hidden(&mut masker(&known.hidden).unwrap(), &format!("a-persons {} on", signature(7)));
         assert_eq!(told, "$REGISTRY_PASSWORD $BASTIDE_OIDC_TOKEN on");
         let later = now + TOKEN_LIVES + MARGIN;
         known.fit_token(later).unwrap();
-        known.add(minted(HIDDEN_TOKENS, later), later).unwrap();
+        known.add(vec![minted(HIDDEN_TOKENS, later)], later).unwrap();
         assert_eq!(known.hidden.len(), 2);
     }
 
@@ -227,9 +236,28 @@ mod tests {
     #[test]
     fn a_value_that_does_not_fit_is_refused() {
         let secrets = Secrets::new(&[("A".to_owned(), "x".repeat(SECRETS - 10))]);
-        assert!(matches!(secrets.hide("B", "more than ten", None), Err(MaskError::TooLarge)));
+        let two = [("B", "six..."), ("C", "and six")];
+        assert!(matches!(secrets.hide(&two, None), Err(MaskError::TooLarge)));
         assert_eq!(secrets.version(), 0);
-        secrets.hide("B", "just fits", None).unwrap();
+        secrets.hide(&[("B", "just fits")], None).unwrap();
         assert_eq!(secrets.version(), 1);
+        assert_eq!(hidden(&mut secrets.masker().unwrap(), "six... just fits"), "six... $B");
+    }
+
+    /// Would catch: tokens of a step that count as values, of which some forty would fill all that can be hidden; and a
+    /// signature that is shown where a token is taken to pieces, of one that the step began with or has asked for.
+    #[test]
+    fn tokens_are_known_as_such_and_taken_to_pieces_they_stay_hidden() {
+        let token = |number| minted(number, Instant::now()).value;
+        let secrets =
+            Secrets::new(&[("VAULT_TOKEN".to_owned(), token(0)), ("A".to_owned(), "value".to_owned())]);
+        for number in 1..=100 {
+            secrets.hide_token("BASTIDE_OIDC_TOKEN", &token(number)).unwrap();
+        }
+        let mut masker = secrets.masker().unwrap();
+        assert_eq!(hidden(&mut masker, &token(0)), "$VAULT_TOKEN");
+        assert_eq!(hidden(&mut masker, &signature(0)), "$VAULT_TOKEN");
+        let pieces = hidden(&mut masker, &token(100).replace('.', "\n"));
+        assert_eq!(pieces, format!("eyJ\n{}\n$BASTIDE_OIDC_TOKEN", "e".repeat(900)));
     }
 }

@@ -206,8 +206,8 @@ impl Step<'_> {
         let passed = verdict == Verdict::Passed;
         let mut finish = self.finish(verdict.clone());
         if passed {
-            let (outputs, complaints) =
-                variables::outputs(&workspace, &self.assignment.plan.output_variables);
+            let named = &self.assignment.plan.output_variables;
+            let (outputs, complaints) = variables::outputs(&workspace, named, log.secrets());
             for complaint in complaints {
                 log.line(&complaint).await;
             }
@@ -250,7 +250,7 @@ impl Step<'_> {
             let url = format!("http://127.0.0.1:{port}{}", aws::CREDENTIALS);
             environment.variables.insert("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), url);
             let (name, secret) = ("AWS_CONTAINER_AUTHORIZATION_TOKEN", aws.secret().expose());
-            log.secrets().hide(name, secret, None).map_err(std::io::Error::other)?;
+            log.secrets().hide(&[(name, secret)], None).map_err(std::io::Error::other)?;
             environment.secret(name, secret);
         }
         Ok(answering)

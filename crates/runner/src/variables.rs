@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use pipeline::protocol::{Assignment, AwsAccess};
 use pipeline::{StepFacts, default_variables};
 
+use crate::log::hidden;
 use crate::script::{Inside, can_be_set};
+use crate::secrets::Secrets;
 use crate::ssh;
 use crate::workspace::{Workspace, read_bounded};
 
@@ -130,9 +132,18 @@ impl Environment {
     }
 }
 
-/// What a step leaves: the variables that its plan names, and what is wrong with the file.
-pub(crate) fn outputs(workspace: &Workspace, named: &[String]) -> (BTreeMap<String, String>, Vec<String>) {
+/// What a step leaves: the variables that its plan names, and what is wrong with them. One that holds a secret is left out:
+/// later steps do not know it as one, and show it.
+pub(crate) fn outputs(
+    workspace: &Workspace,
+    named: &[String],
+    secrets: &Secrets,
+) -> (BTreeMap<String, String>, Vec<String>) {
     let mut complaints = Vec::new();
+    let mut masker = match secrets.masker() {
+        Ok(masker) => masker,
+        Err(error) => return (BTreeMap::new(), vec![format!("Output variables are left out: {error}")]),
+    };
     let bytes = match read_bounded(&workspace.tmp().join(OUTPUTS), OUTPUTS_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -151,6 +162,11 @@ pub(crate) fn outputs(workspace: &Workspace, named: &[String]) -> (BTreeMap<Stri
         }
         if value.len() > OUTPUT_LIMIT {
             complaints.push(format!("The output variable {name} has more than {OUTPUT_LIMIT} bytes"));
+            continue;
+        }
+        if hidden(&mut masker, value) != value {
+            complaints
+                .push(format!("The output variable {name} is left out: it holds a secret of this step"));
             continue;
         }
         outputs.insert(name.to_owned(), value.to_owned());

@@ -88,9 +88,14 @@ impl Service {
         limit: usize,
     ) -> Result<Option<(Vec<u8>, u64)>> {
         let (plain, gz, is_away) = (log.clone(), packed(&log), away(&log));
-        let found = blocking(move || match read_plain(&plain, offset, limit) {
-            Err(error) if error.kind() == ErrorKind::NotFound => log_pack::read(&gz, offset, limit),
-            other => other,
+        let found = blocking(move || {
+            // A file that came to be beside what is compressed holds nothing of the log.
+            let ended = has_ended(&plain);
+            match read_plain(&plain, offset, limit) {
+                Ok(found) if !ended => Ok(found),
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => log_pack::read(&gz, offset, limit),
+            }
         });
         match found.await {
             Ok(found) => return Ok(Some(found)),

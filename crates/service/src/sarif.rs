@@ -14,7 +14,7 @@ use crate::access::{RepositoryPath, repository_target};
 use crate::access_question::usual_scopes;
 use crate::field::Fields;
 use crate::report::{Content, put, put_annotations, shown, tool_of};
-use crate::step_claim::hold;
+use crate::step_claim::holds;
 use crate::{Caller, Service};
 
 pub use pipeline::sarif::LONGEST as LONGEST_SARIF;
@@ -182,7 +182,8 @@ impl Service {
             .store
             .write(&permit, move |writer| {
                 if let Some(lease) = &lease {
-                    hold(&mut writer.bookkeeping(), lease)?;
+                    // It may write for seconds: the runner must be able to renew its lease meanwhile.
+                    holds(writer, lease)?;
                 }
                 let mut made = Vec::with_capacity(found.len());
                 let alone = found.len() == 1;

@@ -21,6 +21,7 @@ use store::step_artifact::ArtifactRow;
 use crate::pipeline_ssh::ssh_for;
 use crate::pipeline_start::RunVariable;
 use crate::pipeline_variable::{ResolvedVariable, variables_for};
+use crate::step_claim::holds;
 use crate::{Caller, Service, pipeline_advance};
 
 impl Service {
@@ -193,9 +194,10 @@ impl Service {
         step: StepId,
         attempt: u32,
     ) -> Result<(StepRow, PipelineRun)> {
-        self.leased(caller, step, attempt).await?;
+        let lease = self.leased(caller, step, attempt).await?;
         self.store
             .read(move |reader| {
+                holds(reader, &lease)?;
                 let gone = || Error::not_found("the step");
                 let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
                 let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;
@@ -231,11 +233,12 @@ impl Service {
     /// # Errors
     /// When the lease is lost, the step names no role, no grant lets it have it, or Amazon does not give it.
     pub async fn step_aws(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<AwsAccess> {
-        self.leased(caller, step, attempt).await?;
+        let lease = self.leased(caller, step, attempt).await?;
         let keyring = Arc::clone(&self.keyring);
         let (row, run, set, variables) = self
             .store
             .read(move |reader| {
+                holds(reader, &lease)?;
                 let gone = || Error::not_found("the step");
                 let row = store::pipeline_step::get(reader, step)?.ok_or_else(gone)?;
                 let run = store::pipeline_run::get(reader, row.pipeline)?.ok_or_else(gone)?;

@@ -1,7 +1,7 @@
 //! What runners do with steps: take one, keep it while it runs, send its logs, tell how it ended.
 //!
-//! A step is one runner's by a lease. The lease is looked at in the transaction of whatever is said of the step, so nobody
-//! says anything of a step that is not theirs at that moment. A runner kills the step when it loses the lease; the server
+//! A step is one runner's by a lease. The lease is looked at in the transaction of whatever is kept of the step, so nobody
+//! says anything of a step that is not theirs at that moment; and in the one that reads what its runner is given for it. A runner kills the step when it loses the lease; the server
 //! waits a margin longer before it gives the step to another: so no step runs twice at once.
 
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use pipeline::protocol::{
 };
 use policy::InternalReason;
 use serde_json::{Value, json};
-use store::Bookkeeping;
 use store::pipeline_step::{Lease, StepRow};
 use store::repository::Located;
 use store::step_artifact::ArtifactRow;
+use store::{Bookkeeping, Reader};
 
 use crate::access::Ground;
 use crate::pipeline_advance::{self, holds_on};
@@ -488,6 +488,21 @@ fn may_take(runner: Option<Runner>, step: &StepRow) -> Result<bool> {
 /// `Conflict` when the lease is lost.
 pub(crate) fn hold(books: &mut Bookkeeping<'_>, lease: &Lease) -> Result<()> {
     if store::pipeline_step::hold(books, lease)? { Ok(()) } else { Err(lost()) }
+}
+
+/// The same of what is read for a runner, and of a write that takes long: the lease can be renewed meanwhile. A write sees
+/// whether another has ended the step, since writes are serializable.
+///
+/// # Errors
+/// `Conflict` when the lease is lost.
+pub(crate) fn holds(reader: &mut Reader<'_>, lease: &Lease) -> Result<()> {
+    let now = reader.now();
+    let its = |one: &Lease| one.runner == lease.runner && one.attempt == lease.attempt && now < one.until;
+    if store::pipeline_step::lease(reader, lease.step)?.as_ref().is_some_and(its) {
+        Ok(())
+    } else {
+        Err(lost())
+    }
 }
 
 /// A step's attempt ends, its token with it, and the run goes on.

@@ -221,7 +221,7 @@ async fn finish(
 async fn tokens(State(server): State<Server>, Json(asked): Json<TokenRequest>) -> Answer<MintedToken> {
     server.known().asked.push(asked.audiences.clone());
     Ok(Json(MintedToken {
-        token: format!("minted-for-{}", asked.audiences.join("+")),
+        token: format!("minted-for-{}.claims.{}", asked.audiences.join("+"), "s".repeat(342)),
         expires: 4_000_000_000,
     }))
 }
@@ -235,7 +235,7 @@ async fn aws(State(server): State<Server>, Json(_): Json<AwsRequest>) -> Answer<
         true => AwsAccess::WebIdentity {
             role: "arn:aws:iam::123456789012:role/x".to_owned(),
             session_name: "s".to_owned(),
-            token: format!("fresh-token-{number}"),
+            token: format!("fresh.token-{number}.{}", "f".repeat(342)),
             lives: 3600,
             duration: 900,
             region: None,

@@ -86,9 +86,11 @@ async fn tokens_come_as_variables_and_as_files() {
         "echo role=$AWS_ROLE_ARN region=$AWS_REGION session=$AWS_ROLE_SESSION_NAME",
         "cat $AWS_WEB_IDENTITY_TOKEN_FILE; echo",
         "echo $MY_TOKEN",
+        "echo \"apart ${MY_TOKEN##*.}\"",
     ];
     let mut assignment = bench.shell(&script, "");
-    assignment.tokens = vec![Token { variable: "MY_TOKEN".to_owned(), token: "aaaa.bbbb.cccc".to_owned() }];
+    let token = format!("aaaa.bbbb.{}", "c".repeat(342));
+    assignment.tokens = vec![Token { variable: "MY_TOKEN".to_owned(), token }];
     assignment.aws = Some(AwsAccess::WebIdentity {
         role: "arn:aws:iam::123456789012:role/x".to_owned(),
         session_name: "s".to_owned(),
@@ -99,12 +101,15 @@ async fn tokens_come_as_variables_and_as_files() {
     });
     let went = bench.run(assignment).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
-    for line in
-        ["\n600\n", "role=arn:aws:iam::123456789012:role/x region=eu-west-1 session=s", "\n$MY_TOKEN\n"]
-    {
+    for line in [
+        "\n600\n",
+        "role=arn:aws:iam::123456789012:role/x region=eu-west-1 session=s",
+        "\n$MY_TOKEN\n",
+        "\napart $MY_TOKEN\n",
+    ] {
         assert!(went.log.contains(line), "{line:?} is not in\n{}", went.log);
     }
-    assert!(!went.log.contains("eeee"), "{}", went.log);
+    assert!(!went.log.contains("eeee") && !went.log.contains("cccc"), "{}", went.log);
 }
 
 /// Would catch: a token that ends under a step that is longer than it, in a file that names the one before, or that a link in
@@ -131,8 +136,8 @@ async fn the_token_of_a_role_is_replaced_before_it_ends() {
     bench.server.known().by_token = true;
     let went = bench.run(assignment).await;
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
-    assert!(went.log.contains("\nmine\n600\n$AWS_WEB_IDENTITY_TOKEN"), "{}", went.log);
-    assert!(!went.log.contains("fresh-token"), "{}", went.log);
+    assert!(went.log.contains("\nmine\n600\nfresh.token-1.$AWS_WEB_IDENTITY_TOKEN"), "{}", went.log);
+    assert!(!went.log.contains("ffff"), "{}", went.log);
 }
 
 /// Would catch: credentials that stand in a variable, or that a step gets without its secret; that end under a step; that the
@@ -173,9 +178,14 @@ async fn output_variables_are_those_that_the_step_names() {
         "echo A=1 >> $BITBUCKET_PIPELINES_VARIABLES_PATH",
         "echo A=2=3 >> $BITBUCKET_PIPELINES_VARIABLES_PATH",
         "echo OTHER=x >> $BITBUCKET_PIPELINES_VARIABLES_PATH",
+        // Attack: a secret that goes on to a step which does not know it as one.
+        "echo B=x-$PASSWORD >> $BITBUCKET_PIPELINES_VARIABLES_PATH",
     ];
-    let went = bench.run(bench.shell(&script, "output-variables: [A, B]")).await;
+    let mut assignment = bench.shell(&script, "output-variables: [A, B]");
+    assignment.variables.push(variable("PASSWORD", "a-secured-value", true));
+    let went = bench.run(assignment).await;
     assert_eq!(went.finish.outputs, [("A".to_owned(), "2=3".to_owned())].into());
+    assert!(went.log.contains("The output variable B is left out"), "{}", went.log);
     // The file is the step's; what it puts in its place is not followed.
     let script = "ln -sf /etc/passwd $BITBUCKET_PIPELINES_VARIABLES_PATH";
     let went = bench.run(bench.shell(&[script], "output-variables: [A]")).await;
@@ -300,7 +310,7 @@ async fn a_token_is_minted_when_it_is_asked_for() {
     let ask = "curl -sS -H \"Authorization: Bearer $BASTIDE_OIDC_REQUEST_TOKEN\" \"$BASTIDE_OIDC_REQUEST_URL?audience=one&audience=two\" > answer";
     let script = [
         ask,
-        "grep -q '\"value\":\"minted-for-one+two\"' answer || exit 3",
+        "grep -q '\"value\":\"minted-for-one+two.' answer || exit 3",
         "cat answer",
         "test $(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer x' $BASTIDE_OIDC_REQUEST_URL) = 401",
         "test $(curl -sS -o /dev/null -w '%{http_code}' ${BASTIDE_OIDC_REQUEST_URL%/bastide*}/2.0/repositories/acme/one) = 404",
@@ -309,7 +319,7 @@ async fn a_token_is_minted_when_it_is_asked_for() {
     assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
     assert_eq!(bench.server.known().asked, [["one", "two"]]);
     assert!(
-        went.log.contains("$BASTIDE_OIDC_TOKEN") && !went.log.contains("minted-for-one+two\",\"expires"),
+        went.log.contains("minted-for-one+two.claims.$BASTIDE_OIDC_TOKEN") && !went.log.contains("ssss"),
         "{}",
         went.log
     );
