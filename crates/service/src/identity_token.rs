@@ -12,6 +12,7 @@ use pipeline::identity::{Claims, Entity, EnvironmentFacts, IdentityFacts, Terms,
 use pipeline::trust::{TrustPolicies, issuer_warnings, policies};
 use pipeline::{Reference, SubjectTemplate};
 use serde_json::{Value, json};
+use store::Reader;
 use store::identity_token::{RepositorySettings, WorkspaceSettings};
 use store::repository::Located;
 use store::workspace::WorkspaceName;
@@ -276,12 +277,7 @@ impl Service {
         workspace: WorkspaceId,
         repository: RepositoryId,
     ) -> Result<(WorkspaceSettings, RepositorySettings)> {
-        self.store
-            .read(move |reader| {
-                let of_workspace = store::identity_token::of_workspace(reader, workspace)?;
-                Ok((of_workspace, store::identity_token::of_repository(reader, repository)?))
-            })
-            .await
+        self.store.read(move |reader| settings_of(reader, workspace, repository)).await
     }
 
     async fn repository_identity_tokens_view(&self, located: &Located) -> Result<RepositoryIdentityTokens> {
@@ -315,4 +311,14 @@ impl Service {
             issuer,
         })
     }
+}
+
+/// What a workspace and one of its repositories say of their tokens.
+fn settings_of(
+    reader: &mut Reader<'_>,
+    workspace: WorkspaceId,
+    repository: RepositoryId,
+) -> Result<(WorkspaceSettings, RepositorySettings)> {
+    let of_workspace = store::identity_token::of_workspace(reader, workspace)?;
+    Ok((of_workspace, store::identity_token::of_repository(reader, repository)?))
 }

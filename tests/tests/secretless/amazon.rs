@@ -9,6 +9,8 @@ use serde_json::Value;
 use testkit::Running;
 
 pub(crate) const IMAGE: &str = "localhost/bastide-amazon:1";
+/// The same with a service in it, which answers over HTTP at port 5000.
+pub(crate) const SERVICE: &str = "localhost/bastide-amazon-service:1";
 const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/secretless");
 
 /// Where Python's packages are, beside what was built.
@@ -49,8 +51,11 @@ pub(crate) fn image(folder: &Path) {
     let mut made = Command::new("/usr/bin/python3");
     made.arg(format!("{OURS}/image.py")).arg(version.join("site-packages"));
     succeeds(made.arg(format!("{OURS}/cloud.py")).arg(&tar));
-    let entrypoint = r#"ENTRYPOINT ["/usr/bin/python3","-u","/pipe.py"]"#;
-    succeeds(Command::new("podman").args(["import", "--change", entrypoint]).arg(&tar).arg(IMAGE));
+    let pipe = r#"ENTRYPOINT ["/usr/bin/python3","-u","/pipe.py"]"#;
+    let service = r#"ENTRYPOINT ["/usr/bin/python3","-m","http.server","5000"]"#;
+    for (name, entrypoint) in [(IMAGE, pipe), (SERVICE, service)] {
+        succeeds(Command::new("podman").args(["import", "--change", entrypoint]).arg(&tar).arg(name));
+    }
 }
 
 pub(crate) struct Amazon {

@@ -189,6 +189,12 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
         &pipe(SERVED, "runs-on: linux.shell", &format!("docker://{IMAGE}"), "served-pipe"),
         &pipe(SERVED, &format!("image: {IMAGE}"), &format!("acme/deploy:{version}"), "served-table"),
         &by_hand("eu-central-1", &run("by-hand")),
+        // As Bitbucket's own pipes for Amazon are told their role, beside the step's token.
+        &format!(
+            "    - step:\n        runs-on: linux.shell\n        oidc: {{audiences: [sts.amazonaws.com]}}\n        script:\n          \
+             - pipe: docker://{IMAGE}\n            variables: {{BUCKET: by-variable, AWS_ENDPOINT_URL: '{there}', \
+             AWS_DEFAULT_REGION: eu-central-1, AWS_OIDC_ROLE_ARN: '{WEB}'}}\n"
+        ),
     ]
     .concat();
     let files = [("cloud.py", CLOUD)];
@@ -203,6 +209,8 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
                    who arn:aws:sts::123456789012:assumed-role/by-server/acme.one.1.";
     let fixed = "AWS_ACCESS_KEY_ID AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_REGION AWS_SECRET_ACCESS_KEY \
                  AWS_SESSION_TOKEN\nby env\nwho arn:aws:sts::123456789012:assumed-role/by-server/acme.one.1.";
+    let variable = "AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_OIDC_ROLE_ARN AWS_ROLE_ARN AWS_WEB_IDENTITY_TOKEN_FILE\n\
+                    by assume-role-with-web-identity\nwho arn:aws:sts::123456789012:assumed-role/by-token/";
     for (log, bucket, said) in [
         (0, "by-token", token),
         (1, "by-server", session),
@@ -211,6 +219,7 @@ async fn steps_and_pipes_get_at_amazon_without_a_key() {
         (4, "served-pipe", fixed),
         (5, "served-table", session),
         (6, "by-hand", "assumed-role/by-token/"),
+        (7, "by-variable", variable),
     ] {
         assert!(logs[log].contains(said), "{bucket}: {said}\n{}", logs[log]);
         assert!(logs[log].contains(&format!("\nread hello from {bucket}\n")), "{}", logs[log]);

@@ -11,10 +11,23 @@ use serde_json::Value;
 use service::{Caller, Service, Settings};
 use uuid::Uuid;
 
+use crate::amazon::{self, IMAGE, SERVICE};
 use crate::scene::Scene;
 
 /// For whom the step's token is.
 pub(crate) const AUDIENCE: &str = "https://cloud.test";
+
+/// Asks the service, and tells the token backwards.
+const GREETED: &str = r#"
+import os, time, urllib.request
+for _ in range(100):
+    try:
+        print("the service answers", urllib.request.urlopen("http://127.0.0.1:5000/", timeout=5).status)
+        break
+    except OSError:
+        time.sleep(0.1)
+print(os.environ["BITBUCKET_STEP_OIDC_TOKEN"].replace(".", " ")[::-1])
+"#;
 
 pub(crate) struct Tokens {
     /// As a step had it in its environment.
@@ -52,7 +65,7 @@ pub(crate) fn verified(
 }
 
 impl Tokens {
-    /// Runs a step for its token. The others are made over the data of the server while it is stopped; the expired one is
+    /// Runs a step for its token, in an image, with a service and a cache. The others are made over the data of the server while it is stopped; the expired one is
     /// the first of all, so that the key that signed it is the one that signs the step's.
     pub(crate) async fn new(scene: &mut Scene) -> Self {
         let (acme, other) = (workspace(scene, "acme").await, workspace(scene, "other").await);
@@ -62,13 +75,27 @@ impl Tokens {
         let expired = mint(&data, &scene.base, Clock::manual(past), &acme).await;
         let elsewhere = mint(&data, &scene.base, Clock::system(), &other).await;
         scene.world.server.restart();
-        let _agent = scene.agent(&["--no-containers"]).await;
-        let configuration = concat!(
-            "pipelines:\n  default:\n    - step:\n        runs-on: linux.shell\n        oidc: {audiences: [https://cloud.test]}\n",
-            "        script:\n          - printf %s \"$BITBUCKET_STEP_OIDC_TOKEN\" | tr . ' ' | rev\n",
+        let folder = tempfile::tempdir().expect("a folder");
+        amazon::image(folder.path());
+        let _agent = scene.agent(&[]).await;
+        let configuration = format!(
+            concat!(
+                "image: {}\ndefinitions:\n  caches: {{tools: tools}}\n  services:\n    greeter: {{image: '{}'}}\npipelines:\n  default:\n",
+                "    - step:\n        services: [greeter]\n        caches: [tools]\n        oidc: {{audiences: [https://cloud.test]}}\n        script:\n",
+                "          - test -f tools/made && echo \"cache found\" || echo \"cache empty\"\n",
+                "          - mkdir -p tools && echo yes > tools/made\n          - /usr/bin/python3 greeted.py\n",
+            ),
+            IMAGE, SERVICE
         );
-        let (run, logs) = scene.run("one", "main", configuration, &[]).await;
-        assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{}", logs[0]);
+        let files = [("greeted.py", GREETED)];
+        let mut logs = Vec::new();
+        for (branch, said) in [("first", "cache empty"), ("main", "cache found")] {
+            let (run, told) = scene.run("one", branch, &configuration, &files).await;
+            assert_eq!(run["state"]["result"]["name"], "SUCCESSFUL", "{}", told[0]);
+            assert!(told[0].contains(&format!("\n{said}\n")), "{said}: {}", told[0]);
+            assert!(told[0].contains("\nthe service answers 200\n"), "{}", told[0]);
+            logs = told;
+        }
         // Backwards: that is how it gets past what hides secrets in logs.
         let line = logs[0].lines().find(|line| line.len() > 400 && line.split(' ').count() == 3);
         let parts = line.expect(&logs[0]).split(' ').rev();

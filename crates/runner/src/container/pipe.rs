@@ -20,6 +20,11 @@ use crate::process::{self, Ended};
 use crate::script;
 use crate::workspace::PIPE_STORAGE;
 
+/// The variable by which Bitbucket's own pipes for Amazon are told which role they take on with the step's identity token.
+const OIDC_ROLE: &str = "AWS_OIDC_ROLE_ARN";
+/// The variable of the file of that token.
+const OIDC_FILE: &str = "BITBUCKET_STEP_OIDC_TOKEN_FILE";
+
 /// How long a word of a shell may be, in bytes.
 const LONGEST: u64 = 1024 * 1024;
 
@@ -61,6 +66,8 @@ struct Runner {
     address: Arc<OnceLock<String>>,
     /// The way to Amazon, where pipes cannot ask the agent for it.
     aws: Option<Arc<Aws>>,
+    /// The file of the step's identity token, where the step takes on no role by itself.
+    token_file: Option<String>,
 }
 
 impl Container<'_> {
@@ -92,6 +99,12 @@ impl Container<'_> {
             network,
             known: pipes.iter().map(|pipe| self.known(pipe)).collect::<Result<_, _>>()?,
             given: self.given(),
+            token_file: self
+                .environment
+                .variables
+                .get(OIDC_FILE)
+                .filter(|_| self.assignment.aws.is_none())
+                .cloned(),
             folders,
             build: self.inside.build.clone(),
             tmp: self.inside.tmp.clone(),
@@ -132,7 +145,11 @@ impl Container<'_> {
     fn given(&self) -> Vec<(String, String)> {
         let tokens = self.assignment.tokens.iter().map(|token| token.variable.as_str());
         let tokens: Vec<_> = tokens.flat_map(|name| [name.to_owned(), format!("{name}_FILE")]).collect();
-        let aws = |name: &str| self.assignment.aws.is_some() && name.starts_with("AWS_");
+        let by_token = self.environment.variables.contains_key(OIDC_ROLE);
+        let aws = |name: &str| match self.assignment.aws {
+            Some(_) => name.starts_with("AWS_"),
+            None => by_token && matches!(name, OIDC_ROLE | "AWS_REGION" | "AWS_DEFAULT_REGION"),
+        };
         let daemon = self.daemon.is_some();
         let fits = |name: &str| {
             name == "CI"
@@ -196,6 +213,19 @@ async fn word(words: &mut BufReader<Receiver>) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Lets Amazon's tools in a pipe take on the role that `AWS_OIDC_ROLE_ARN` names, with the step's identity token. What somebody
+/// has set for the pipe stays.
+fn by_token(variables: &mut Vec<(String, String)>, file: &str) {
+    let value =
+        |wanted: &str| variables.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let Some(role) = value(OIDC_ROLE).filter(|role| !role.is_empty()).cloned() else { return };
+    for (name, value) in [("AWS_ROLE_ARN", role.as_str()), ("AWS_WEB_IDENTITY_TOKEN_FILE", file)] {
+        if !variables.iter().any(|(known, _)| known == name) {
+            variables.push((name.to_owned(), value.to_owned()));
+        }
+    }
+}
+
 impl Runner {
     async fn run(&self, count: u32, called: Called) -> Result<i32, String> {
         let known = self.known.get(called.number).ok_or("there is no such pipe")?;
@@ -231,6 +261,9 @@ impl Runner {
             }
         }
         variables.extend(known.names.iter().cloned().zip(called.values));
+        if let Some(file) = &self.token_file {
+            by_token(&mut variables, file);
+        }
         let file = self.kept.join(format!("pipe-{count}"));
         let text = super::environment_text(variables, &mut command);
         super::write_private(&file, &text).map_err(|error| error.to_string())?;
@@ -242,5 +275,36 @@ impl Runner {
             Ended::Exit(code) => Ok(code),
             Ended::Killed(_) => Ok(137),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Would catch: a pipe of Bitbucket's that is told a role and finds no way to it; a way to a role that nobody has named; and
+    /// what somebody has set for the pipe, replaced.
+    #[test]
+    fn a_pipe_that_is_told_a_role_finds_the_way_to_it() {
+        let with = |set: &[(&str, &str)]| {
+            let mut variables: Vec<_> =
+                set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            by_token(&mut variables, "/tmp/token");
+            variables
+                .into_iter()
+                .skip(set.len())
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect::<Vec<_>>()
+        };
+        let way = |role: &str| {
+            vec![format!("AWS_ROLE_ARN={role}"), "AWS_WEB_IDENTITY_TOKEN_FILE=/tmp/token".to_owned()]
+        };
+        assert_eq!(with(&[(OIDC_ROLE, "one")]), way("one"));
+        // Its own value counts, which stands behind that of the repository.
+        assert_eq!(with(&[(OIDC_ROLE, "one"), (OIDC_ROLE, "two")]), way("two"));
+        assert_eq!(with(&[("CI", "true")]), [""; 0]);
+        assert_eq!(with(&[(OIDC_ROLE, "one"), (OIDC_ROLE, "")]), [""; 0]);
+        let set = [(OIDC_ROLE, "one"), ("AWS_ROLE_ARN", "own"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "own")];
+        assert_eq!(with(&set), [""; 0]);
     }
 }

@@ -191,12 +191,9 @@ impl Service {
         tokio::task::spawn_blocking(make).await.map_err(Error::internal)?
     }
 
-    /// The key that signs a workspace's tokens now, ready; the first is made when it is needed. `label` is the workspace's
+    /// Makes the key that signs a workspace's tokens from now on, where there is none yet; ready. `label` is the workspace's
     /// slug, for the record.
-    pub(super) async fn token_signer(&self, workspace: WorkspaceId, label: &str) -> Result<Arc<TokenKey>> {
-        if let Some(found) = self.known_signer(workspace).await? {
-            return Ok(found);
-        }
+    pub(super) async fn first_signer(&self, workspace: WorkspaceId, label: &str) -> Result<Arc<TokenKey>> {
         let _making = self.signers.making.lock().await;
         if let Some(found) = self.known_signer(workspace).await? {
             return Ok(found);
@@ -220,7 +217,16 @@ impl Service {
 
     async fn known_signer(&self, workspace: WorkspaceId) -> Result<Option<Arc<TokenKey>>> {
         let keys = self.store.read(move |reader| store::identity_token::keys(reader, workspace)).await?;
-        let Some(signs) = signing(&keys, self.clock.now()) else { return Ok(None) };
+        self.ready_signer(workspace, &keys)
+    }
+
+    /// The one of a workspace's keys that signs its tokens now, ready; none where none does.
+    pub(super) fn ready_signer(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[IdentityTokenKey],
+    ) -> Result<Option<Arc<TokenKey>>> {
+        let Some(signs) = signing(keys, self.clock.now()) else { return Ok(None) };
         let id = (workspace, signs.kid.clone());
         let ready = || self.signers.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = ready().get(&id) {

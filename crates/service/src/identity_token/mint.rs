@@ -48,7 +48,12 @@ impl Service {
     ) -> Result<UnrecordedIdentityToken> {
         let workspace = WorkspaceId::from_uuid(facts.workspace.uuid);
         let repository = RepositoryId::from_uuid(facts.repository.uuid);
-        let (above, own) = self.identity_token_settings(workspace, repository).await?;
+        // All at once: going to the store and back takes a good part of the time that signing takes.
+        let read = self.store.read(move |reader| {
+            let settings = super::settings_of(reader, workspace, repository)?;
+            Ok((settings, store::identity_token::keys(reader, workspace)?))
+        });
+        let ((above, own), keys) = read.await?;
         let subject = kept_template(own.subject_template.or(above.subject_template).as_deref())?;
         let issuer = self.identity_token_issuer(facts.workspace.uuid);
         let terms = Terms {
@@ -66,7 +71,10 @@ impl Service {
                 Error::invalid_field("audiences", why)
             }
         })?;
-        let signer = self.token_signer(workspace, &facts.workspace.name).await?;
+        let signer = match self.ready_signer(workspace, &keys)? {
+            Some(ready) => ready,
+            None => self.first_signer(workspace, &facts.workspace.name).await?,
+        };
         let bytes = serde_json::to_vec(&claims).map_err(Error::internal)?;
         let token = Secret::new(signer.sign(&bytes).map_err(Error::internal)?);
         let (audiences, subject, id) = claims.told();
