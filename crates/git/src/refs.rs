@@ -37,7 +37,9 @@ pub enum RefKind {
 }
 
 impl RefKind {
-    fn prefix(self) -> &'static str {
+    /// What stands before their names.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
         match self {
             Self::Branches => "refs/heads/",
             Self::Tags => "refs/tags/",

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::{EnvironmentId, Glob, RepositoryId, Timestamp};
+use crate::{AwsRegion, EnvironmentId, Glob, RepositoryId, RoleArn, Timestamp};
 
 /// The text names no type of environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,17 @@ impl FromStr for EnvironmentType {
     }
 }
 
+/// The role at Amazon that steps take on which deploy to an environment and name none themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentRole {
+    /// The role.
+    pub arn: RoleArn,
+    /// How long its credentials live, in seconds.
+    pub session_duration: u32,
+    /// The region that the steps' tools begin with.
+    pub region: Option<AwsRegion>,
+}
+
 /// An environment of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
@@ -89,6 +100,8 @@ pub struct Environment {
     pub required_approvals: i64,
     /// Whether one run at a time deploys to it.
     pub lock_enabled: bool,
+    /// The role of the steps that deploy to it.
+    pub aws: Option<EnvironmentRole>,
     /// When it was made.
     pub created_on: Timestamp,
     /// When it was last changed.
@@ -123,6 +136,7 @@ impl Environment {
             branches: Vec::new(),
             required_approvals: 0,
             lock_enabled: true,
+            aws: None,
             created_on,
             updated_on: created_on,
         })

@@ -57,6 +57,7 @@ pub mod said;
 pub mod second_step;
 pub mod session;
 pub mod source;
+pub mod step_artifact;
 pub mod test_report;
 pub mod user;
 pub mod user_credential;

@@ -3,9 +3,11 @@
 use askama::Template;
 
 use crate::change::Line;
+use crate::form::Field;
 use crate::frame::{Frame, Pages};
 use crate::log::LogLine;
 use crate::measure::Moment;
+use crate::step_artifact::ArtifactRow;
 use crate::test_report::TestReportView;
 
 /// Where something stands, in a word and a look.
@@ -71,18 +73,24 @@ pub struct PipelinesPage {
     pub filters: Vec<(String, String, bool)>,
     /// What starts a run by hand; none where the viewer may not.
     pub start: Option<Button>,
-    /// The branch that is offered first.
-    pub branch: String,
-    /// The custom pipeline that was named; empty where none was.
-    pub custom: String,
-    /// The custom pipelines of the branch's file, by name.
+    /// What it asks: on what, and which pipeline.
+    pub fields: Vec<Field>,
+    /// What it asks besides, folded until something is typed: variables.
+    pub variables: Field,
+    /// The custom pipelines of the branch's file, by name: what `custom-names` suggests.
     pub names: Vec<String>,
-    /// Whether providers may make others.
-    pub providers: bool,
-    /// What is wrong with what was sent.
+    /// What is wrong with what was sent, apart from the fields.
     pub error: String,
     /// Other parts of the list.
     pub pages: Pages,
+}
+
+impl PipelinesPage {
+    /// Whether something is wrong with what was sent: then the form stays open.
+    fn is_wrong(&self) -> bool {
+        let mut fields = self.fields.iter().chain([&self.variables]);
+        !self.error.is_empty() || fields.any(|field| !field.error.is_empty())
+    }
 }
 
 /// A step of a run.
@@ -181,6 +189,8 @@ pub struct PipelinePage {
     pub variables: Vec<(String, String)>,
     /// The log of one of them.
     pub log: Option<LogView>,
+    /// What it has left.
+    pub artifacts: Vec<ArtifactRow>,
     /// What its test tools reported.
     pub tests: Option<TestReportView>,
     /// What stops it; none where it cannot be.
@@ -232,6 +242,7 @@ pub struct PipelineConfigurationPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::Kind;
     use crate::log::LogReader;
     use crate::test_report::FailedCase;
 
@@ -290,38 +301,60 @@ mod tests {
         }
     }
 
-    /// Would catch: a form that knows only what the file has, where a provider makes more; and a name that is markup.
+    fn start_page(text: &str, names: Vec<String>, error: &str, variables: Field) -> String {
+        let custom = Field::line("custom", text).value(text).hint(text).optional();
+        let page = PipelinesPage {
+            frame: Frame::default(),
+            on: text.to_owned(),
+            runs: vec![row(text)],
+            state: String::new(),
+            filters: Vec::new(),
+            start: Some(Button { href: text.to_owned(), token: text.to_owned() }),
+            fields: vec![if names.is_empty() { custom } else { custom.suggestions("custom-names") }],
+            variables,
+            names,
+            error: error.to_owned(),
+            pages: Pages::default(),
+        };
+        crate::html(&page).unwrap()
+    }
+
+    fn variables() -> Field {
+        Field::line("variables", "Values for this run").kind(Kind::Text).optional()
+    }
+
+    /// Would catch: a name, a value or a refusal that is markup, and suggestions that no field takes.
     #[test]
     fn a_custom_pipeline_is_suggested_or_typed() {
         let markup = "<script>alert(1)</script>\"'><img/src=x>";
-        let page = |providers: bool, names: Vec<String>| {
-            let page = PipelinesPage {
-                frame: Frame::default(),
-                on: markup.to_owned(),
-                runs: vec![row(markup)],
-                state: String::new(),
-                filters: Vec::new(),
-                start: Some(Button { href: markup.to_owned(), token: markup.to_owned() }),
-                branch: "main".to_owned(),
-                custom: markup.to_owned(),
-                names,
-                providers,
-                error: markup.to_owned(),
-                pages: Pages::default(),
-            };
-            crate::html(&page).unwrap()
-        };
-        let (both, neither) =
-            (page(true, vec!["nightly".to_owned(), markup.to_owned()]), page(false, Vec::new()));
+        let typed = || variables().value(format!("A=</textarea>{markup}")).error(markup);
+        let both = start_page(markup, vec!["nightly".to_owned(), markup.to_owned()], markup, typed());
+        let neither = start_page(markup, Vec::new(), markup, typed());
         for html in [&both, &neither] {
             assert!(!html.contains("<script>alert") && !html.contains("<img/src"), "{html}");
+            assert!(!html.contains("A=</textarea>"), "{html}");
         }
         assert!(
-            both.contains("<option value=\"nightly\">") && both.contains("of the file on main"),
+            both.contains("<option value=\"nightly\">") && both.contains("list=\"custom-names\""),
             "{both}"
         );
-        assert!(both.contains("only when a run starts") && !neither.contains("only when a run starts"));
-        assert!(!neither.contains("datalist"), "{neither}");
+        assert!(!neither.contains("datalist") && !neither.contains("custom-names"), "{neither}");
+    }
+
+    /// Would catch: a refused form that is folded away with what was typed and why it was refused.
+    #[test]
+    fn a_form_is_open_where_something_is_wrong_or_was_typed() {
+        let (form, folded) = ("<details class=\"start\" open>", "<details class=\"more\" open>");
+        for (error, field, is_open, is_unfolded) in [
+            ("", variables(), false, false),
+            ("refused", variables(), true, false),
+            ("refused", variables().value("A=1"), true, true),
+            ("", variables().error("line 1: write NAME=value"), true, true),
+        ] {
+            let html = start_page("main", Vec::new(), error, field);
+            assert_eq!((html.contains(form), html.contains(folded)), (is_open, is_unfolded), "{html}");
+            assert_eq!(html.contains("Not started:"), !error.is_empty(), "{html}");
+        }
     }
 
     /// The attack: a log, a branch and a step's name that are markup.
@@ -356,6 +389,11 @@ mod tests {
                 sections: sections(lines),
                 ..LogView::default()
             }),
+            artifacts: vec![ArtifactRow {
+                href: "/acme".to_owned(),
+                name: markup.to_owned(),
+                ..ArtifactRow::default()
+            }],
             tests: Some(TestReportView {
                 failed: vec![FailedCase {
                     of: markup.to_owned(),

@@ -76,7 +76,7 @@ pub struct Run {
     /// A folder of this machine that steps without an image must not see, as often as needed
     #[arg(long, value_name = "PATH")]
     hide: Vec<PathBuf>,
-    /// How much a step may have on the disk, in megabytes
+    /// How much a step may have on the disk, in its folder and its containers, in megabytes
     #[arg(long, default_value_t = 20 * 1024)]
     disk: u64,
     /// How many processes a step may have

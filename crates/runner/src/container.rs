@@ -9,6 +9,7 @@
 
 mod engine;
 mod fifo;
+mod layers;
 mod pipe;
 mod service;
 
@@ -28,6 +29,7 @@ use tokio::net::UnixListener;
 pub(crate) use engine::Engine;
 use engine::Privileges;
 use fifo::Fifo;
+pub(crate) use layers::Layers;
 pub(crate) use service::{HOST as DOCKER_HOST, daemon};
 
 use crate::agent::Agent;

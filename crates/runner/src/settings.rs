@@ -31,7 +31,7 @@ pub struct Settings {
     pub exposed: Vec<PathBuf>,
     /// Folders of the machine that steps without an image do not see.
     pub hidden: Vec<PathBuf>,
-    /// How much a step may have on the disk, in bytes.
+    /// How much a step may have on the disk, in its folder and its containers, in bytes.
     pub disk: u64,
     /// How many processes a step may have.
     pub processes: u32,

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::agent::Agent;
 use crate::aws::{self, Aws};
 use crate::checkout::{Checkout, Failure};
-use crate::container::{self, Container};
+use crate::container::{self, Container, Layers};
 use crate::keep::{Keeper, Kept};
 use crate::lease::{Ending, Lease};
 use crate::limits::{Group, Limits};
@@ -24,7 +24,7 @@ use crate::script::{self, Inside};
 use crate::secrets::Secrets;
 use crate::server::Attempt;
 use crate::variables::{self, Environment};
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, usage};
 use crate::{sarif, ssh, system, test_report};
 
 /// How often it is looked how much lies on the disk, at the most.
@@ -406,16 +406,30 @@ impl Step<'_> {
         }))
     }
 
-    /// Ends a step that has too much on the disk. The more there is to look at, the more seldom it is looked.
+    /// What its containers write, where it has any.
+    fn layers(&self) -> Option<Layers> {
+        let has = !self.in_shell() || !script::pipes(&self.assignment.plan).is_empty();
+        let engine = self.agent.engine.clone().filter(|_| has)?;
+        Some(Layers::new(engine, self.name.clone()))
+    }
+
+    /// Ends a step that has too much on the disk, in its folder and its containers. The more there is to look at, the more
+    /// seldom it is looked.
     fn watch_disk(&self, workspace: &Workspace) -> Background {
-        let (lease, workspace, limit) = (self.lease.clone(), workspace.clone(), self.agent.settings.disk);
+        let (lease, root, limit) = (self.lease.clone(), workspace.root.clone(), self.agent.settings.disk);
+        let mut layers = self.layers();
         Background(tokio::spawn(async move {
             loop {
                 let begun = Instant::now();
-                let looked = workspace.clone();
-                let usage = tokio::task::spawn_blocking(move || looked.usage()).await.unwrap_or_default();
-                if usage > limit {
-                    let told = format!("it had {usage} bytes on the disk, and may have {limit}");
+                let (mut folders, elsewhere) = match &mut layers {
+                    Some(layers) => layers.look().await,
+                    None => (Vec::new(), 0),
+                };
+                folders.push(root.clone());
+                let measured = tokio::task::spawn_blocking(move || usage(folders)).await.unwrap_or_default();
+                let whole = measured.saturating_add(elsewhere);
+                if whole > limit {
+                    let told = format!("it had {whole} bytes on the disk, and may have {limit}");
                     return lease.end(Ending::Exceeded(told));
                 }
                 sleep((begun.elapsed() * 10).max(LOOK)).await;

@@ -124,23 +124,22 @@ impl Workspace {
             }
         }
     }
+}
 
-    /// How many bytes lie in it on the disk.
-    pub(crate) fn usage(&self) -> u64 {
-        let mut total = 0_u64;
-        let mut folders = vec![self.root.clone()];
-        while let Some(folder) = folders.pop() {
-            // What goes away meanwhile is not counted.
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let Ok(found) = entry.metadata() else { continue };
-                total = total.saturating_add(system::on_disk(&found));
-                if found.is_dir() {
-                    folders.push(entry.path());
-                }
+/// How many bytes lie in folders on the disk.
+pub(crate) fn usage(mut folders: Vec<PathBuf>) -> u64 {
+    let mut total = 0_u64;
+    while let Some(folder) = folders.pop() {
+        // What goes away meanwhile is not counted.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(found) = entry.metadata() else { continue };
+            total = total.saturating_add(system::on_disk(&found));
+            if found.is_dir() {
+                folders.push(entry.path());
             }
         }
-        total
     }
+    total
 }
 
 /// Makes folders passable again.

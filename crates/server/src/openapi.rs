@@ -164,7 +164,8 @@ fn pipeline_shapes(operation: &str) -> Option<Shapes> {
         "api_list_pipeline_definitions" => tells::<api::PipelineDefinitions>(),
         "api_rerun_pipeline" => tells::<wire::pipeline_run::Pipeline>(),
         "api_start_pipeline_step" => tells::<wire::pipeline_run::PipelineStep>(),
-        "api_get_pipeline_cache_content" => Shapes { status: "200", ..NOTHING },
+        "api_list_step_artifacts" => tells::<Page<api::StepArtifact>>(),
+        "api_get_pipeline_cache_content" | "api_get_step_artifact" => Shapes { status: "200", ..NOTHING },
         _ => return None,
     })
 }

@@ -1,8 +1,12 @@
 //! Deployment environments: seeing, making, changing and removing them.
 
+use model::aws_role::{LONGEST_SESSION, SHORTEST_SESSION};
+use model::environment::EnvironmentRole;
 use model::{
-    Action, Environment, EnvironmentId, EnvironmentType, Error, Glob, PipelineId, RepositoryId, Result, act,
+    Action, AwsRegion, Environment, EnvironmentId, EnvironmentType, Error, Glob, PipelineId, RepositoryId,
+    Result, RoleArn, act,
 };
+use pipeline::aws::AwsRole;
 use pipeline::deployment::EnvironmentName;
 use serde_json::{Value, json};
 use store::repository::Located;
@@ -41,6 +45,8 @@ pub struct EnvironmentChange {
     pub required_approvals: Option<i64>,
     /// Whether one run at a time deploys to it.
     pub lock_enabled: Option<bool>,
+    /// The role of the steps that deploy to it and name none themselves; `Some(None)` takes it away.
+    pub aws: Option<Option<AwsRole>>,
 }
 
 /// An environment and the run that deploys to it now.
@@ -84,6 +90,22 @@ fn branches(patterns: &[String]) -> Result<Vec<Glob>> {
     Ok(globs)
 }
 
+/// A role that the steps of an environment can take on. Unlike a file's, it names no variables: whoever sets those of a run
+/// would choose another one.
+fn role(wanted: &AwsRole) -> Result<EnvironmentRole> {
+    let arn =
+        wanted.role.trim().parse::<RoleArn>().map_err(|problem| Error::invalid_field("aws.role", problem));
+    let seconds = wanted.session_duration;
+    if !(SHORTEST_SESSION..=LONGEST_SESSION).contains(&seconds) {
+        let message = format!("use a number of seconds from {SHORTEST_SESSION} to {LONGEST_SESSION}");
+        return Err(Error::invalid_field("aws.session_duration", message));
+    }
+    let region = wanted.region.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let region = region
+        .map(|text| text.parse::<AwsRegion>().map_err(|problem| Error::invalid_field("aws.region", problem)));
+    Ok(EnvironmentRole { arn: arn?, session_duration: seconds, region: region.transpose()? })
+}
+
 /// Puts a change on an environment.
 fn change_to(environment: &mut Environment, change: &EnvironmentChange) -> Result<()> {
     if let Some(name) = &change.name {
@@ -106,6 +128,9 @@ fn change_to(environment: &mut Environment, change: &EnvironmentChange) -> Resul
         }
         environment.required_approvals = number;
     }
+    if let Some(wanted) = &change.aws {
+        environment.aws = wanted.as_ref().map(role).transpose()?;
+    }
     environment.hidden = change.hidden.unwrap_or(environment.hidden);
     environment.admin_only = change.admin_only.unwrap_or(environment.admin_only);
     environment.lock_enabled = change.lock_enabled.unwrap_or(environment.lock_enabled);
@@ -122,6 +147,10 @@ fn shown(one: &Environment) -> Value {
         "environment": one.id, "name": one.name, "type": one.kind.as_str(), "rank": one.rank, "hidden": one.hidden,
         "admin_only": one.admin_only, "required_approvals": one.required_approvals,
         "lock_enabled": one.lock_enabled,
+        "aws": one.aws.as_ref().map(|role| json!({
+            "role": role.arn.as_str(), "session_duration": role.session_duration,
+            "region": role.region.as_ref().map(AwsRegion::as_str),
+        })),
         "branches": one.branches.iter().map(Glob::as_str).collect::<Vec<_>>(),
     })
 }
@@ -175,6 +204,7 @@ pub(crate) fn environment_for(
         branches: Vec::new(),
         required_approvals: 0,
         lock_enabled: true,
+        aws: None,
         created_on: now,
         updated_on: now,
     };
@@ -249,6 +279,7 @@ impl Service {
             branches: Vec::new(),
             required_approvals: 0,
             lock_enabled: true,
+            aws: None,
             created_on: now,
             updated_on: now,
         };
@@ -357,6 +388,45 @@ pub(crate) mod tests {
         // What is absent stays as it is.
         change_to(&mut one, &EnvironmentChange::default()).unwrap();
         assert_eq!(one.required_approvals, 5);
+    }
+
+    /// Would catch: a role that is out of bounds and kept, or one that somebody who starts a run chooses by a variable.
+    #[test]
+    fn a_role_is_held_to_its_bounds_and_taken_away() {
+        let random = model::Random::seeded(1);
+        let [mut one, ..] =
+            Environment::defaults(RepositoryId::new(&random), model::Timestamp::from_micros(1));
+        let arn = "arn:aws:iam::123456789012:role/deploy";
+        let wanted = |role: &str, seconds: u32, region: Option<&str>| {
+            let aws = AwsRole {
+                role: role.to_owned(),
+                session_duration: seconds,
+                region: region.map(str::to_owned),
+            };
+            EnvironmentChange { aws: Some(Some(aws)), ..EnvironmentChange::default() }
+        };
+        for seconds in [900, 43_200] {
+            change_to(&mut one, &wanted(arn, seconds, Some("eu-central-1"))).unwrap();
+            assert_eq!(one.aws.as_ref().unwrap().session_duration, seconds);
+        }
+        let kept = one.clone();
+        for (field, bad) in [
+            ("aws.role", wanted("", 900, None)),
+            ("aws.role", wanted("$ROLE", 900, None)),
+            ("aws.role", wanted("arn:aws:iam::123456789012:user/deploy", 900, None)),
+            ("aws.session_duration", wanted(arn, 899, None)),
+            ("aws.session_duration", wanted(arn, 43_201, None)),
+            ("aws.region", wanted(arn, 900, Some("evil.example.com/"))),
+        ] {
+            let refused = change_to(&mut one, &bad);
+            let is_told =
+                matches!(&refused, Err(Error::Invalid { fields, .. }) if fields.contains_key(field));
+            assert!(is_told, "{field}: {refused:?}");
+        }
+        change_to(&mut one, &EnvironmentChange::default()).unwrap();
+        assert_eq!(one, kept);
+        change_to(&mut one, &EnvironmentChange { aws: Some(None), ..EnvironmentChange::default() }).unwrap();
+        assert_eq!(one.aws, None);
     }
 
     #[test]

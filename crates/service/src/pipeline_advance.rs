@@ -6,15 +6,17 @@ use keyring::Keyring;
 use model::{BuildState, Environment, Error, PipelineError, PipelineId, PipelineRun, PipelineState, Result};
 use pipeline::plan::{Group, GroupKind};
 use pipeline::progress::{self, RunState, Standing, StepState};
-use pipeline::{PlannedStep, Reference};
+use pipeline::{PlannedStep, Reference, StepFacts, default_variables};
 use serde_json::Value;
-use store::Writer;
 use store::pipeline_step::StepRow;
+use store::repository::Located;
+use store::{Reader, Writer};
 
 use crate::Service;
 use crate::code_scanning::code_scanning_verdict;
 use crate::commit_status::{OwnStatus, put_own};
 use crate::pipeline_start::RunVariable;
+use crate::pipeline_variable::variables_for;
 
 /// What the values of a run's own variables are sealed as.
 const CONTEXT: &str = "pipeline-run-variable";
@@ -112,7 +114,6 @@ pub(crate) fn held_back(environment: &Environment, run: &PipelineRun) -> bool {
 
 /// Goes as far as the run can go, and tells where it stands then.
 pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId) -> Result<PipelineState> {
-    let keyring = &service.keyring;
     let lost = || Error::not_found("the run of a pipeline");
     let run = store::pipeline_run::get(writer, id)?.ok_or_else(lost)?;
     let inner = store::pipeline_run::inner(writer, id)?;
@@ -130,7 +131,7 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
         let held = of.is_none_or(|one| one.required_approvals > 0 || held_back(one, &run));
         step.manual |= row.environment.is_some() && held;
     }
-    let mut seen: Option<(bool, BTreeMap<String, String>)> = None;
+    let mut seen: Option<(usize, BTreeMap<String, String>)> = None;
     let mut failed = None;
     let told = progress::advance(&groups, &mut steps, |index| {
         let (Some(row), Some((_, plan))) = (rows.get(index), known.get(index)) else { return true };
@@ -139,9 +140,9 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
         }
         let group = groups.get(plan.group).and_then(|group| group.condition.as_ref());
         [plan.condition.as_ref(), group].into_iter().flatten().filter(|one| one.state.is_some()).all(|one| {
-            if seen.as_ref().is_none_or(|(required, _)| *required != plan.required) {
-                match seen_by_conditions(keyring, &run, &inner.variables, &rows, plan) {
-                    Ok(found) => seen = Some((plan.required, found)),
+            if seen.as_ref().is_none_or(|(of, _)| *of != index) {
+                match seen_by_conditions(writer, service, (&run, &inner.variables), &rows, (row, plan)) {
+                    Ok(found) => seen = Some((index, found)),
                     Err(error) => failed = Some(error),
                 }
             }
@@ -189,10 +190,7 @@ pub(crate) fn advance(writer: &mut Writer<'_>, service: &Service, id: PipelineId
     Ok(state)
 }
 
-fn located(
-    reader: &mut store::Reader<'_>,
-    id: model::RepositoryId,
-) -> Result<Option<store::repository::Located>> {
+fn located(reader: &mut Reader<'_>, id: model::RepositoryId) -> Result<Option<Located>> {
     match store::repository::find(reader, id)? {
         Some(found) => store::repository::locate(reader, found),
         None => Ok(None),
@@ -229,55 +227,109 @@ pub(crate) fn tell_status(writer: &mut Writer<'_>, service: &Service, run: &Pipe
     put_own(writer, run.repository, &commit, own)
 }
 
-/// The variables that a step's conditions over the state of its run may look at. Secured ones are not among them. One that
-/// rules require sees what nobody sets: else whoever starts the run, or writes the file, would decide whether it runs.
+/// What the conditions of a step look at; nothing where the repository is gone.
 fn seen_by_conditions(
-    keyring: &Keyring,
-    run: &PipelineRun,
-    own: &Value,
+    reader: &mut Reader<'_>,
+    service: &Service,
+    (run, own): (&PipelineRun, &Value),
     steps: &[StepRow],
-    plan: &PlannedStep,
+    (row, plan): (&StepRow, &PlannedStep),
 ) -> Result<BTreeMap<String, String>> {
-    let mut seen = BTreeMap::from([
-        ("CI".to_owned(), "true".to_owned()),
-        ("BITBUCKET_BUILD_NUMBER".to_owned(), run.build_number.to_string()),
-        ("BITBUCKET_COMMIT".to_owned(), run.commit.clone()),
-        ("BITBUCKET_PIPELINE_UUID".to_owned(), run.id.braced()),
-    ]);
-    match reference(run) {
-        Reference::Branch { name } => drop(seen.insert("BITBUCKET_BRANCH".to_owned(), name)),
-        Reference::Tag { name } => drop(seen.insert("BITBUCKET_TAG".to_owned(), name)),
-        Reference::PullRequest { .. } | Reference::Commit => {}
+    match located(reader, run.repository)? {
+        Some(located) => Sight { service, located: &located, run, own, steps }.of(reader, row, plan),
+        None => Ok(BTreeMap::new()),
     }
-    if plan.required {
-        return Ok(seen);
+}
+
+/// What the conditions of a run's steps look at.
+struct Sight<'a> {
+    service: &'a Service,
+    located: &'a Located,
+    run: &'a PipelineRun,
+    /// The variables of the run.
+    own: &'a Value,
+    steps: &'a [StepRow],
+}
+
+impl Sight<'_> {
+    /// The variables that a step's conditions over the state of its run may look at: what the step itself will have, as far as
+    /// the server knows it. Secured ones are not among them, since the outcome would tell what they are; neither is what they
+    /// stand before. One that rules require sees what nobody sets: else whoever starts the run, or writes the file, would
+    /// decide whether it runs.
+    fn of(
+        &self,
+        reader: &mut Reader<'_>,
+        row: &StepRow,
+        plan: &PlannedStep,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut seen = self.defaults(row, plan);
+        if plan.required {
+            return Ok(seen);
+        }
+        let (keyring, repository) = (&self.service.keyring, self.run.repository);
+        // One that was removed meanwhile has no variables.
+        let environment = match row.environment {
+            Some(id) => store::environment::find(reader, repository, id)?.map(|one| one.id),
+            None => None,
+        };
+        let workspace = self.located.workspace.id;
+        let set = variables_for(reader, keyring, repository, workspace, environment, self.run.protected)?;
+        let set = set.into_iter().map(|one| (one.name.to_string(), one.value, one.secured));
+        let own = run_variables(keyring, self.run.id, self.own)?;
+        let own = own.into_iter().map(|one| (one.name, one.value, one.secured));
+        for (name, value, secured) in set.chain(own) {
+            match secured {
+                true => drop(seen.remove(&name)),
+                false => drop(seen.insert(name, value.expose().to_owned())),
+            }
+        }
+        seen.extend(outputs(self.steps));
+        Ok(seen)
     }
-    for variable in run_variables(keyring, run.id, own)?.into_iter().filter(|one| !one.secured) {
-        seen.insert(variable.name, variable.value.expose().to_owned());
+
+    /// The default variables of a step, without those of the place where it will run.
+    fn defaults(&self, row: &StepRow, plan: &PlannedStep) -> BTreeMap<String, String> {
+        let facts = StepFacts {
+            uuid: row.id.to_string(),
+            // The time that is to come.
+            run_number: u64::try_from(row.attempt).unwrap_or(0).saturating_add(1),
+            triggerer_uuid: self.run.creator_id.map(|id| id.to_string()).unwrap_or_default(),
+            deployment_uuid: row.environment.map(|id| id.to_string()),
+            clone_dir: String::new(),
+            variables_path: String::new(),
+            ssh_key_file: None,
+            docker_host: None,
+        };
+        let run = self.service.run_facts(self.located, self.run);
+        let mut defaults: BTreeMap<String, String> =
+            default_variables(&run, plan, &facts).into_iter().collect();
+        for of_the_runner in ["BITBUCKET_CLONE_DIR", "BITBUCKET_PIPELINES_VARIABLES_PATH"] {
+            defaults.remove(of_the_runner);
+        }
+        defaults
     }
-    seen.extend(outputs(steps));
-    Ok(seen)
 }
 
 #[cfg(test)]
 mod tests {
-    use model::{Clock, PipelineTrigger, Random, RefName, RepositoryId, Secret, Timestamp};
+    use model::{
+        Clock, PipelineTrigger, PipelineVariable, Random, RefName, Secret, Timestamp, VariableId,
+        VariablePlace, act,
+    };
+    use store::pipeline_variable::Kept;
 
     use super::*;
     use crate::housekeeping::tests::service;
     use crate::step_assignment::tests::{planned, row};
 
-    /// Attack: a run that is started with the variable by which the condition of a required step passes it over, or a step
-    /// that leaves such a one.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn the_condition_of_a_required_step_sees_nothing_that_somebody_sets() {
-        let folder = tempfile::tempdir().unwrap();
-        let now = Timestamp::from_micros(1_790_000_000_000_000);
-        let service = service(folder.path(), &Clock::manual(now)).await;
-        let random = Random::seeded(3);
-        let run = PipelineRun {
-            id: PipelineId::new(&random),
-            repository: RepositoryId::new(&random),
+    fn now() -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000)
+    }
+
+    fn run_in(located: &Located) -> PipelineRun {
+        PipelineRun {
+            id: PipelineId::new(&Random::seeded(3)),
+            repository: located.repository.id,
             build_number: 1,
             trigger: PipelineTrigger::Manual,
             creator_id: None,
@@ -290,21 +342,111 @@ mod tests {
             pattern: None,
             state: PipelineState::Running,
             error: None,
-            created_on: now,
+            created_on: now(),
             completed_on: None,
+        }
+    }
+
+    /// A variable of a place, as it is kept.
+    fn kept(service: &Service, place: VariablePlace, name: &str, secured: bool) -> Kept {
+        let id = VariableId::new(&service.random);
+        let (of, number) = (place.uuid().to_string(), id.to_string());
+        let context = ["pipeline_variable", place.kind(), of.as_str(), number.as_str(), "value"];
+        let value = format!("{name} of {}", place.kind());
+        let value = service.keyring.seal(&context, value.as_bytes()).unwrap();
+        let variable = PipelineVariable {
+            id,
+            place,
+            name: name.parse().unwrap(),
+            secured,
+            protected_only: false,
+            environments: Vec::new(),
+            created_on: now(),
+            updated_on: now(),
         };
-        let value = Secret::new("yes".to_owned());
-        let set = RunVariable { name: "SKIP".to_owned(), value, secured: false };
-        let own = Value::Array(vec![service.seal_run_variable(run.id, &set).unwrap()]);
-        let plan = planned("{script: [scan]}");
-        let left = StepRow { outputs: Some(serde_json::json!({ "LEFT": "yes" })), ..row(&random, 0, &plan) };
-        let seen = |required: bool| -> Vec<String> {
-            let plan = PlannedStep { required, ..plan.clone() };
-            let steps = std::slice::from_ref(&left);
-            let seen = seen_by_conditions(&service.keyring, &run, &own, steps, &plan).unwrap();
-            seen.into_keys().filter(|name| !name.starts_with("BITBUCKET_")).collect()
-        };
-        assert_eq!(seen(false), ["CI", "LEFT", "SKIP"]);
-        assert_eq!(seen(true), ["CI"]);
+        Kept { variable, value }
+    }
+
+    testkit::both_engines! {
+        /// Attack: a run that is started with the variable by which the condition of a required step passes it over, or a
+        /// step that leaves such a one; a condition whose outcome tells what a secured variable is.
+        /// Would catch: conditions that see other variables than their step, which is silently passed over then.
+        async fn a_condition_sees_what_its_step_will_have_and_nothing_secured(store) {
+            let folder = tempfile::tempdir().unwrap();
+            let service = service(folder.path(), &Clock::manual(now())).await;
+            let random = Random::seeded(3);
+            let located = crate::environment::tests::located(&store);
+            let run = run_in(&located);
+            let repository = run.repository;
+            let listed = store.read(move |reader| store::environment::list(reader, repository)).await.unwrap();
+            let production = listed[2].id;
+            let (everywhere, here, there) = (
+                VariablePlace::Workspace(located.workspace.id),
+                VariablePlace::Repository(repository),
+                VariablePlace::Environment(production),
+            );
+            let made = [
+                kept(&service, everywhere, "WIDE", false),
+                kept(&service, everywhere, "BOTH", false),
+                kept(&service, everywhere, "HIDDEN", false),
+                kept(&service, here, "BOTH", false),
+                kept(&service, here, "HIDDEN", true),
+                kept(&service, there, "NARROW", false),
+                kept(&service, there, "KEY", true),
+            ];
+            let permit = testkit::permit::<act::PipelineVariableSet>(&store);
+            store
+                .write(&permit, move |writer| {
+                    made.iter().try_for_each(|one| store::pipeline_variable::insert(writer, one))
+                })
+                .await
+                .unwrap();
+            let set = [("SKIP", false), ("TOKEN", true)].map(|(name, secured)| RunVariable {
+                name: name.to_owned(),
+                value: Secret::new("yes".to_owned()),
+                secured,
+            });
+            let sealed = |one: &RunVariable| service.seal_run_variable(run.id, one).unwrap();
+            let own = Value::Array(set.iter().map(sealed).collect());
+            let plan = planned("{script: [scan], deployment: Production}");
+            let left = StepRow {
+                outputs: Some(serde_json::json!({ "LEFT": "yes" })),
+                environment: Some(production),
+                ..row(&random, 0, &plan)
+            };
+            let seen = async |required: bool, environment: Option<model::EnvironmentId>| {
+                let plan = PlannedStep { required, ..plan.clone() };
+                let steps = vec![StepRow { environment, ..left.clone() }];
+                let (service, located, run, own) = (service.clone(), located.clone(), run.clone(), own.clone());
+                let read = store.read(move |reader| {
+                    let (service, located, run, own) = (&service, &located, &run, &own);
+                    Sight { service, located, run, own, steps: &steps }.of(reader, &steps[0], &plan)
+                });
+                read.await.unwrap()
+            };
+            let set_by_people = |seen: &BTreeMap<String, String>| -> Vec<String> {
+                seen.keys().filter(|name| !name.starts_with("BITBUCKET_")).cloned().collect()
+            };
+            let all = seen(false, Some(production)).await;
+            assert_eq!(set_by_people(&all), ["BOTH", "CI", "LEFT", "NARROW", "SKIP", "WIDE"]);
+            assert_eq!(all["BOTH"], "BOTH of repository");
+            for (name, value) in [
+                ("BITBUCKET_BRANCH", "main"),
+                ("BITBUCKET_WORKSPACE", "acme"),
+                ("BITBUCKET_REPO_SLUG", "one"),
+                ("BITBUCKET_REPO_FULL_NAME", "acme/one"),
+                ("BITBUCKET_REPO_OWNER", "acme"),
+                ("BITBUCKET_PROJECT_KEY", "CORE"),
+                ("BITBUCKET_DEPLOYMENT_ENVIRONMENT", "production"),
+            ] {
+                assert_eq!(all[name], value, "{name}");
+            }
+            assert_eq!(all["BITBUCKET_REPO_UUID"], format!("{{{}}}", located.repository.id));
+            assert!(!all.contains_key("BITBUCKET_CLONE_DIR"));
+            // Where the environment was removed, its variables are not there, and nothing fails.
+            let gone = model::EnvironmentId::new(&random);
+            assert_eq!(set_by_people(&seen(false, Some(gone)).await), ["BOTH", "CI", "LEFT", "SKIP", "WIDE"]);
+            assert_eq!(set_by_people(&seen(true, Some(production)).await), ["CI"]);
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use git::refs::RefKind;
 use model::{
     Error, ObjectId, PipelineId, PipelineRun, PipelineState, PipelineTrigger, RefName, RepositoryId, Result,
     Secret, StepId, User, UserId, act,
@@ -86,16 +87,18 @@ pub struct StepView {
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
 pub struct PipelineQuery {
-    /// In one of these states.
-    pub states: Vec<PipelineState>,
+    /// In one of these states, of which there may be none.
+    pub states: Option<Vec<PipelineState>>,
     /// Started so.
     pub trigger: Option<PipelineTrigger>,
     /// Started by them.
     pub creator: Option<UserId>,
-    /// On this branch.
+    /// On this branch, or the tag below, where both are named.
     pub branch: Option<String>,
     /// On this tag.
     pub tag: Option<String>,
+    /// On any branch, or on any tag.
+    pub on: Option<RefKind>,
     /// On this commit.
     pub commit: Option<String>,
     /// Chosen from here: `branches`, `custom` …
@@ -190,13 +193,15 @@ impl Service {
         let ground = self.repository_ground(caller, path).await?;
         self.check(caller, act::PipelineRead, ground.as_ref())?;
         let located = ground.subject.clone();
-        let branch = query.branch.as_ref().map(|name| format!("refs/heads/{name}"));
-        let tag = query.tag.as_ref().map(|name| format!("refs/tags/{name}"));
+        let branch = query.branch.as_ref().map(|name| format!("{}{name}", RefKind::Branches.prefix()));
+        let tag = query.tag.as_ref().map(|name| format!("{}{name}", RefKind::Tags.prefix()));
+        let references: Vec<String> = branch.into_iter().chain(tag).collect();
         let filter = Filter {
             states: query.states,
             trigger: query.trigger,
             creator: query.creator,
-            reference: branch.or(tag),
+            references: (!references.is_empty()).then_some(references),
+            below: query.on.map(RefKind::prefix),
             commit: query.commit,
             selector: query.selector,
             pattern: query.pattern,

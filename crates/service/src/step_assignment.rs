@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{Error, PipelineRun, PipelineTrigger, Result, StepId, Token, act};
-use pipeline::artifact::Download;
+use model::{
+    Environment, EnvironmentId, Error, PipelineRun, PipelineTrigger, RepositoryId, Result, StepId, Token, act,
+};
+use pipeline::artifact::{Artifacts, Download, UploadKind};
 use pipeline::aws::AwsRole;
 use pipeline::identity::{Entity, EnvironmentFacts, IdentityFacts, TriggerKind};
 use pipeline::protocol::{
@@ -14,6 +16,7 @@ use pipeline::protocol::{
 use pipeline::script::ScriptItem;
 use pipeline::{PlannedStep, RunFacts};
 use serde_json::Value;
+use store::Reader;
 use store::pipeline_step::StepRow;
 use store::repository::Located;
 use store::step_artifact::ArtifactRow;
@@ -37,7 +40,7 @@ impl Service {
         let (id, keyring) = (row.pipeline, Arc::clone(&self.keyring));
         let (repository, workspace, environment) =
             (located.repository.id, located.workspace.id, row.environment);
-        let (run, set, variables, steps, artifacts, ssh) = self
+        let (run, set, variables, steps, artifacts, ssh, deploys_to) = self
             .store
             .read(move |reader| {
                 let lost = || Error::not_found("the run of a pipeline");
@@ -47,7 +50,9 @@ impl Service {
                 let variables = pipeline_advance::run_variables(&keyring, id, &inner.variables)?;
                 let steps = store::pipeline_step::list(reader, id)?;
                 let artifacts = store::step_artifact::of_pipeline(reader, id)?;
-                Ok((run, set, variables, steps, artifacts, ssh_for(reader, &keyring, repository)?))
+                let ssh = ssh_for(reader, &keyring, repository)?;
+                let deploys_to = deploys_to(reader, repository, environment)?;
+                Ok((run, set, variables, steps, artifacts, ssh, deploys_to))
             })
             .await?;
         let variables = of_run(&plan, variables);
@@ -59,10 +64,10 @@ impl Service {
             let token = minted.token.expose().to_owned();
             tokens.push(protocol::Token { variable: wanted.variable.clone(), token });
         }
-        let aws = match &plan.aws {
+        let aws = match aws_role(&plan, deploys_to.as_ref()) {
             Some(wanted) => {
                 let role = filled(&wanted.role, &set, &variables);
-                let wanted = AwsRole { role, ..wanted.clone() };
+                let wanted = AwsRole { role, ..wanted };
                 Some(self.aws_access(caller, &wanted, &facts, lifetime(&plan)).await?)
             }
             None => None,
@@ -115,7 +120,7 @@ impl Service {
     }
 
     /// What a step's variables tell of its run.
-    fn run_facts(&self, located: &Located, run: &PipelineRun) -> RunFacts {
+    pub(crate) fn run_facts(&self, located: &Located, run: &PipelineRun) -> RunFacts {
         RunFacts {
             build_number: u64::try_from(run.build_number).unwrap_or(0),
             commit: run.commit.clone(),
@@ -228,14 +233,14 @@ impl Service {
         Ok(MintedToken { token: minted.token.expose().to_owned(), expires })
     }
 
-    /// The way to Amazon of a running step, anew: the role that it names, where a grant still lets it have that.
+    /// The way to Amazon of a running step, anew: the role that it or its environment names, where a grant still lets it have that.
     ///
     /// # Errors
     /// When the lease is lost, the step names no role, no grant lets it have it, or Amazon does not give it.
     pub async fn step_aws(&self, caller: &Caller, step: StepId, attempt: u32) -> Result<AwsAccess> {
         let lease = self.leased(caller, step, attempt).await?;
         let keyring = Arc::clone(&self.keyring);
-        let (row, run, set, variables) = self
+        let (row, run, set, variables, deploys_to) = self
             .store
             .read(move |reader| {
                 holds(reader, &lease)?;
@@ -254,17 +259,19 @@ impl Service {
                 )?;
                 let inner = store::pipeline_run::inner(reader, row.pipeline)?;
                 let variables = pipeline_advance::run_variables(&keyring, row.pipeline, &inner.variables)?;
-                Ok((row, run, set, variables))
+                let deploys_to = deploys_to(reader, row.repository, row.environment)?;
+                Ok((row, run, set, variables, deploys_to))
             })
             .await?;
         let ground = self.ground_of(caller, row.repository).await?;
         self.check(caller, act::AwsRoleAssume, &ground)?;
         let plan: PlannedStep = serde_json::from_value(row.plan.clone()).map_err(Error::internal)?;
-        let Some(wanted) = &plan.aws else {
-            return Err(Error::forbidden("the step has no `aws`, so it gets no role at Amazon"));
+        let Some(wanted) = aws_role(&plan, deploys_to.as_ref()) else {
+            let message = "neither the step nor its environment has `aws`, so it gets no role at Amazon";
+            return Err(Error::forbidden(message));
         };
         let variables = of_run(&plan, variables);
-        let wanted = AwsRole { role: filled(&wanted.role, &set, &variables), ..wanted.clone() };
+        let wanted = AwsRole { role: filled(&wanted.role, &set, &variables), ..wanted };
         let facts = self.identity_facts(&ground.subject, &run, &row).await?;
         self.aws_access(caller, &wanted, &facts, lifetime(&plan)).await
     }
@@ -280,6 +287,32 @@ impl Service {
     }
 }
 
+/// The environment that a step deploys to; none where it was removed meanwhile.
+fn deploys_to(
+    reader: &mut Reader<'_>,
+    repository: RepositoryId,
+    environment: Option<EnvironmentId>,
+) -> Result<Option<Environment>> {
+    match environment {
+        Some(id) => store::environment::find(reader, repository, id),
+        None => Ok(None),
+    }
+}
+
+/// The role at Amazon that a step takes on: the one that it names, else that of the environment it deploys to. Grants are asked
+/// for either alike.
+fn aws_role(plan: &PlannedStep, deploys_to: Option<&Environment>) -> Option<AwsRole> {
+    let of_environment = || {
+        let role = deploys_to?.aws.as_ref()?;
+        Some(AwsRole {
+            role: role.arn.to_string(),
+            session_duration: role.session_duration,
+            region: role.region.as_ref().map(ToString::to_string),
+        })
+    };
+    plan.aws.clone().or_else(of_environment)
+}
+
 /// The variables of its run that a step gets. One that rules require gets none: whoever starts the run, or writes the file,
 /// would decide by a `PATH` or a `BASH_ENV` what it does.
 fn of_run(plan: &PlannedStep, variables: Vec<RunVariable>) -> Vec<RunVariable> {
@@ -288,7 +321,7 @@ fn of_run(plan: &PlannedStep, variables: Vec<RunVariable>) -> Vec<RunVariable> {
 
 /// The artifacts of earlier steps that a step gets. One that rules require gets those of other such steps: files of the
 /// others would lie among what it looks at, or be what it runs. Of the others it gets what it names, and that not where
-/// a required step has left something of the name.
+/// a required step has left something of the name. What is scoped to its step reaches no other, even by its name.
 fn artifacts_for(
     plan: &PlannedStep,
     row: &StepRow,
@@ -296,7 +329,8 @@ fn artifacts_for(
     kept: Vec<ArtifactRow>,
     has_pipes: bool,
 ) -> Vec<Artifact> {
-    let kept: Vec<ArtifactRow> = kept.into_iter().filter(|one| one.position < row.position).collect();
+    let is_earlier = |one: &ArtifactRow| one.position < row.position && !is_scoped(one, steps);
+    let kept: Vec<ArtifactRow> = kept.into_iter().filter(is_earlier).collect();
     let of_rules = |one: &ArtifactRow| steps.iter().any(|step| step.id == one.step && is_required(step));
     let held: BTreeSet<String> =
         kept.iter().filter(|one| of_rules(one)).map(|one| one.name.clone()).collect();
@@ -318,6 +352,15 @@ fn artifacts_for(
             sha256: one.sha256,
         })
         .collect()
+}
+
+/// Whether the step that left an artifact has said that it is for people alone.
+fn is_scoped(artifact: &ArtifactRow, steps: &[StepRow]) -> bool {
+    let of = steps.iter().find(|step| step.id == artifact.step).and_then(|step| step.plan.get("artifacts"));
+    let Some(artifacts) = of.and_then(|of| serde_json::from_value::<Artifacts>(of.clone()).ok()) else {
+        return false;
+    };
+    artifacts.upload.iter().any(|one| one.kind == UploadKind::Scoped && one.name == artifact.name)
 }
 
 /// Whether rules have put a step there.
@@ -364,6 +407,34 @@ pub(crate) mod tests {
         let set = vec![RunVariable { name: "PATH".to_owned(), value, secured: false }];
         assert_eq!(of_run(&step, set.clone()).len(), 1);
         assert_eq!(of_run(&PlannedStep { required: true, ..step }, set).len(), 0);
+    }
+
+    /// Would catch: an environment whose role takes the place of the one that a step names, or that steps which deploy
+    /// elsewhere are given.
+    #[test]
+    fn a_step_takes_its_own_role_before_that_of_its_environment() {
+        let random = model::Random::seeded(5);
+        let (repository, made) = (RepositoryId::new(&random), model::Timestamp::from_micros(1));
+        let [bare, ..] = Environment::defaults(repository, made);
+        let role = model::environment::EnvironmentRole {
+            arn: "arn:aws:iam::123456789012:role/environment".parse().unwrap(),
+            session_duration: 1800,
+            region: Some("eu-central-1".parse().unwrap()),
+        };
+        let with_role = Environment { aws: Some(role), ..bare.clone() };
+        let silent = planned("{script: [a]}");
+        let own = planned("{script: [a], aws: {role: \"arn:aws:iam::123456789012:role/own\"}}");
+        assert_eq!(aws_role(&silent, None), None);
+        assert_eq!(aws_role(&silent, Some(&bare)), None);
+        let taken = aws_role(&silent, Some(&with_role)).unwrap();
+        assert_eq!(taken.role, "arn:aws:iam::123456789012:role/environment");
+        assert_eq!((taken.session_duration, taken.region.as_deref()), (1800, Some("eu-central-1")));
+        let required = PlannedStep { required: true, ..silent };
+        assert_eq!(aws_role(&required, Some(&with_role)), Some(taken));
+        // All of it is the step's own: neither the region nor the duration is the environment's.
+        let taken = aws_role(&own, Some(&with_role)).unwrap();
+        assert_eq!(taken.role, "arn:aws:iam::123456789012:role/own");
+        assert_eq!((taken.session_duration, taken.region), (pipeline::aws::SESSION, None));
     }
 
     /// A step that has passed.
@@ -431,5 +502,30 @@ pub(crate) mod tests {
         assert!(got("download: false", true).is_empty());
         assert_eq!(got("download: [bill, artifacts]", true), ["bill of 0", "artifacts of 1"]);
         assert_eq!(got("download: [bill]", false), ["bill of 0", "bill of 1", pipes.as_str()]);
+    }
+
+    /// Would catch: what a step leaves for people alone, and a later step gets all the same.
+    #[test]
+    fn what_is_scoped_reaches_no_other_step() {
+        let random = model::Random::seeded(8);
+        let uploads = "{name: shots, type: scoped, paths: [shots]}, {name: app, paths: [app]}";
+        let first = planned(&format!("{{script: [a], artifacts: {{upload: [{uploads}]}}}}"));
+        let steps = [row(&random, 0, &first), row(&random, 1, &planned("{script: [a]}"))];
+        let left = |name: &str| ArtifactRow {
+            id: StepId::new(&random).uuid(),
+            step: steps[0].id,
+            pipeline: steps[0].pipeline,
+            position: 0,
+            name: name.to_owned(),
+            size: 1,
+            sha256: String::new(),
+            created_on: model::Timestamp::from_micros(0),
+        };
+        for download in ["true", "[shots, app]"] {
+            let plan = planned(&format!("{{script: [a], artifacts: {{download: {download}}}}}"));
+            let got = artifacts_for(&plan, &steps[1], &steps, vec![left("app"), left("shots")], false);
+            let names: Vec<_> = got.into_iter().map(|one| one.name).collect();
+            assert_eq!(names, ["app"], "{download}");
+        }
     }
 }

@@ -525,7 +525,11 @@ fn end_step(
     if let Some(token) = row.credential {
         store::credential::remove_step_token(writer, token)?;
     }
-    if row.environment.is_some() {
+    if let Some(environment) = row.environment {
+        // Those of a stage deploy to one environment, which they hold together.
+        if !holds {
+            store::pipeline_step::give_up(writer, row.pipeline, environment)?;
+        }
         let result = match state {
             "passed" => DeploymentResult::Successful,
             "stopped" => DeploymentResult::Stopped,

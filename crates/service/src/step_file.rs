@@ -26,7 +26,7 @@ const MOST_ARTIFACTS: usize = 50;
 const LONGEST_NAME: usize = 200;
 
 /// How long artifacts are kept, in days, and caches: so long Bitbucket keeps them.
-const ARTIFACT_DAYS: i64 = 14;
+pub(crate) const ARTIFACT_DAYS: i64 = 14;
 const CACHE_DAYS: i64 = 7;
 /// How long a file may be on its way before it is taken for left behind, in seconds: longer than any step may take.
 const ON_ITS_WAY: u64 = 86_400;
@@ -112,7 +112,17 @@ impl Service {
         written
     }
 
-    async fn open_kept(&self, kind: &str, id: Uuid, size: i64, sha256: String) -> Result<KeptFile> {
+    /// A file that is kept, to be read.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub(crate) async fn open_kept(
+        &self,
+        kind: &str,
+        id: Uuid,
+        size: i64,
+        sha256: String,
+    ) -> Result<KeptFile> {
         let path = self.kept_folder(kind).join(id.to_string());
         let file = tokio::fs::File::open(&path).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::not_found("the file"),

@@ -16,6 +16,8 @@ use crate::{Caller, Service};
 
 /// What a log may hold beyond the runner's own limit: the sentence that tells of it.
 const OVER: u64 = 64 * 1024;
+/// How much of a log is held at once while its lines are counted, in bytes.
+const COUNTED: u64 = 4 * 1024 * 1024;
 
 /// A part of a log.
 #[derive(Clone, Debug)]
@@ -95,12 +97,7 @@ impl Service {
         offset: u64,
         limit: usize,
     ) -> Result<LogPart> {
-        let ground = self.repository_ground(caller, path).await?;
-        self.check(caller, act::PipelineRead, ground.as_ref())?;
-        let row = self.step_row(ground.subject.repository.id, pipeline, step).await?;
-        let attempt = log.attempt.unwrap_or(row.attempt);
-        let grows = attempt == row.attempt && row.state == "running";
-        let file = self.log_file(step, attempt, &log.name)?;
+        let (file, attempt, grows) = self.log_for(caller, path, (pipeline, step), log).await?;
         let (bytes, length) = match self.read_log(file, offset, limit).await? {
             Some(found) => found,
             None if grows => (Vec::new(), 0),
@@ -109,12 +106,57 @@ impl Service {
         Ok(LogPart { bytes, offset, length, grows, attempt })
     }
 
+    /// How many lines of a step's log end before `offset`, for who may see the run. The log is read piece by piece.
+    pub async fn step_log_lines(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        (pipeline, step): (PipelineId, StepId),
+        log: &LogName,
+        offset: u64,
+    ) -> Result<u64> {
+        let (file, ..) = self.log_for(caller, path, (pipeline, step), log).await?;
+        let (mut at, mut lines) = (0_u64, 0_u64);
+        while at < offset {
+            let limit = usize::try_from((offset - at).min(COUNTED)).unwrap_or(usize::MAX);
+            let bytes =
+                self.read_log(file.clone(), at, limit).await?.map(|(bytes, _)| bytes).unwrap_or_default();
+            if bytes.is_empty() {
+                break;
+            }
+            lines = lines.saturating_add(line_breaks(&bytes));
+            at = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        }
+        Ok(lines)
+    }
+
+    /// Where a log is, for who may see the run; of which attempt it is, and whether it may still grow.
+    async fn log_for(
+        &self,
+        caller: &Caller,
+        path: &RepositoryPath,
+        (pipeline, step): (PipelineId, StepId),
+        log: &LogName,
+    ) -> Result<(PathBuf, i64, bool)> {
+        let ground = self.repository_ground(caller, path).await?;
+        self.check(caller, act::PipelineRead, ground.as_ref())?;
+        let row = self.step_row(ground.subject.repository.id, pipeline, step).await?;
+        let attempt = log.attempt.unwrap_or(row.attempt);
+        let grows = attempt == row.attempt && row.state == "running";
+        Ok((self.log_file(step, attempt, &log.name)?, attempt, grows))
+    }
+
     /// Waits until some log may have grown, or a moment has passed.
     pub async fn progress(&self) {
         let told = self.progress.notified();
         // Another process of the same installation tells nobody here.
         let _ = tokio::time::timeout(std::time::Duration::from_millis(500), told).await;
     }
+}
+
+fn line_breaks(bytes: &[u8]) -> u64 {
+    let count = bytes.iter().filter(|byte| **byte == b'\n').count();
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn ended() -> Error {

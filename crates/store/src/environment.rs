@@ -3,17 +3,29 @@
 //! A repository has three environments before anybody changes any. They are kept from the first change on, under the ids
 //! that they were shown with before.
 
-use model::{Environment, EnvironmentId, Error, Glob, PipelineId, RepositoryId, Result, VariablePlace};
+use model::environment::EnvironmentRole;
+use model::{
+    AwsRegion, Environment, EnvironmentId, Error, Glob, PipelineId, RepositoryId, Result, VariablePlace,
+};
 use serde_json::Value as Json;
 
 use crate::{OrConflict, Query, Reader, Row, Writer, params};
 
 const COLUMNS: &str = "SELECT id, repository_id, name, slug, kind, rank_in_kind, hidden, admin_only, branches, \
-     required_approvals, lock_enabled, created_on, updated_on FROM environment WHERE repository_id = ";
+     required_approvals, lock_enabled, aws_role, aws_session_duration, aws_region, created_on, updated_on \
+     FROM environment WHERE repository_id = ";
 
 /// What two names of one environment have in common.
 fn folded(name: &str) -> String {
     name.to_lowercase()
+}
+
+/// The role of the steps that deploy to it.
+fn role(row: &Row) -> Result<Option<EnvironmentRole>> {
+    let Some(arn) = row.parse_some("aws_role")? else { return Ok(None) };
+    let seconds: i64 = row.get("aws_session_duration")?;
+    let session_duration = u32::try_from(seconds).map_err(Error::internal)?;
+    Ok(Some(EnvironmentRole { arn, session_duration, region: row.parse_some("aws_region")? }))
 }
 
 fn from_row(row: &Row) -> Result<Environment> {
@@ -30,6 +42,7 @@ fn from_row(row: &Row) -> Result<Environment> {
         branches: branches.iter().map(|one| one.parse().map_err(Error::internal)).collect::<Result<_>>()?,
         required_approvals: row.get("required_approvals")?,
         lock_enabled: row.get("lock_enabled")?,
+        aws: role(row)?,
         created_on: row.get("created_on")?,
         updated_on: row.get("updated_on")?,
     })
@@ -100,8 +113,9 @@ fn put(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
     writer
         .execute(
             "INSERT INTO environment (id, repository_id, name, name_folded, slug, kind, kind_rank, rank_in_kind, hidden,
-                 admin_only, branches, lock_enabled, created_on, updated_on, required_approvals)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                 admin_only, branches, lock_enabled, created_on, updated_on, required_approvals, aws_role,
+                 aws_session_duration, aws_region)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             params![
                 one.id,
                 one.repository,
@@ -118,6 +132,9 @@ fn put(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
                 one.created_on,
                 one.updated_on,
                 one.required_approvals,
+                one.aws.as_ref().map(|role| role.arn.as_str()),
+                one.aws.as_ref().map(|role| i64::from(role.session_duration)),
+                one.aws.as_ref().and_then(|role| role.region.as_ref()).map(AwsRegion::as_str),
             ],
         )
         .or_conflict(taken(one))
@@ -142,7 +159,8 @@ pub fn update(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
     writer
         .execute(
             "UPDATE environment SET name = $3, name_folded = $4, slug = $5, rank_in_kind = $6, hidden = $7,
-                 admin_only = $8, branches = $9, lock_enabled = $10, updated_on = $11, required_approvals = $12
+                 admin_only = $8, branches = $9, lock_enabled = $10, updated_on = $11, required_approvals = $12,
+                 aws_role = $13, aws_session_duration = $14, aws_region = $15
              WHERE id = $1 AND repository_id = $2",
             params![
                 one.id,
@@ -157,6 +175,9 @@ pub fn update(writer: &mut Writer<'_>, one: &Environment) -> Result<()> {
                 one.lock_enabled,
                 one.updated_on,
                 one.required_approvals,
+                one.aws.as_ref().map(|role| role.arn.as_str()),
+                one.aws.as_ref().map(|role| i64::from(role.session_duration)),
+                one.aws.as_ref().and_then(|role| role.region.as_ref()).map(AwsRegion::as_str),
             ],
         )
         .or_conflict(taken(one))

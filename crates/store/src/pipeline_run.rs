@@ -24,14 +24,16 @@ pub struct Inner {
 /// Which runs to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// In one of these states; none: in any.
-    pub states: Vec<PipelineState>,
+    /// In one of these states, of which there may be none.
+    pub states: Option<Vec<PipelineState>>,
     /// Started so.
     pub trigger: Option<PipelineTrigger>,
     /// Started by them.
     pub creator: Option<UserId>,
-    /// On this ref.
-    pub reference: Option<String>,
+    /// On one of these refs, of which there may be none.
+    pub references: Option<Vec<String>>,
+    /// On a ref whose name begins so.
+    pub below: Option<&'static str>,
     /// On this commit.
     pub commit: Option<String>,
     /// Chosen from here.
@@ -78,8 +80,18 @@ fn from_row(row: &Row) -> Result<PipelineRun> {
 
 fn filtered(query: &mut Query, repository: RepositoryId, filter: &Filter) {
     query.bind(repository);
-    if !filter.states.is_empty() {
-        query.sql(" AND state IN ").bind_list(filter.states.iter().map(|state| state.as_str()));
+    let states = filter.states.as_ref().map(|states| states.iter().map(|state| state.as_str()).collect());
+    let references = filter.references.as_ref().map(|names| names.iter().map(String::as_str).collect());
+    for (column, values) in [(" AND state IN ", states), (" AND ref_name IN ", references)] {
+        let values: Option<Vec<&str>> = values;
+        if values.as_ref().is_some_and(Vec::is_empty) {
+            query.sql(" AND 1 = 0");
+        } else if let Some(values) = values {
+            query.sql(column).bind_list(values);
+        }
+    }
+    if let Some(below) = filter.below {
+        query.sql(" AND ref_name LIKE ").bind(format!("{below}%"));
     }
     if let Some(trigger) = filter.trigger {
         query.sql(" AND trigger_kind = ").bind(trigger.as_str());
@@ -88,7 +100,6 @@ fn filtered(query: &mut Query, repository: RepositoryId, filter: &Filter) {
         query.sql(" AND creator_id = ").bind(creator);
     }
     for (column, value) in [
-        (" AND ref_name = ", &filter.reference),
         (" AND commit_id = ", &filter.commit),
         (" AND selector = ", &filter.selector),
         (" AND pattern = ", &filter.pattern),

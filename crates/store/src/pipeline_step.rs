@@ -219,7 +219,7 @@ const NOT_HELD_BACK: &str = " AND NOT EXISTS (
     SELECT 1 FROM pipeline_step o WHERE o.holds AND o.repository_id = s.repository_id AND o.id <> s.id AND (
         (o.environment_id = s.environment_id AND o.pipeline_id <> s.pipeline_id AND NOT EXISTS (
             SELECT 1 FROM environment e WHERE e.id = s.environment_id AND NOT e.lock_enabled))
-        OR o.concurrency_group = s.concurrency_group))";
+        OR (o.concurrency_group = s.concurrency_group AND o.state = 'running')))";
 
 /// A runner takes a step; none where it is not to be had any more. Gives the attempt.
 pub fn claim(
@@ -318,6 +318,17 @@ pub fn make_pending(writer: &mut Writer<'_>, id: StepId) -> Result<()> {
             "UPDATE pipeline_step SET state = 'pending', holds = FALSE, started = FALSE, ready_on = NULL,
                  completed_on = NULL, verdict = NULL, outputs = NULL WHERE id = $1",
             params![id],
+        )
+        .map(drop)
+}
+
+/// No step of the run keeps others from this environment any more.
+pub fn give_up(writer: &mut Writer<'_>, pipeline: PipelineId, environment: EnvironmentId) -> Result<()> {
+    writer
+        .execute(
+            "UPDATE pipeline_step SET holds = FALSE
+             WHERE pipeline_id = $1 AND environment_id = $2 AND holds AND state <> 'running'",
+            params![pipeline, environment],
         )
         .map(drop)
 }

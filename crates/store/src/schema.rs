@@ -41,6 +41,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations! {
     25 "0025_run_by_administrator";
     26 "0026_step_approval";
     27 "0027_aws_key";
+    28 "0028_environment_aws";
 };
 
 #[cfg(test)]

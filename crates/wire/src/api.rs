@@ -21,6 +21,7 @@ pub mod member_group;
 pub mod repository;
 pub mod reset_link;
 pub mod sarif;
+pub mod step_artifact;
 pub mod user;
 pub mod workspace;
 pub mod workspace_token;
@@ -48,6 +49,7 @@ pub use member_group::MemberGroup;
 pub use repository::Transfer;
 pub use reset_link::ResetLink;
 pub use sarif::{SarifReport, SarifReports};
+pub use step_artifact::StepArtifact;
 pub use user::{User, UserCreate, UserUpdate};
 pub use workspace::{Workspace, WorkspaceCreate, WorkspaceUpdate};
 pub use workspace_token::{

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::body::nullable;
 use crate::format::{Braced, typed};
 
 /// A deployment environment.
@@ -32,6 +33,20 @@ pub struct Environment {
     pub environment_lock_enabled: bool,
     /// Whether another system is asked before a deployment; never here.
     pub deployment_gate_enabled: bool,
+    /// The role at Amazon of the steps that deploy to it and name none themselves; not part of the contract.
+    pub aws: Option<EnvironmentAws>,
+}
+
+/// A role at Amazon that steps take on which deploy to an environment.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "deployment_environment_aws")]
+pub struct EnvironmentAws {
+    /// Its ARN.
+    pub role: String,
+    /// How long its credentials live, in seconds.
+    pub session_duration: u32,
+    /// The region that the steps' tools begin with.
+    pub region: Option<String>,
 }
 
 /// What an environment is for.
@@ -128,6 +143,25 @@ pub struct EnvironmentInput {
     /// The third of these, where it stands by itself.
     #[serde(default)]
     pub required_approvals: Option<i64>,
+    /// The role at Amazon of the steps that deploy to it; `null` takes it away. Not part of the contract.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schemars(with = "Option<EnvironmentAwsInput>")]
+    pub aws: Option<Option<EnvironmentAwsInput>>,
+}
+
+/// A role at Amazon, as requests send it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(expecting = "an object with a role")]
+#[schemars(rename = "deployment_environment_aws_input")]
+pub struct EnvironmentAwsInput {
+    /// Its ARN.
+    pub role: String,
+    /// How long its credentials live, in seconds, from 900 to 43200; 3600 where nothing is said.
+    #[serde(default)]
+    pub session_duration: Option<i64>,
+    /// The region that the steps' tools begin with.
+    #[serde(default)]
+    pub region: Option<String>,
 }
 
 /// What an environment is for, as requests send it.
@@ -200,6 +234,16 @@ mod tests {
             let read: EnvironmentChanges = body::read(text.as_bytes()).unwrap();
             let asked = read.asked();
             assert_eq!((asked.restrictions.unwrap().admin_only, asked.name), (Some(true), None), "{text}");
+        }
+        for (text, wanted) in [
+            ("{}", None),
+            (r#"{"aws": null}"#, Some(None)),
+            (r#"{"change": {"aws": null}}"#, Some(None)),
+            (r#"{"aws": {"role": "r", "session_duration": 900}}"#, Some(Some("r"))),
+        ] {
+            let asked = body::read::<EnvironmentChanges>(text.as_bytes()).unwrap().asked();
+            let found = asked.aws.as_ref().map(|aws| aws.as_ref().map(|aws| aws.role.as_str()));
+            assert_eq!(found, wanted, "{text}");
         }
         let error = body::read::<EnvironmentChanges>(br#"{"change": {"rank": "high"}}"#).unwrap_err();
         assert!(error.to_string().starts_with("`change.rank`"), "{error}");

@@ -163,6 +163,16 @@ impl Engine {
         }
     }
 
+    /// A call that lists the ids of all containers of a step.
+    pub(crate) fn listed(&self, step: &str) -> Command {
+        self.list(&format!("{OF_STEP}={step}"))
+    }
+
+    fn list(&self, label: &str) -> Command {
+        let filter = format!("label={label}");
+        self.command(["ps", "--all", "--quiet", "--filter", &filter])
+    }
+
     /// Removes all containers of a step.
     pub(crate) async fn remove(&self, step: &str) {
         self.remove_labelled(&format!("{OF_STEP}={step}")).await;
@@ -174,10 +184,8 @@ impl Engine {
     }
 
     async fn remove_labelled(&self, label: &str) {
-        let filter = format!("label={label}");
         for _ in 0..3 {
-            let listed = self.command(["ps", "--all", "--quiet", "--filter", &filter]).output().await;
-            let Ok(listed) = listed else { return };
+            let Ok(listed) = self.list(label).output().await else { return };
             let ids = String::from_utf8_lossy(&listed.stdout).into_owned();
             // The newest first: those that joined another's network go before it.
             let ids: Vec<_> = ids.split_whitespace().collect();

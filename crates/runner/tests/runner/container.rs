@@ -21,7 +21,8 @@ fn image() {
 /// The same, running this script where nothing else is said.
 fn image_that_runs(name: &str, script: &str) {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    const PROGRAMS: &str = "sh cat ls sleep id env echo nc printf sort grep test stat mkdir touch kill wget";
+    const PROGRAMS: &str =
+        "sh cat ls sleep id env echo nc printf sort grep test stat mkdir touch kill wget head setsid";
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");
     for name in ["bin", "etc", "tmp", "root"] {
@@ -37,7 +38,7 @@ fn image_that_runs(name: &str, script: &str) {
     std::fs::set_permissions(root.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
     let archive = folder.path().join("root.tar").display().to_string();
     told("tar", &["-C", &root.display().to_string(), "-cf", &archive, "."]);
-    told("podman", &["import", "--change", "CMD=/run.sh", &archive, name]);
+    told("podman", &["import", "--change", "CMD=/run.sh", "--change", "VOLUME=/volume", &archive, name]);
 }
 
 fn told(program: &str, arguments: &[&str]) -> String {
@@ -213,4 +214,104 @@ async fn an_image_reaches_its_own_repository_by_the_agent() {
     let path = "/2.0/repositories/acme/one/commit/x/reports".to_owned();
     assert_eq!(bench.server.known().proxied, [(path, format!("Bearer {}", crate::server::TOKEN))]);
     assert_eq!(bench.server.known().asked, [["one"]]);
+}
+
+/// Settings under which 64 MB on the disk are too much.
+fn small_disk(bench: &Bench) -> runner::Settings {
+    let mut settings = bench.settings();
+    settings.disk = 64 * 1024 * 1024;
+    settings
+}
+
+/// A script that fills a folder of its image: up to 320 MB, more slowly than it is looked.
+fn filling(folder: &str) -> String {
+    format!(
+        "i=0; while [ $i -lt 2000 ]; do head -c 8388608 /dev/zero > {folder}/f$((i % 40)); i=$((i+1)); sleep 0.05; done"
+    )
+}
+
+fn is_about_the_disk(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Error { message } if message.contains("on the disk"))
+}
+
+/// Attack: a step that writes where its image lets it, not into its clone, until the machine is full.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_fills_its_image_is_ended() {
+    let bench = Bench::new().await;
+    let assignment = step(&bench, &[&filling("/tmp")], "", "");
+    let id = assignment.step.clone();
+    let went = bench.run_with(assignment, small_disk(&bench)).await;
+    assert!(is_about_the_disk(&went.finish.verdict), "{:?}\n{}", went.finish, went.log);
+    assert_eq!(left(&id), "");
+    let went = bench.run_with(step(&bench, &["echo next"], "", ""), small_disk(&bench)).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+}
+
+/// Attack: the same by what runs beside a step: a service, which fills the volume that its image asks for, and a pipe.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_beside_a_step_counts_as_its_disk() {
+    let bench = Bench::new().await;
+    let (service, pipe) = ("localhost/bastide-filling-service:1", "localhost/bastide-filling-pipe:1");
+    image_that_runs(service, &filling("/volume"));
+    image_that_runs(pipe, &filling("/tmp"));
+    let root = format!("definitions: {{services: {{db: {{image: {service}, memory: 512}}}}}}");
+    let with_service = step(&bench, &["sleep 1000"], "services: [db]", &root);
+    let text = format!("image: {IMAGE}\nruns-on: [self.hosted, linux]\nscript:\n  - pipe: acme/tool:1.0");
+    let mut with_pipe = bench.planned(&text, "");
+    with_pipe.pipes = [("acme/tool:1.0".to_owned(), pipe.to_owned())].into();
+    for assignment in [with_service, with_pipe] {
+        let id = assignment.step.clone();
+        let went = bench.run_with(assignment, small_disk(&bench)).await;
+        assert!(is_about_the_disk(&went.finish.verdict), "{:?}\n{}", went.finish, went.log);
+        assert_eq!(left(&id), "");
+    }
+}
+
+/// Attack: processes that make more of themselves and never end. There are a thousand at the most, for the sake of a machine
+/// whose engine holds no limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_without_end_stay_in_their_container() {
+    let bench = Bench::new().await;
+    let mut settings = bench.settings();
+    settings.processes = 100;
+    settings.minute = Duration::from_secs(8);
+    let bomb = "bomb() { if [ $1 -gt 0 ]; then bomb $(($1-1)) & bomb $(($1-1)) & fi; sleep 1000; }; bomb 8";
+    let assignment = step(&bench, &[bomb], "max-time: 1", "");
+    let id = assignment.step.clone();
+    let went = bench.run_with(assignment, settings).await;
+    assert!(
+        matches!(went.finish.verdict, Verdict::TimedOut { .. } | Verdict::Failed { .. }),
+        "{:?}\n{}",
+        went.finish,
+        went.log
+    );
+    assert_eq!(left(&id), "");
+    let went = bench.run(step(&bench, &["echo next"], "", "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed, "{}", went.log);
+}
+
+/// Attack: output without end, to fill the agent's memory or the server's disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_container_prints_without_end_is_cut_off() {
+    let bench = Bench::new().await;
+    let mut settings = bench.settings();
+    settings.log_limit = 1024 * 1024;
+    let went =
+        bench.run_with(step(&bench, &["head -c 67108864 /dev/zero", "echo done"], "", ""), settings).await;
+    assert_eq!(went.finish.verdict, Verdict::Passed);
+    assert!(went.log.len() < 1024 * 1024 + 1000, "{}", went.log.len());
+    assert!(went.log.contains("bytes more are left out"));
+}
+
+/// Attack: a step that closes its output, and one that leaves a process which holds it open: the agent would wait for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_closes_its_output_still_ends() {
+    let bench = Bench::new().await;
+    let went = bench.run(step(&bench, &["exec >&- 2>&-", "sleep 0.2", "exit 4"], "", "")).await;
+    assert_eq!(went.finish.verdict, Verdict::Failed { exit_code: 4 }, "{}", went.log);
+    let assignment = step(&bench, &["(setsid sleep 1000 &)", "exit 5"], "", "");
+    let id = assignment.step.clone();
+    let went = bench.run(assignment).await;
+    assert_eq!(went.finish.verdict, Verdict::Failed { exit_code: 5 }, "{}", went.log);
+    assert_eq!(left(&id), "");
 }

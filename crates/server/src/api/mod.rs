@@ -24,6 +24,7 @@ pub mod operator;
 pub mod repository;
 pub mod runner;
 pub mod sarif;
+pub mod step_artifact;
 pub mod user;
 pub mod user_credential;
 pub mod workspace;

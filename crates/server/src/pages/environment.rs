@@ -8,6 +8,7 @@ use pages::environment::{
 };
 use pages::form::{Field, Kind};
 use pages::measure::Moment;
+use pipeline::aws::{AwsRole, SESSION};
 use service::{
     DeploymentView, EnvironmentChange, EnvironmentView, Located, Named, RepositoryPath, VariablesOf, Window,
 };
@@ -24,6 +25,9 @@ const ALL: Window = Window { limit: 1_000, offset: 0 };
 /// How many deployments an environment's page has.
 const HISTORY: Window = Window { limit: 20, offset: 0 };
 const LAST: Window = Window { limit: 1, offset: 0 };
+
+/// The names under which errors stand beside fields that the form calls otherwise.
+const ERRORS: [&str; 4] = ["branch_restrictions", "aws.role", "aws.region", "aws.session_duration"];
 
 const KINDS: [(&str, &str); 3] = [("Test", "Test"), ("Staging", "Staging"), ("Production", "Production")];
 
@@ -117,6 +121,47 @@ fn restriction_fields(typed: &Typed, before: Option<&Environment>) -> Vec<Field>
     ]
 }
 
+/// The role of the steps that deploy to it, as the form has it.
+fn role_fields(typed: &Typed, before: Option<&Environment>) -> Vec<Field> {
+    let role = before.and_then(|one| one.aws.as_ref());
+    let arn = role.map(|role| role.arn.to_string()).unwrap_or_default();
+    let region = role.and_then(|role| role.region.as_ref()).map(ToString::to_string).unwrap_or_default();
+    let seconds = role.map(|role| role.session_duration.to_string()).unwrap_or_default();
+    vec![
+        typed
+            .line("aws_role", "AWS role")
+            .value(typed.value_or("aws_role", &arn))
+            .error(typed.error("aws.role"))
+            .hint("The ARN of the role that steps take on which deploy to it and name none themselves, such as arn:aws:iam::123456789012:role/deploy. The workspace says who may use it. Empty for none.")
+            .optional(),
+        typed
+            .line("aws_region", "AWS region")
+            .value(typed.value_or("aws_region", &region))
+            .error(typed.error("aws.region"))
+            .hint("Such as eu-central-1. Empty for the role's own.")
+            .optional(),
+        typed
+            .line("aws_session_duration", "AWS session, in seconds")
+            .kind(Kind::Line("number"))
+            .value(typed.value_or("aws_session_duration", &seconds))
+            .error(typed.error("aws.session_duration"))
+            .hint("How long its credentials live, from 900 to 43200. Empty for 3600.")
+            .optional(),
+    ]
+}
+
+/// The role that a form names; none where all of it is empty.
+fn role(form: &Parameters) -> Result<Option<AwsRole>> {
+    let (role, region) = (text(form, "aws_role")?, text(form, "aws_region")?);
+    let seconds = text(form, "aws_session_duration")?;
+    if role.is_empty() && region.is_empty() && seconds.is_empty() {
+        return Ok(None);
+    }
+    // What is no number is told like one that is out of bounds.
+    let session_duration = if seconds.is_empty() { SESSION } else { seconds.parse().unwrap_or(0) };
+    Ok(Some(AwsRole { role, session_duration, region: Some(region).filter(|region| !region.is_empty()) }))
+}
+
 fn change(form: &Parameters) -> Result<EnvironmentChange> {
     // What is no number is told like one that is out of bounds: beside the field, to who may change it.
     let approvals = text(form, "required_approvals")?.parse::<i64>().unwrap_or(-1);
@@ -129,6 +174,7 @@ fn change(form: &Parameters) -> Result<EnvironmentChange> {
         branches: Some(words(form, "branches")?),
         required_approvals: Some(approvals),
         lock_enabled: Some(ticked(form, "lock_enabled")?),
+        aws: Some(role(form)?),
     })
 }
 
@@ -152,12 +198,13 @@ async fn shown(cx: &Cx, path: &RepositoryPath, typed: Typed) -> Result<Response>
         typed.line("environment_type", "Type").kind(Kind::choice(&KINDS)),
     ];
     fields.extend(restriction_fields(&typed, None));
+    fields.extend(role_fields(&typed, None));
     let may = may_each(cx, &[Action::EnvironmentSet], Named::Repository(by_id(&located))).await;
     let at = RepositorySection::Environments;
     let shown = EnvironmentsPage {
         frame: settings::repository(cx, &located, "Deployment environments", at).await,
         on: format!("{}/{}", located.workspace.slug, located.repository.slug),
-        error: typed.elsewhere(&fields, &["branch_restrictions"]),
+        error: typed.elsewhere(&fields, &ERRORS),
         groups,
         may_change: may.contains(&true),
         fields,
@@ -209,13 +256,14 @@ async fn shown_one(cx: &Cx, path: &RepositoryPath, sent: Sent) -> Result<Respons
     let name = typed.value_or("name", &view.environment.name);
     let mut fields = vec![typed.line("name", "Name").value(name)];
     fields.extend(restriction_fields(typed, Some(&view.environment)));
+    fields.extend(role_fields(typed, Some(&view.environment)));
     let status = if sent.variable.status().is_success() { typed.status() } else { sent.variable.status() };
     let history: Vec<DeploymentRow> =
         found.values.iter().map(|view| deployment(&located, view, now(cx))).collect();
     let at = RepositorySection::Environments;
     let shown = EnvironmentPage {
         frame: settings::repository(cx, &located, &view.environment.name, at).await,
-        error: typed.elsewhere(&fields, &["branch_restrictions"]),
+        error: typed.elsewhere(&fields, &ERRORS),
         row: row(&list, &view, history.first().cloned()),
         kind: view.environment.kind.as_str(),
         may_change: may.first() == Some(&true),

@@ -53,6 +53,7 @@ pub mod second_step;
 pub mod session;
 pub mod source;
 mod step_approval;
+pub mod step_artifact;
 pub mod step_up;
 mod test_report;
 pub mod user;

@@ -1,32 +1,32 @@
 //! Runs of pipelines: the list, one with its steps and a log that grows while it is looked at, and its configuration.
 
+mod start_form;
+
 use axum::http::StatusCode;
 use model::{Action, Error, PipelineState, PipelineTrigger, Result, Timestamp};
 use pages::change::{Limits, lines_of};
 use pages::commit::subject_and_body;
 use pages::frame::Pages;
-use pages::log::LogReader;
-use pages::measure::{Moment, size};
+use pages::measure::Moment;
 use pages::pipeline_run::{
-    Button, LogView, PatchView, PipelineConfigurationPage, PipelinePage, PipelineRow, PipelinesPage,
-    Standing, StepGroup, StepRow, TextLine, sections,
+    Button, PatchView, PipelineConfigurationPage, PipelinePage, PipelineRow, PipelinesPage, Standing,
+    StepGroup, StepRow, TextLine,
 };
 use pipeline::plan::{Group, GroupKind};
 use service::{
-    Caller, KnownPipelines, Located, LogName, Named, NewPipeline, PipelineName, PipelineQuery, PipelineView,
-    RepositoryPath, Service, StepView,
+    Caller, KnownPipelines, Located, Named, PipelineName, PipelineQuery, PipelineView, RepositoryPath,
+    Service, StepView,
 };
 use wire::Parameters;
 
+use super::resource_form::Typed;
 use super::step_approval::{Offer, missing, offer, waits_for};
 use super::{
-    ROWS, RepositoryTab, by_id, form, may, may_each, now, numbered, page, repository_frame, repository_path,
-    see_other, test_report,
+    ROWS, RepositoryTab, by_id, form, may, may_each, now, numbered, page, pipeline_log, repository_frame,
+    repository_path, see_other, step_artifact, test_report,
 };
 use crate::http::{Cx, Response};
 
-/// How much of a log's end a page holds, in bytes.
-const SHOWN: u64 = 1024 * 1024;
 /// How many custom pipelines are suggested.
 const SUGGESTED: usize = 100;
 
@@ -77,7 +77,7 @@ fn took(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
     }
 }
 
-fn base(located: &Located) -> String {
+pub(super) fn base(located: &Located) -> String {
     let (workspace, slug) = (located.workspace.slug.as_str(), located.repository.slug.as_str());
     pages::address::of(&[workspace, slug, "pipelines"])
 }
@@ -121,18 +121,19 @@ fn row(view: &PipelineView, subject: &str, now: Timestamp) -> PipelineRow {
 /// # Errors
 /// When the caller may not see them.
 pub async fn list(cx: Cx) -> Result<Response> {
-    shown_list(&cx, ("", ""), None).await
+    shown_list(&cx, Typed::default()).await
 }
 
-/// The list, with the branch and the custom pipeline that were asked for where what was sent is wrong.
-async fn shown_list(cx: &Cx, (branch, custom): (&str, &str), wrong: Option<Error>) -> Result<Response> {
+/// The list, with what was asked for where that was refused.
+async fn shown_list(cx: &Cx, typed: Typed) -> Result<Response> {
     let path = repository_path(cx)?;
     let service = cx.service()?;
     let located = service.repository(&cx.caller, &path).await?;
     let (number, window) = numbered(cx, ROWS)?;
     let state = cx.query.get("state")?.unwrap_or_default().to_owned();
-    let states = FILTERS.iter().find(|(_, word, _)| *word == state).map_or(&[][..], |(.., states)| *states);
-    let query = PipelineQuery { states: states.to_vec(), ..PipelineQuery::default() };
+    let states = FILTERS.iter().find(|(_, word, _)| *word == state).map(|(.., states)| states.to_vec());
+    let states = states.filter(|states| !states.is_empty());
+    let query = PipelineQuery { states, ..PipelineQuery::default() };
     let found = service.pipelines(&cx.caller, &path, query, window).await?;
     let now = now(cx);
     let mut runs = Vec::with_capacity(found.values.len());
@@ -141,20 +142,21 @@ async fn shown_list(cx: &Cx, (branch, custom): (&str, &str), wrong: Option<Error
         runs.push(row(view, &subject, now));
     }
     let here = base(&located);
-    let start = format!("{here}/run");
     let starts = may(cx, Action::PipelineRun, Named::Repository(by_id(&located))).await;
-    let branch = if branch.is_empty() { located.repository.default_branch.as_str() } else { branch };
+    let default = located.repository.default_branch.as_str();
+    let branch = start_form::branch(&typed, default);
     let known = match starts {
         // They are a help: the list is shown without them.
-        true => service.known_pipelines(&cx.caller, &path, branch).await.unwrap_or_default(),
+        true => service.known_pipelines(&cx.caller, &path, &branch).await.unwrap_or_default(),
         false => KnownPipelines::default(),
     };
+    let (fields, variables) = start_form::fields(&typed, default, &branch, &known);
     let at = |word: &str| match word {
         "" => here.clone(),
         word => pages::address::with_query(&here, "state", word),
     };
     let total = found.size.and_then(|size| u64::try_from(size).ok());
-    let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let run = format!("{here}/run");
     let shown = PipelinesPage {
         frame: repository_frame(cx, &located, "Pipelines", RepositoryTab::Pipelines).await,
         on: format!("{}/{}", located.workspace.slug, located.repository.slug),
@@ -165,25 +167,13 @@ async fn shown_list(cx: &Cx, (branch, custom): (&str, &str), wrong: Option<Error
         pages: Pages::numbered(&at(&state), number, u64::try_from(ROWS).unwrap_or(1), runs.len(), total),
         runs,
         state,
-        start: starts.then(|| Button { token: form::token(cx, &start), href: start.clone() }),
-        branch: branch.to_owned(),
-        custom: custom.to_owned(),
+        start: starts.then(|| Button { token: form::token(cx, &run), href: run.clone() }),
+        error: typed.elsewhere(&fields, &["variables"]),
+        fields,
+        variables,
         names: known.names.into_iter().take(SUGGESTED).collect(),
-        providers: known.providers,
-        error: wrong.map(|error| told(&error)).unwrap_or_default(),
     };
-    page(status, &shown)
-}
-
-/// An error's own words, and those about its fields.
-fn told(error: &Error) -> String {
-    match error {
-        Error::Invalid { message, fields } => {
-            let fields: Vec<String> = fields.values().flat_map(|texts| texts.iter().cloned()).collect();
-            if fields.is_empty() { message.clone() } else { fields.join(" ") }
-        }
-        other => other.to_string(),
-    }
+    page(typed.status(), &shown)
 }
 
 /// The first line of a commit's message; nothing where the commit is gone.
@@ -200,19 +190,13 @@ async fn subject(service: &Service, caller: &Caller, path: &RepositoryPath, comm
 /// When the caller may not. What is wrong with the form is told beside it.
 pub async fn run(cx: Cx, form: Parameters) -> Result<Response> {
     let path = repository_path(&cx)?;
-    let text = |name: &str| form.get(name).map(|text| text.unwrap_or_default().trim().to_owned());
-    let (branch, custom) = (text("branch")?, text("custom")?);
-    let new = NewPipeline {
-        branch: Some(branch.clone()),
-        custom: (!custom.is_empty()).then(|| custom.clone()),
-        ..NewPipeline::default()
-    };
-    match cx.service()?.run_pipeline(&cx.caller, &path, new).await {
-        Ok(view) => see_other(&format!("{}/{}", base(&view.located), view.run.build_number)),
-        Err(error @ Error::Invalid { .. }) => {
-            shown_list(&cx, (branch.as_str(), custom.as_str()), Some(error)).await
-        }
+    let started = match start_form::wanted(&form) {
+        Ok(new) => cx.service()?.run_pipeline(&cx.caller, &path, new).await,
         Err(error) => Err(error),
+    };
+    match started {
+        Ok(view) => see_other(&format!("{}/{}", base(&view.located), view.run.build_number)),
+        Err(error) => shown_list(&cx, Typed::default().refused(form, start_form::placed(error))?).await,
     }
 }
 
@@ -221,7 +205,7 @@ fn name(cx: &Cx) -> Result<PipelineName> {
     number.map(PipelineName::Number).ok_or_else(|| Error::not_found("the run of a pipeline"))
 }
 
-fn step_name(view: &StepView) -> String {
+pub(super) fn step_name(view: &StepView) -> String {
     view.row.name.clone().unwrap_or_else(|| format!("Step {}", view.row.position + 1))
 }
 
@@ -254,7 +238,7 @@ fn group_name(group: &Group) -> String {
 }
 
 /// What came of a step, in a sentence.
-fn verdict(view: &StepView) -> String {
+pub(super) fn verdict(view: &StepView) -> String {
     let text = |key: &str| view.row.verdict.as_ref().and_then(|verdict| verdict.get(key)?.as_str());
     let number = |key: &str| view.row.verdict.as_ref().and_then(|verdict| verdict.get(key)?.as_i64());
     match text("verdict") {
@@ -313,12 +297,18 @@ pub async fn get(cx: Cx) -> Result<Response> {
         })
         .collect();
     let log = match chosen.and_then(|at| Some((at, steps.get(at)?))) {
-        Some((at, step)) => Some(log(&cx, &path, &view, at, step, &here).await?),
+        Some((at, step)) => Some(pipeline_log::shown(&cx, &path, &view, (at, step), &here).await?),
         None => None,
     };
     let tests = match chosen.and_then(|at| steps.get(at)) {
         Some(step) => test_report::part(&cx, &path, name, step).await?,
         None => None,
+    };
+    let artifacts = match chosen.and_then(|at| Some((at + 1, steps.get(at)?.row.id))) {
+        Some((number, id)) => {
+            step_artifact::part(&cx, &path, (name, id), &format!("{here}/steps/{number}")).await?
+        }
+        None => Vec::new(),
     };
     let over = view.run.state.is_over();
     let again = matches!(view.run.state, PipelineState::Failed | PipelineState::Stopped);
@@ -335,6 +325,7 @@ pub async fn get(cx: Cx) -> Result<Response> {
             .map(|(name, value, _)| (name.clone(), value.clone().unwrap_or_else(|| "hidden".to_owned())))
             .collect(),
         log,
+        artifacts,
         tests,
         stop: (steers && !over).then(|| button("stop")),
         rerun: (steers && again && !steps.is_empty()).then(|| button("rerun")),
@@ -357,102 +348,6 @@ fn chosen(cx: &Cx, steps: &[StepView]) -> Result<Option<usize>> {
     let found = first("failed").or(first("running")).or(first("ready"));
     let last = || steps.iter().rposition(|step| step.row.attempt > 0);
     Ok(found.or_else(last).or((!steps.is_empty()).then_some(0)))
-}
-
-async fn log(
-    cx: &Cx,
-    path: &RepositoryPath,
-    view: &PipelineView,
-    at: usize,
-    step: &StepView,
-    here: &str,
-) -> Result<LogView> {
-    let service = cx.service()?;
-    let number = (at + 1).to_string();
-    let here = pages::address::with_query(here, "step", &number);
-    let attempt = match cx.query.get("attempt")? {
-        Some(text) => {
-            let wanted = text.parse::<i64>().ok().filter(|wanted| (1..=step.row.attempt).contains(wanted));
-            wanted.ok_or_else(|| Error::not_found("the attempt"))?
-        }
-        None => step.row.attempt,
-    };
-    let beside =
-        cx.query.get("service")?.filter(|name| step.plan.services.iter().any(|one| one.name == *name));
-    let log = LogName { attempt: Some(attempt), name: beside.unwrap_or("step").to_owned() };
-    let read = |offset: u64, limit: usize| {
-        service.step_log(&cx.caller, path, (view.run.id, step.row.id), &log, offset, limit)
-    };
-    let (mut lines, mut left_out, mut stream) = (Vec::new(), String::new(), String::new());
-    match read(0, 0).await {
-        Ok(first) => {
-            let from = first.length.saturating_sub(SHOWN);
-            let mut part = read(from, usize::try_from(SHOWN).unwrap_or(usize::MAX)).await?;
-            if from > 0 {
-                left_out = format!("The first {} are left out here: see the whole log.", size(from));
-                let line = part.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                part.bytes.drain(..line);
-            }
-            let end = first.length.max(from + u64::try_from(part.bytes.len()).unwrap_or(0));
-            // A line that has not ended is sent again, whole, when it has.
-            let whole = part.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let kept = if first.grows { whole } else { part.bytes.len() };
-            let mut reader = LogReader::default();
-            lines = reader.push(part.bytes.get(..kept).unwrap_or_default());
-            let next = reader.number();
-            if first.grows {
-                let after = end - u64::try_from(part.bytes.len() - kept).unwrap_or(0);
-                let address = format!("{}/{}/steps/{number}/log", base(&view.located), view.run.build_number);
-                stream = format!("{address}?after={after}&line={next}&attempt={attempt}");
-                if let Some(name) = beside {
-                    stream = pages::address::with_query(&stream, "service", name);
-                }
-            } else {
-                lines.extend(reader.finish());
-            }
-        }
-        // No runner has written anything yet, or the log was not kept.
-        Err(Error::NotFound { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let attempts = match step.row.attempt {
-        0 | 1 => Vec::new(),
-        last => (1..=last)
-            .map(|one| {
-                let href = pages::address::with_query(&here, "attempt", &one.to_string());
-                (format!("Attempt {one}"), href, one == attempt)
-            })
-            .collect(),
-    };
-    let mut services: Vec<(String, String, bool)> = step
-        .plan
-        .services
-        .iter()
-        .map(|one| {
-            let href = pages::address::with_query(&here, "service", &one.name);
-            (one.name.clone(), href, beside == Some(one.name.as_str()))
-        })
-        .collect();
-    if !services.is_empty() {
-        services.insert(0, ("Commands".to_owned(), here.clone(), beside.is_none()));
-    }
-    let shell = step.row.labels.iter().any(|label| label == "linux.shell");
-    Ok(LogView {
-        step: step_name(step),
-        machine: if shell { "Shell".to_owned() } else { format!("Image {}", step.plan.image.name) },
-        runner: step.runner.as_ref().map(|(_, name)| name.clone()).unwrap_or_default(),
-        verdict: verdict(step),
-        attempts,
-        services,
-        sections: sections(lines),
-        left_out,
-        raw: format!(
-            "{}/{}/steps/{number}/log?raw=1&attempt={attempt}",
-            base(&view.located),
-            view.run.build_number
-        ),
-        stream,
-    })
 }
 
 fn step_number(cx: &Cx) -> Result<usize> {

@@ -2,10 +2,11 @@
 
 use axum::http::StatusCode;
 use model::{Glob, Result};
+use pipeline::aws::{AwsRole, SESSION};
 use service::{EnvironmentChange, EnvironmentView};
 use wire::environment::{
-    BranchRestriction, Environment, EnvironmentCategory, EnvironmentChanges, EnvironmentInput,
-    EnvironmentLock, EnvironmentType, Restrictions,
+    BranchRestriction, Environment, EnvironmentAws, EnvironmentAwsInput, EnvironmentCategory,
+    EnvironmentChanges, EnvironmentInput, EnvironmentLock, EnvironmentType, Restrictions,
 };
 
 use super::{Shape, list_request, located, no_filter, page, repository_path, send};
@@ -32,11 +33,26 @@ pub(super) fn shown(one: &model::Environment, held: bool) -> Environment {
         lock: EnvironmentLock::new(held),
         environment_lock_enabled: one.lock_enabled,
         deployment_gate_enabled: false,
+        aws: one.aws.as_ref().map(|role| EnvironmentAws {
+            role: role.arn.to_string(),
+            session_duration: role.session_duration,
+            region: role.region.as_ref().map(ToString::to_string),
+        }),
     }
 }
 
 fn in_full(view: &EnvironmentView) -> Environment {
     shown(&view.environment, view.held_by.is_some())
+}
+
+fn role(input: EnvironmentAwsInput) -> AwsRole {
+    // What no duration can be is told as one that is out of bounds.
+    let seconds = |seconds: i64| u32::try_from(seconds).unwrap_or(0);
+    AwsRole {
+        role: input.role,
+        session_duration: input.session_duration.map_or(SESSION, seconds),
+        region: input.region,
+    }
 }
 
 fn change(input: EnvironmentInput) -> EnvironmentChange {
@@ -53,6 +69,7 @@ fn change(input: EnvironmentInput) -> EnvironmentChange {
         branches: restrictions.branch_restrictions.or(input.branch_restrictions).map(patterns),
         required_approvals: restrictions.required_approvals.or(input.required_approvals),
         lock_enabled: input.environment_lock_enabled,
+        aws: input.aws.map(|aws| aws.map(role)),
     }
 }
 

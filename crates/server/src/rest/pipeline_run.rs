@@ -1,5 +1,7 @@
 //! Runs of pipelines, their steps and logs.
 
+mod query_input;
+
 use std::collections::BTreeMap;
 
 use axum::body::Body;
@@ -7,8 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use model::{Error, PipelineId, PipelineState, PipelineTrigger, Result, Secret, StepId};
 use pipeline::script::ScriptItem;
 use service::{
-    LogName, LogPart, NewPipeline, NewRunVariable, PipelineName, PipelineQuery, PipelineView, RepositoryPath,
-    StepView,
+    LogName, LogPart, NewPipeline, NewRunVariable, PipelineName, PipelineQuery, PipelineView, RefKind,
+    RepositoryPath, StepView,
 };
 use wire::pipeline_run::{
     Command, CommitName, ConfigurationSource, Image, Pipeline, PipelineInput, PipelineLinks, PipelineStep,
@@ -17,6 +19,7 @@ use wire::pipeline_run::{
 };
 
 use super::shape::full_name;
+use super::source::is_known;
 use super::{Shape, list_request, located, page, repository_path, send};
 use crate::http::{Cx, Response, answer};
 
@@ -194,11 +197,15 @@ fn query(cx: &Cx) -> Result<PipelineQuery> {
     let word = |name: &str| Ok::<_, Error>(cx.query.get(name)?.filter(|text| !text.is_empty()));
     let text = |name: &str| Ok::<_, Error>(word(name)?.map(str::to_owned));
     let ref_name = text("target.ref_name")?;
-    let (branch, tag) = match word("target.ref_type")? {
-        Some("tag") => (None, ref_name),
-        None | Some("branch" | "named_branch") => (ref_name, None),
+    let on = match word("target.ref_type")? {
+        None => None,
+        Some("tag") => Some(RefKind::Tags),
+        Some("branch" | "named_branch") => Some(RefKind::Branches),
         Some(_) => return Err(Error::invalid_field("target.ref_type", "use `branch` or `tag`")),
     };
+    // A name alone may be that of either.
+    let branch = ref_name.clone().filter(|_| on != Some(RefKind::Tags));
+    let tag = ref_name.filter(|_| on != Some(RefKind::Branches));
     let trigger = match word("trigger_type")? {
         None => None,
         Some("PUSH") => Some(PipelineTrigger::Push),
@@ -216,11 +223,12 @@ fn query(cx: &Cx) -> Result<PipelineQuery> {
         Some(_) => return Err(Error::invalid_field("sort", "use `created_on` or `-created_on`")),
     };
     Ok(PipelineQuery {
-        states: word("status")?.map(states).transpose()?.unwrap_or_default(),
+        states: word("status")?.map(states).transpose()?,
         trigger,
         creator,
         branch: text("target.branch")?.or(branch),
         tag,
+        on,
         commit: text("target.commit.hash")?,
         selector: text("target.selector.type")?,
         pattern: text("target.selector.pattern")?,
@@ -282,23 +290,8 @@ fn wanted(input: PipelineInput) -> Result<NewPipeline> {
     })
 }
 
-/// What a body of YAML says besides: in the query, by the paths of the JSON that it stands in for.
-fn wanted_in_query(cx: &Cx) -> Result<PipelineInput> {
-    let text = |name: &str| Ok::<_, Error>(cx.query.get(name)?.map(str::to_owned));
-    let mut input = PipelineInput::default();
-    input.target.kind = text("target.type")?;
-    input.target.ref_type = text("target.ref_type")?;
-    input.target.ref_name = text("target.ref_name")?;
-    input.target.commit =
-        text("target.commit.hash")?.map(|hash| wire::pipeline_run::CommitInput { hash: Some(hash) });
-    let (kind, pattern) = (text("target.selector.type")?, text("target.selector.pattern")?);
-    if kind.is_some() || pattern.is_some() {
-        input.target.selector = Some(wire::pipeline_run::SelectorInput { kind, pattern });
-    }
-    Ok(input)
-}
-
-/// `POST …/pipelines`: starts a run, of the repository's configuration, or of one that is sent as YAML.
+/// `POST …/pipelines`: starts a run, of the repository's configuration, or of one that is sent as YAML, with the target and
+/// the variables in the query.
 ///
 /// # Errors
 /// When the caller may not, or nothing can be run.
@@ -311,7 +304,7 @@ pub async fn create(mut cx: Cx) -> Result<Response> {
     let new = if yaml {
         let text = String::from_utf8(cx.bytes().await?.to_vec());
         let text = text.map_err(|_| Error::invalid("the configuration is not text in UTF-8"))?;
-        NewPipeline { configuration: Some(text), ..wanted(wanted_in_query(&cx)?)? }
+        NewPipeline { configuration: Some(text), ..wanted(query_input::wanted(&cx.query)?)? }
     } else {
         wanted(cx.json().await?)?
     };
@@ -448,9 +441,7 @@ pub(crate) async fn raw_log(
     let service = cx.service()?;
     let first = service.step_log(&cx.caller, path, (pipeline, step), &log, 0, 0).await?;
     let tag = format!("\"{}-{}-{}\"", step, first.attempt, first.length);
-    let unchanged =
-        cx.headers.get(header::IF_NONE_MATCH).is_some_and(|sent| sent.as_bytes() == tag.as_bytes());
-    if unchanged {
+    if is_known(&cx.headers, &tag) {
         return tagged(answer::empty(StatusCode::NOT_MODIFIED), &tag);
     }
     let (from, to) = match asked(cx) {

@@ -107,7 +107,7 @@ pub(crate) async fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) 
 }
 
 /// Whether the client has it already.
-fn is_known(asked: &HeaderMap, tag: &str) -> bool {
+pub(super) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
     let sent = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     sent.flat_map(|value| value.split(','))
         .map(|one| one.trim())

@@ -72,6 +72,7 @@ pub(super) const ROWS: &[Route] = &[
     form("/{workspace}/{repo_slug}/pipelines/{number}/stop", "page_stop_pipeline").asks(PipelineSteer, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::pipeline_run::stop))),
     form("/{workspace}/{repo_slug}/pipelines/{number}/rerun", "page_rerun_pipeline").asks(PipelineSteer, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::pipeline_run::rerun))),
     page("/{workspace}/{repo_slug}/pipelines/{number}/steps/{step}/log", "page_pipeline_log").asks(PipelineRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::pipeline_log::follow))),
+    page("/{workspace}/{repo_slug}/pipelines/{number}/steps/{step}/artifacts/{artifact_uuid}", "page_step_artifact").asks(PipelineRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::step_artifact::download))),
     form("/{workspace}/{repo_slug}/pipelines/{number}/steps/{step}/start", "page_start_pipeline_step").asks(PipelineSteer, Repository).built(|cx| Box::pin(pages::form::sent(cx, pages::pipeline_run::start))),
     page("/{workspace}/{repo_slug}/commits", "page_commits").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::list))),
     page("/{workspace}/{repo_slug}/commits/branch/{*name}", "page_commits_of_branch").asks(RepositoryRead, Repository).built(|cx| Box::pin(pages::shown(cx, pages::commit::of_ref))),

@@ -74,6 +74,8 @@ fn what_writes_requires_a_scope_in_both_columns() {
 
 /// Calls of `/api` that say the same as one of the published interface, and so have its scopes.
 const MADE_BY_PROGRAMS: &[&str] = &[
+    "api_list_step_artifacts",
+    "api_get_step_artifact",
     "api_upload_sarif",
     "api_rerun_pipeline",
     "api_start_pipeline_step",

@@ -1,6 +1,7 @@
 //! Variables, environments, deployments, build numbers and schedules: what is written is read back, and what may be had
 //! once is had once.
 
+use model::environment::EnvironmentRole;
 use model::{
     Deployment, DeploymentId, DeploymentResult, DeploymentState, Environment, EnvironmentId, EnvironmentType,
     Error, PipelineId, PipelineSchedule, PipelineVariable, RepositoryId, ScheduleExecution, ScheduleId,
@@ -41,6 +42,11 @@ fn new_environment(store: &TestStore, repository: RepositoryId, name: &str, slug
         branches: vec!["main".parse().unwrap(), "release/*".parse().unwrap()],
         required_approvals: 2,
         lock_enabled: false,
+        aws: Some(EnvironmentRole {
+            arn: "arn:aws:iam::123456789012:role/deploy".parse().unwrap(),
+            session_duration: 1800,
+            region: Some("eu-central-1".parse().unwrap()),
+        }),
         created_on: now,
         updated_on: now,
     }
@@ -134,6 +140,11 @@ both_engines! {
         let mut changed = new.clone();
         (changed.name, changed.slug, changed.branches, changed.rank) = ("EU".to_owned(), "eu".to_owned(), Vec::new(), 0);
         changed.required_approvals = 5;
+        changed.aws = changed.aws.map(|role| EnvironmentRole { session_duration: 900, region: None, ..role });
+        let update = changed.clone();
+        store.write(&permit, move |writer| environment::update(writer, &update)).await.unwrap();
+        assert!(list().await.contains(&changed));
+        let changed = Environment { aws: None, ..changed };
         let update = changed.clone();
         store.write(&permit, move |writer| environment::update(writer, &update)).await.unwrap();
         assert!(list().await.contains(&changed));
