@@ -204,6 +204,18 @@ export const pages = {
   permissions: { path: "/acme/payroll/settings/permissions", who: "bea" },
   "branch-restrictions": { path: "/acme/payroll/settings/branch-restrictions", who: "bea" },
   "pipeline-runs": { path: "/acme/website/pipelines", who: "bea" },
+  "pipeline-start-wrong": {
+    path: "/acme/website/pipelines",
+    who: "bea",
+    fails: true,
+    act: async (tab) => {
+      await tab.click("details.start > summary");
+      await tab.$eval("details.more", (more) => { more.open = true; });
+      await tab.type("#custom", "release");
+      await tab.type("#variables", "VERSION=1.4\nTARGET");
+      await press(tab, "details.start button.primary");
+    },
+  },
   "pipeline-run": { path: "/acme/website/pipelines/1", who: "bea" },
   "pipeline-run-failed": {
     path: "/acme/website/pipelines/1",

@@ -229,6 +229,11 @@ async function running(site, as) {
   ];
   const report = { totals: { passed: 410, failed: 1, errors: 0, skipped: 1, duration: 5_900_000 }, cases };
   await call(site, runner, "PUT", `/api/runner/steps/${lint.step}/test-report?attempt=${lint.attempt}`, report);
+  for (const [name, size] of [["lint-report", 48_000], ["screens", 2_300_000]]) {
+    const path = `/api/runner/steps/${lint.step}/artifacts/${name}?attempt=${lint.attempt}`;
+    const kept = await fetch(site + path, { method: "PUT", headers: { authorization: runner }, body: new Uint8Array(size) });
+    if (!kept.ok) throw new Error(`an artifact: ${kept.status} ${await kept.text()}`);
+  }
   await finish(lint, { verdict: "failed", exit_code: 1 });
   await print(scan, "+ npm audit\nReading 412 packages\n");
 
