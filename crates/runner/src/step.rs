@@ -409,8 +409,8 @@ impl Step<'_> {
     /// What its containers write, where it has any.
     fn layers(&self) -> Option<Layers> {
         let has = !self.in_shell() || !script::pipes(&self.assignment.plan).is_empty();
-        let engine = self.agent.engine.clone().filter(|_| has)?;
-        Some(Layers::new(engine, self.name.clone()))
+        let engine = self.agent.engine.clone().filter(|_| has);
+        engine.map(|engine| Layers::new(engine, self.name.clone()))
     }
 
     /// Ends a step that has too much on the disk, in its folder and its containers. The more there is to look at, the more
