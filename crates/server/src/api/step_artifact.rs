@@ -2,13 +2,13 @@
 
 use axum::http::{HeaderValue, header};
 use model::{Error, Result, StepId};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use service::{KeptFile, PipelineName, RepositoryPath, StepArtifact};
 use wire::{PageRequest, api};
 
 use super::runner::sent;
 use super::{page, window};
 use crate::http::{Cx, Response};
+use crate::rest::source::attachment;
 
 fn shape(artifact: StepArtifact) -> api::StepArtifact {
     api::StepArtifact {
@@ -54,18 +54,14 @@ pub async fn content(cx: Cx) -> Result<Response> {
 /// An artifact as a file that is kept rather than shown. Its name is the choice of whoever wrote the configuration.
 pub(crate) fn attached(name: &str, kept: KeptFile) -> Result<Response> {
     let mut response = sent(kept)?;
-    let disposition = HeaderValue::from_str(&disposition(name)).map_err(Error::internal)?;
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition);
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, disposition(name)?);
     Ok(response)
 }
 
 /// Attack: a name that ends the header's text and says more, or leads to another folder.
-fn disposition(name: &str) -> String {
+fn disposition(name: &str) -> Result<HeaderValue> {
     let is_odd = |c: char| c.is_control() || (c.is_whitespace() && c != ' ') || "/\\".contains(c);
-    let name = name.replace(is_odd, "_");
-    let plain = name.replace(|c: char| !c.is_ascii_alphanumeric() && !"-_. ".contains(c), "_");
-    let encoded = utf8_percent_encode(&name, NON_ALPHANUMERIC);
-    format!("attachment; filename=\"{plain}.tar.gz\"; filename*=UTF-8''{encoded}%2Etar%2Egz")
+    attachment(&format!("{}.tar.gz", name.replace(is_odd, "_")))
 }
 
 #[cfg(test)]
@@ -77,8 +73,11 @@ mod tests {
         let file = |plain: &str, encoded: &str| {
             format!("attachment; filename=\"{plain}.tar.gz\"; filename*=UTF-8''{encoded}%2Etar%2Egz")
         };
-        assert_eq!(disposition("app"), file("app", "app"));
-        assert_eq!(disposition("a\"; b=\r\n\u{2028}é"), file("a__ b_____", "a%22%3B%20b%3D%5F%5F%5F%C3%A9"));
-        assert_eq!(disposition("../..\\x"), file(".._.._x", "%2E%2E%5F%2E%2E%5Fx"));
+        assert_eq!(disposition("app").unwrap(), file("app", "app"));
+        assert_eq!(
+            disposition("a\"; b=\r\n\u{2028}é").unwrap(),
+            file("a__ b_____", "a%22%3B%20b%3D%5F%5F%5F%C3%A9")
+        );
+        assert_eq!(disposition("../..\\x").unwrap(), file(".._.._x", "%2E%2E%5F%2E%2E%5Fx"));
     }
 }

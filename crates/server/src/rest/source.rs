@@ -91,7 +91,8 @@ pub(crate) async fn content(asked: &HeaderMap, found: &SourceAt, entry: &Entry) 
             let path = found.path();
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type::safe(&path)));
-            headers.insert(header::CONTENT_DISPOSITION, attachment(&path)?);
+            headers
+                .insert(header::CONTENT_DISPOSITION, attachment(path.rsplit('/').next().unwrap_or(&path))?);
             if let Some(size) = entry.size {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
             }
@@ -114,9 +115,8 @@ pub(super) fn is_known(asked: &HeaderMap, tag: &str) -> bool {
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
 }
 
-/// To be kept under the file's own name, which may be of any characters.
-fn attachment(path: &str) -> Result<HeaderValue> {
-    let name = path.rsplit('/').next().unwrap_or(path);
+/// To be kept under a file's own name, which may be of any characters.
+pub(crate) fn attachment(name: &str) -> Result<HeaderValue> {
     let plain: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ".contains(c) { c } else { '_' }).collect();
     let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_end_the_header_or_add_to_it() {
-        let value = attachment("docs/a\"; filename=\"b.html\r\nX: y.txt").unwrap();
+        let value = attachment("a\"; filename=\"b.html\r\nX: y.txt").unwrap();
         let text = value.to_str().unwrap();
         assert!(!text.contains('\n') && text.matches('"').count() == 2, "{text}");
     }
